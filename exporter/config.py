@@ -1,0 +1,200 @@
+"""What the user configures; the only reader of files, environment and secrets."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from exporter.duration import Duration
+from exporter.environment import target_settings
+from exporter.thresholds import THRESHOLDS, Limit
+from exporter.yaml_file import ConfigError, Document, expand_variables, read_document
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_LABEL = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
+_RESERVED_LABELS = {"target", "store", "query", "check", "le", "quantile", "job", "instance"}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Globs(_Strict):
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class TargetBase(_Strict):
+    """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody."""
+
+    name: str
+    url: SecretStr
+    required: bool = True
+    groups: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    interval: Duration | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _valid_name(cls, value: str) -> str:
+        if not _NAME.match(value):
+            raise ValueError(f"{value!r} must start with a letter or digit, then letters, digits, '_', '.' or '-'")
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _valid_labels(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _LABEL.match(name) or name.startswith("__") or name in _RESERVED_LABELS:
+                raise ValueError(f"{name!r} cannot be a label of a target")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _has_host(cls, value: SecretStr, info: object) -> SecretStr:
+        scheme = urlsplit(value.get_secret_value()).scheme
+        if scheme not in cls.schemes():
+            raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
+        return value
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("http", "https")
+
+    @model_validator(mode="after")
+    def _secrets_are_readable(self) -> Self:
+        for name in type(self).model_fields:
+            if name.endswith("_file") and getattr(self, name) is not None:
+                if name != "ca_file" and getattr(self, name.removesuffix("_file")) is not None:
+                    raise ValueError(f"{name} and {name.removesuffix('_file')} exclude each other")
+                _read_secret_file(name, getattr(self, name))
+        return self
+
+    def secret(self, name: str) -> str | None:
+        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is not None:
+            return _read_secret_file(f"{name}_file", file)
+        value: SecretStr | None = getattr(self, name)
+        return value.get_secret_value() if value is not None else None
+
+
+class PostgresTarget(TargetBase):
+    store: Literal["postgres"]
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    databases: Globs = Globs(exclude=("template*", "rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin"))
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("postgresql", "postgres")
+
+
+class QdrantTarget(TargetBase):
+    store: Literal["qdrant"]
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+    ca_file: Path | None = None
+
+
+class Neo4jTarget(TargetBase):
+    store: Literal["neo4j"]
+    user: str = "neo4j"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    databases: Globs = Globs()
+    ca_file: Path | None = None
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+
+class MinioTarget(TargetBase):
+    store: Literal["minio"]
+    access_key: SecretStr | None = None
+    access_key_file: Path | None = None
+    secret_key: SecretStr | None = None
+    secret_key_file: Path | None = None
+    region: str = "us-east-1"
+    ca_file: Path | None = None
+
+
+Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget
+
+
+class Poll(_Strict):
+    interval: Duration = 15.0
+
+
+class Config(_Strict):
+    listen: str = "0.0.0.0:9187"
+    poll: Poll = Poll()
+    targets: tuple[Annotated[Target, Field(discriminator="store")], ...] = Field(min_length=1)
+    queries: tuple[Path, ...] = ()
+    thresholds: dict[str, Limit] = {}
+    drain: Duration = 5.0
+
+    @field_validator("listen")
+    @classmethod
+    def _valid_listen(cls, value: str) -> str:
+        parse_listen(value)
+        return value
+
+    @field_validator("thresholds")
+    @classmethod
+    def _known_thresholds(cls, value: dict[str, Limit]) -> dict[str, Limit]:
+        for name in value:
+            if name not in THRESHOLDS:
+                raise ValueError(f"{name!r} is not a threshold; there are {', '.join(sorted(THRESHOLDS))}")
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _unique_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+        names = [target.name for target in value]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two targets have the name {name!r}")
+        return value
+
+    def interval(self, target: Target) -> float:
+        return target.interval or self.poll.interval
+
+
+def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the file, or make one target a store from the environment alone; raise ConfigError with every problem."""
+    if path is None:
+        document = Document(Path("environment"), {"targets": target_settings(environment)}, {})
+        if not document.data["targets"]:
+            raise ConfigError([
+                "nothing to watch: name a file with --config, or set POSTGRES_URL, QDRANT_URL, NEO4J_URL or MINIO_URL"
+            ])
+        return document.validate(Config, document.data)
+    document = read_document(path)
+    config = document.validate(Config, expand_variables(document, environment))
+    folders = tuple(folder if folder.is_absolute() else path.parent / folder for folder in config.queries)
+    for index, folder in enumerate(folders):
+        if not folder.is_dir():
+            raise ConfigError([document.problem(("queries", index), f"{folder} is not a folder")])
+    return config.model_copy(update={"queries": folders})
+
+
+def parse_listen(value: str) -> tuple[str, int]:
+    """Split host:port; [::1]:9187 and :9187 are fine."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError(f"{value!r} is not an address such as 0.0.0.0:9187")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what a bare port means everywhere
+
+
+def _read_secret_file(name: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"{name}: {file} cannot be read: {reason}") from None

@@ -1,0 +1,27 @@
+"""The one registry of stores: a store's package is imported when a target needs it, its client when it connects."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+from exporter.datastores.base import Datastore, Operation
+
+STORES: Mapping[str, str] = MappingProxyType({
+    "postgres": "exporter.datastores.postgres",
+    "qdrant": "exporter.datastores.qdrant",
+    "neo4j": "exporter.datastores.neo4j",
+    "minio": "exporter.datastores.minio",
+})
+
+
+def open_datastore(target: object) -> Datastore:
+    """Make the datastore of a configured target; no I/O happens before it is used."""
+    client = import_module(STORES[target.store] + ".client")  # type: ignore[attr-defined]  # every target has one
+    datastore: Datastore = client.open_datastore(target)
+    return datastore
+
+
+def operations(store: str) -> Mapping[str, Operation]:
+    """Return a store's operations by name; loads no store client."""
+    found: Mapping[str, Operation] = import_module(STORES[store] + ".operations").OPERATIONS
+    return found

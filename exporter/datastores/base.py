@@ -1,0 +1,73 @@
+"""The Protocols every store implements, and the operations that stand in where a query cannot say it."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from exporter.query import Query, QueryError, Reason, Row
+from exporter.server import ServerInfo
+
+Lane = Literal["fast", "slow"]
+
+
+class Session(Protocol):
+    """One pass of a lane on the lane's own connection."""
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        """Run a query or operation; a page read once in this pass is not read again."""
+
+
+class Datastore(Protocol):
+    """One server. Entering does no I/O, so a dead server never stops start-up; leaving frees every connection."""
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    async def ping(self) -> ServerInfo:
+        """Make one authenticated round trip."""
+
+    async def databases(self) -> Sequence[str]:
+        """Name the databases that a query of scope database visits."""
+
+    def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]: ...
+
+    def reason(self, error: BaseException) -> Reason:
+        """Classify an error of this store's client."""
+
+
+class Params(BaseModel):
+    """What an operation may be told in a query file; each operation has its own frozen model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A function that makes rows where the store has no query for it.
+
+    rows(session, params, state): session is the store's own Session. state() makes what one query of one
+    target and database keeps between polls; its types are those of `accumulate`.
+    """
+
+    rows: Callable[[Any, Any, Any], Awaitable[Sequence[Row]]]
+    params: type[Params] = Params
+    state: Callable[[], object] = lambda: None
+
+
+States = MutableMapping[tuple[str, str | None], object]
+
+
+async def run_operation(
+    operations: Mapping[str, Operation], states: States, session: Session, query: Query, database: str | None
+) -> Sequence[Row]:
+    """Run a query's operation with the state it kept from the last poll."""
+    if query.operation is None:
+        raise QueryError("query", f"{query.name}: {query.store} has operations only")
+    operation = operations[query.operation]
+    key = (query.name, database)
+    if key not in states:
+        states[key] = operation.state()
+    return await operation.rows(session, query.params, states[key])

@@ -1,0 +1,26 @@
+"""Durations as people write them: 500ms, 15s, 5m, 1h30m."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds; raise ValueError for anything but a positive duration with its unit."""
+    if isinstance(value, float):  # already parsed: a model is validated from a model
+        return value
+    text = str(value)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 500ms, 15s, 5m or 1h30m")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise ValueError("a duration must be longer than nothing")
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]

@@ -1,0 +1,59 @@
+"""Targets from environment variables alone, under the names people already set for their clients and exporters."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+_STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "postgres": {
+        "url": ("POSTGRES_URL", "DATA_SOURCE_NAME"),
+        "password": ("POSTGRES_PASSWORD", "PGPASSWORD"),
+        "password_file": ("POSTGRES_PASSWORD_FILE",),
+    },
+    "qdrant": {
+        "url": ("QDRANT_URL",),
+        "api_key": ("QDRANT_API_KEY",),
+        "api_key_file": ("QDRANT_API_KEY_FILE",),
+    },
+    "neo4j": {
+        "url": ("NEO4J_URL", "NEO4J_URI"),
+        "user": ("NEO4J_USER", "NEO4J_USERNAME"),
+        "password": ("NEO4J_PASSWORD",),
+        "password_file": ("NEO4J_PASSWORD_FILE",),
+    },
+    "minio": {
+        "url": ("MINIO_URL",),
+        "access_key": ("MINIO_ACCESS_KEY", "MINIO_ROOT_USER"),
+        "access_key_file": ("MINIO_ACCESS_KEY_FILE",),
+        "secret_key": ("MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD"),
+        "secret_key_file": ("MINIO_SECRET_KEY_FILE",),
+    },
+}
+
+
+def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return one target's settings for each store whose URL is set; the target is named after its store."""
+    found = []
+    for store, variables in _STORES.items():
+        settings = {
+            key: environment[name]
+            for key, names in variables.items()
+            for name in reversed(names)
+            if environment.get(name)
+        }
+        if store == "postgres" and "url" not in settings and environment.get("DATA_SOURCE_URI"):
+            settings.update(_data_source(environment))
+        if "url" in settings:
+            found.append({"name": store, "store": store, **settings})
+    return found
+
+
+def _data_source(environment: Mapping[str, str]) -> dict[str, str]:
+    """Compose what postgres_exporter calls the data source: host:port/database and a user apart from it."""
+    user = environment.get("DATA_SOURCE_USER")
+    login = f"{quote(user, safe='')}@" if user else ""
+    settings = {"url": f"postgresql://{login}{environment['DATA_SOURCE_URI']}"}
+    if environment.get("DATA_SOURCE_PASS"):
+        settings["password"] = environment["DATA_SOURCE_PASS"]
+    if environment.get("DATA_SOURCE_PASS_FILE"):
+        settings["password_file"] = environment["DATA_SOURCE_PASS_FILE"]
+    return settings

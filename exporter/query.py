@@ -1,0 +1,236 @@
+"""Queries, and how their rows become samples; nothing here touches a file, a clock or a network."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from exporter.duration import Duration
+from exporter.server import ServerInfo, When, version_key
+
+Reason = Literal["connect", "auth", "timeout", "privilege", "unsupported", "query", "decode", "limit"]
+MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
+Status = Literal["pass", "unknown", "warn", "fail"]
+Labels = tuple[tuple[str, str], ...]
+Row = Mapping[str, object]
+
+STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best to worst
+
+
+class QueryError(Exception):
+    """Say why a query has no samples: a typed reason for users, a message for the log."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason: Reason = reason
+
+
+class HistogramValue(NamedTuple):
+    """Hold one histogram: (upper bound, cumulative count) up to +Inf, and the sum where it is known."""
+
+    buckets: tuple[tuple[float, float], ...]
+    sum: float | None
+
+
+Value = float | HistogramValue | None
+
+
+class Metric(BaseModel):
+    """Name one metric and the column that carries its value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    type: MetricType
+    help: str
+    value: str | None = None
+    sum: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Family(NamedTuple):
+    """Hold one metric's samples: labels[i] belongs to values[i]; a value of None is no sample."""
+
+    metric: Metric
+    labels: Sequence[Labels]
+    values: Sequence[Value]
+
+    @property
+    def series(self) -> int:
+        return sum(value is not None for value in self.values)
+
+
+class HealthRule(BaseModel):
+    """Turn a metric's worst sample, or a column that holds the verdict itself, into a check."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    check: str
+    metric: str | None = None
+    status: str | None = None
+    warn_above: float | None = None
+    fail_above: float | None = None
+    warn_below: float | None = None
+    fail_below: float | None = None
+
+    def judge(self, value: float) -> Status:
+        for status, above, below in (
+            ("fail", self.fail_above, self.fail_below),
+            ("warn", self.warn_above, self.warn_below),
+        ):
+            if (above is not None and value > above) or (below is not None and value < below):
+                return status  # type: ignore[return-value]  # the literals above are statuses
+        return "pass"
+
+
+class Verdict(NamedTuple):
+    """State the outcome of one health rule at one poll; value is None where rows bring their own status."""
+
+    rule: HealthRule
+    status: Status
+    value: float | None
+
+
+class Query(BaseModel):
+    """Describe one question to a store and the samples its rows become."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    store: str
+    query: str | dict[str, str] | None = None
+    operation: str | None = None
+    params: BaseModel | None = None
+    scope: Literal["server", "database"] = "server"
+    interval: Duration | None = None
+    timeout: Duration = 5.0
+    when: When = When()
+    labels: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    max_series: int = 1000
+    timing: bool = False
+    health: HealthRule | None = None
+    targets: tuple[str, ...] = ("*",)
+    databases: tuple[str, ...] = ("*",)
+    source: str | None = None
+
+    def text(self, version: str) -> str:
+        """Return the text for a server version; raise QueryError where the server is too old for any."""
+        if isinstance(self.query, str):
+            return self.query
+        texts = sorted(((version_key(k), v) for k, v in (self.query or {}).items()), reverse=True)
+        for lowest, text in texts:
+            if version_key(version) >= lowest:
+                return text
+        raise QueryError("unsupported", f"needs version >={min(self.query or {'?': ''}, key=version_key)}")
+
+    def samples(self, rows: Sequence[Row], extra: Labels = ()) -> list[Family]:
+        """Turn rows into one family a metric, `extra` labels added to each sample.
+
+        NULL or an absent optional value is no sample. Raises QueryError for a column that is not there, a
+        value that is no number, two rows with the same labels, or more than `max_series` samples.
+        """
+        labels = [extra + tuple((name, _text(row, name)) for name in self.labels) for row in rows]
+        if len(labels) > 1 and len(set(labels)) != len(labels):
+            raise QueryError("decode", f"two rows have the same labels {_first_duplicate(labels)}")
+        families = [Family(metric, labels, _values(metric, rows)) for metric in self.metrics]
+        series = sum(family.series for family in families)
+        if series > self.max_series:
+            raise QueryError("limit", f"{series} series are more than max_series {self.max_series}")
+        return families
+
+    def verdict(self, rows: Sequence[Row], families: Sequence[Family]) -> Verdict | None:
+        """Judge the rows by the query's health rule; None without a rule or without a sample to judge."""
+        if self.health is None:
+            return None
+        if self.health.status is not None:
+            statuses = [_status(row, self.health.status) for row in rows]
+            return Verdict(self.health, max(statuses, key=STATUSES.index), None) if statuses else None
+        values = [
+            value
+            for family in families
+            if family.metric.name == self.health.metric
+            for value in family.values
+            if isinstance(value, float)
+        ]
+        judged = [Verdict(self.health, self.health.judge(value), value) for value in values]
+        return max(judged, key=self._badness, default=None)
+
+    @staticmethod
+    def _badness(verdict: Verdict) -> tuple[int, float]:
+        """Order verdicts by status, then by distance in the direction that the rule calls bad."""
+        falling = verdict.rule.warn_below is not None or verdict.rule.fail_below is not None
+        value = verdict.value or 0.0
+        return STATUSES.index(verdict.status), -value if falling else value
+
+
+def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
+    """Return why this server cannot answer the query, or None when it can."""
+    reason = query.when.unmet(info)
+    return QueryError("unsupported", reason) if reason else None
+
+
+def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
+    if metric.value is None:
+        return [1.0] * len(rows)
+    try:
+        column = [row[metric.value] for row in rows]
+    except KeyError:
+        raise QueryError("decode", f"{metric.name}: the rows have no column {metric.value!r}") from None
+    if metric.type == "histogram":
+        return [_histogram(metric, row, value) for row, value in zip(rows, column, strict=True)]
+    return [value if value.__class__ is float else _number(metric, value) for value in column]  # type: ignore[misc]
+
+
+def _number(metric: Metric, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float | Decimal):  # bool is an int: true counts as 1
+        return float(value)
+    raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds {type(value).__name__}, no number")
+
+
+def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds no buckets")
+    try:
+        buckets = sorted((float(bound), float(count)) for bound, count in value.items())
+    except (TypeError, ValueError) as error:
+        raise QueryError("decode", f"{metric.name}: a bucket is no number: {error}") from None
+    counts = [count for _, count in buckets]
+    if counts != sorted(counts):
+        raise QueryError("decode", f"{metric.name}: bucket counts are not cumulative")
+    if buckets and not math.isinf(buckets[-1][0]):
+        buckets.append((math.inf, counts[-1]))
+    total = _number(metric, row.get(metric.sum)) if metric.sum else None
+    return HistogramValue(tuple(buckets), total) if buckets else None
+
+
+def _text(row: Row, name: str) -> str:
+    try:
+        value = row[name]
+    except KeyError:
+        raise QueryError("decode", f"the rows have no label column {name!r}") from None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _status(row: Row, column: str) -> Status:
+    value = row.get(column)
+    if value not in STATUSES:
+        raise QueryError("decode", f"column {column!r} holds {value!r}, not one of {', '.join(STATUSES)}")
+    return value  # type: ignore[return-value]  # the line above narrows it
+
+
+def _first_duplicate(labels: Iterable[Labels]) -> str:
+    seen: set[Labels] = set()
+    for label in labels:
+        if label in seen:
+            return ", ".join(f"{name}={value!r}" for name, value in label) or "(none: more than one row)"
+        seen.add(label)
+    return ""

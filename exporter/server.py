@@ -1,0 +1,112 @@
+"""What a ping tells about a server, and the conditions a query may put on it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_CLAUSE = re.compile(r"^\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
+_EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
+_COMPARE = {
+    ">=": lambda a, b: a >= b,
+    "<=": lambda a, b: a <= b,
+    "==": lambda a, b: a == b,
+    ">": lambda a, b: a > b,
+    "<": lambda a, b: a < b,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Describe a server as its last successful ping saw it.
+
+    capabilities: name to reason; an empty reason means available.
+    missing_privileges: name to the statement that grants it.
+    extensions: name to version, in the database the exporter logs in to.
+    started_at: Unix time in seconds.
+    """
+
+    version: str
+    role: str = ""
+    edition: str = ""
+    started_at: float | None = None
+    capabilities: Mapping[str, str] = field(default=_NOTHING)
+    missing_privileges: Mapping[str, str] = field(default=_NOTHING)
+    extensions: Mapping[str, str] = field(default=_NOTHING)
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Return the leading dotted number as integers, so that 5.10 sorts after 5.9."""
+    match = re.match(r"\D*(\d+(?:\.\d+)*)", version)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def version_satisfies(version: str, specifier: str) -> bool:
+    """Tell whether every clause of ">=15,<18" holds; missing parts count as zero."""
+    return all(_clause_holds(version_key(version), clause) for clause in specifier.split(","))
+
+
+def _clause_holds(version: tuple[int, ...], clause: str) -> bool:
+    match = _CLAUSE.match(clause)
+    if match is None:
+        raise ValueError(f"{clause!r} is not a version clause such as '>=15'")
+    wanted = version_key(match[2])
+    width = max(len(version), len(wanted))
+    pad = lambda key: key + (0,) * (width - len(key))  # noqa: E731 - one line, used on the next
+    return bool(_COMPARE[match[1]](pad(version), pad(wanted)))
+
+
+class When(BaseModel):
+    """Restrict a query to the servers that can answer it; elsewhere it yields no series at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: str | None = None
+    role: str | None = None
+    edition: str | None = None
+    extension: str | None = None
+    capability: str | None = None
+
+    @field_validator("version")
+    @classmethod
+    def _valid_specifier(cls, value: str | None) -> str | None:
+        if value is not None:
+            version_satisfies("0", value)
+        return value
+
+    @field_validator("extension")
+    @classmethod
+    def _valid_extension(cls, value: str | None) -> str | None:
+        if value is not None:
+            match = _EXTENSION.match(value)
+            if match is None:
+                raise ValueError(f"{value!r} is not an extension such as 'pgstattuple>=1.5'")
+            if match[2]:
+                version_satisfies("0", match[2])
+        return value
+
+    def unmet(self, info: ServerInfo) -> str | None:
+        """Name the first condition the server does not meet; extensions are left to `extension_unmet`."""
+        if self.version and not version_satisfies(info.version, self.version):
+            return f"needs version {self.version}"
+        if self.role and self.role != info.role:
+            return f"needs role {self.role}"
+        if self.edition and self.edition != info.edition:
+            return f"needs edition {self.edition}"
+        if self.capability and info.capabilities.get(self.capability) != "":
+            return info.capabilities.get(self.capability) or f"needs capability {self.capability}"
+        return None
+
+    def extension_unmet(self, installed: Mapping[str, str]) -> str | None:
+        """Name the extension condition that the installed ones (name to version) do not meet."""
+        if self.extension is None:
+            return None
+        match = _EXTENSION.match(self.extension)
+        if match is None or match[1] not in installed:
+            return f"needs extension {self.extension}"
+        if match[2] and not version_satisfies(installed[match[1]], match[2]):
+            return f"needs extension {self.extension}"
+        return None

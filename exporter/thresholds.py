@@ -1,0 +1,38 @@
+"""The one table of limits: /health, alert rules and panel colours all read it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Limit(BaseModel):
+    """Say from where a value is worth a warning and from where it is a failure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    warn: float
+    fail: float
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> "Limit":
+        if self.warn > self.fail:
+            raise ValueError(f"warn {self.warn} must not be above fail {self.fail}")
+        return self
+
+
+THRESHOLDS: Mapping[str, Limit] = MappingProxyType({
+    "response_seconds": Limit(warn=0.5, fail=2.0),
+    "replication_lag_seconds": Limit(warn=30, fail=300),
+    "connections_used_ratio": Limit(warn=0.8, fail=0.95),
+    "disk_used_ratio": Limit(warn=0.8, fail=0.9),
+    "heap_used_ratio": Limit(warn=0.9, fail=0.98),
+    "transaction_age_seconds": Limit(warn=300, fail=3600),
+})
+
+
+def limits(overrides: Mapping[str, Limit]) -> Mapping[str, Limit]:
+    """Return the table with a user's overrides; raise KeyError for a name that is not in it."""
+    for name in overrides:
+        THRESHOLDS[name]
+    return {**THRESHOLDS, **overrides}

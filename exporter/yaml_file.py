@@ -1,0 +1,135 @@
+"""YAML that users write, read strictly: every error names file, line and key, and all come at once."""
+
+import os
+import re
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+KeyPath = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+_VARIABLE = re.compile(r"\$?\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLAIN_WORDS = {
+    "extra_forbidden": "unknown key",
+    "missing": "required, but not there",
+    "union_tag_not_found": "required: one of the known stores",
+}
+
+
+class ConfigError(Exception):
+    """Stop start-up: each problem is one readable line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Document:
+    """Hold a YAML file's data and the line of each of its keys."""
+
+    def __init__(self, path: Path, data: dict[str, Any], lines: Mapping[KeyPath, int]) -> None:
+        self.path = path
+        self.data = data
+        self._lines = lines
+
+    def problem(self, key: KeyPath, message: str) -> str:
+        """Format one problem; the nearest known key gives the line."""
+        known: KeyPath = ()
+        for part in key:
+            if (*known, part) in self._lines:
+                known = (*known, part)
+        name = ".".join(str(part) for part in key)
+        return f"{self.path}:{self._lines.get(known, 1)}: {name + ': ' if name else ''}{message}"
+
+    def validate(self, model: type[Model], data: object, at: Callable[[KeyPath], KeyPath] = lambda k: k) -> Model:
+        """Parse data, which came from this document, into a model; `at` maps the model's keys to the file's."""
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError([
+                self.problem(at(problem["loc"]), _plain(problem["type"], problem["msg"]))
+                for problem in error.errors(include_url=False, include_input=False)
+            ]) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuse duplicate keys, which PyYAML would silently let win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value}: the key is there twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_document(path: Path) -> Document:
+    """Read one YAML mapping; raise ConfigError when it cannot be read or is not one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node else {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError([f"{path}:{line}: {error.problem}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise ConfigError([f"{path}:1: expected keys and values, found {type(data).__name__}"])
+    return Document(path, data, dict(_lines(node, ())) if node else {})
+
+
+def _lines(node: yaml.Node, path: KeyPath) -> list[tuple[KeyPath, int]]:
+    if isinstance(node, yaml.MappingNode):
+        children = [(key.value, key.start_mark.line + 1, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        children = [(index, value.start_mark.line + 1, value) for index, value in enumerate(node.value)]
+    else:
+        return []
+    found: list[tuple[KeyPath, int]] = []
+    for key, line, value in children:
+        found.append(((*path, key), line))
+        found.extend(_lines(value, (*path, key)))
+    return found
+
+
+def expand_variables(document: Document, environment: Mapping[str, str] = os.environ) -> object:
+    """Return the document's data with ${NAME} replaced; $${NAME} stays as ${NAME}. All unset names at once."""
+    problems: list[str] = []
+
+    def expand(value: object, key: KeyPath) -> object:
+        if isinstance(value, dict):
+            return {k: expand(v, (*key, k)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [expand(v, (*key, i)) for i, v in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+
+        def replace(match: re.Match[str]) -> str:
+            if match[0].startswith("$$"):
+                return match[0][1:]
+            if match[1] not in environment:
+                problems.append(document.problem(key, f"the environment variable {match[1]} is not set"))
+            return environment.get(match[1], "")
+
+        return _VARIABLE.sub(replace, value)
+
+    data = expand(document.data, ())
+    if problems:
+        raise ConfigError(problems)
+    return data
+
+
+def _plain(kind: str, message: str) -> str:
+    return _PLAIN_WORDS.get(kind) or message.removeprefix("Value error, ").replace("Input should be", "expected")
