@@ -1,7 +1,8 @@
 """What a ping tells about a server, and the conditions a query may put on it."""
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -10,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, field_validator
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CLAUSE = re.compile(r"^\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
 _EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
-_COMPARE = {
-    ">=": lambda a, b: a >= b,
-    "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
-    ">": lambda a, b: a > b,
-    "<": lambda a, b: a < b,
+_COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    ">": operator.gt,
+    "<": operator.lt,
 }
 
 
@@ -33,9 +34,9 @@ class ServerInfo:
     role: str = ""
     edition: str = ""
     started_at: float | None = None
-    capabilities: Mapping[str, str] = field(default=_NOTHING)
-    missing_privileges: Mapping[str, str] = field(default=_NOTHING)
-    extensions: Mapping[str, str] = field(default=_NOTHING)
+    capabilities: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    missing_privileges: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -55,8 +56,11 @@ def _clause_holds(version: tuple[int, ...], clause: str) -> bool:
         raise ValueError(f"{clause!r} is not a version clause such as '>=15'")
     wanted = version_key(match[2])
     width = max(len(version), len(wanted))
-    pad = lambda key: key + (0,) * (width - len(key))  # noqa: E731 - one line, used on the next
-    return bool(_COMPARE[match[1]](pad(version), pad(wanted)))
+    return _COMPARE[match[1]](_padded(version, width), _padded(wanted, width))
+
+
+def _padded(key: tuple[int, ...], width: int) -> tuple[int, ...]:
+    return key + (0,) * (width - len(key))
 
 
 class When(BaseModel):
