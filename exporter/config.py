@@ -55,7 +55,7 @@ class TargetBase(_Strict):
 
     @field_validator("url")
     @classmethod
-    def _has_host(cls, value: SecretStr, info: object) -> SecretStr:
+    def _known_scheme(cls, value: SecretStr) -> SecretStr:
         scheme = urlsplit(value.get_secret_value()).scheme
         if scheme not in cls.schemes():
             raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
@@ -171,9 +171,9 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     if path is None:
         document = Document(Path("environment"), {"targets": target_settings(environment)}, {})
         if not document.data["targets"]:
-            raise ConfigError([
-                "nothing to watch: name a file with --config, or set POSTGRES_URL, QDRANT_URL, NEO4J_URL or MINIO_URL"
-            ])
+            raise ConfigError(
+                ["nothing to watch: name a file with --config, or set POSTGRES_URL, QDRANT_URL, NEO4J_URL or MINIO_URL"]
+            )
         return document.validate(Config, document.data)
     document = read_document(path)
     config = document.validate(Config, expand_variables(document, environment))

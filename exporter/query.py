@@ -13,6 +13,7 @@ from exporter.server import ServerInfo, When, version_key
 Reason = Literal["connect", "auth", "timeout", "privilege", "unsupported", "query", "decode", "limit"]
 MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
 Status = Literal["pass", "unknown", "warn", "fail"]
+DATABASE_LABELS: Mapping[str, str] = {"postgres": "datname", "neo4j": "db"}  # added where scope is database
 Labels = tuple[tuple[str, str], ...]
 Row = Mapping[str, object]
 
@@ -76,13 +77,9 @@ class HealthRule(BaseModel):
     fail_below: float | None = None
 
     def judge(self, value: float) -> Status:
-        for status, above, below in (
-            ("fail", self.fail_above, self.fail_below),
-            ("warn", self.warn_above, self.warn_below),
-        ):
-            if (above is not None and value > above) or (below is not None and value < below):
-                return status  # type: ignore[return-value]  # the literals above are statuses
-        return "pass"
+        if _outside(value, self.fail_above, self.fail_below):
+            return "fail"
+        return "warn" if _outside(value, self.warn_above, self.warn_below) else "pass"
 
 
 class Verdict(NamedTuple):
@@ -172,6 +169,10 @@ def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
     return QueryError("unsupported", reason) if reason else None
 
 
+def _outside(value: float, above: float | None, below: float | None) -> bool:
+    return (above is not None and value > above) or (below is not None and value < below)
+
+
 def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
     if metric.value is None:
         return [1.0] * len(rows)
@@ -181,7 +182,7 @@ def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
         raise QueryError("decode", f"{metric.name}: the rows have no column {metric.value!r}") from None
     if metric.type == "histogram":
         return [_histogram(metric, row, value) for row, value in zip(rows, column, strict=True)]
-    return [value if value.__class__ is float else _number(metric, value) for value in column]  # type: ignore[misc]
+    return [value if value.__class__ is float else _number(metric, value) for value in column]
 
 
 def _number(metric: Metric, value: object) -> float | None:
@@ -224,7 +225,7 @@ def _status(row: Row, column: str) -> Status:
     value = row.get(column)
     if value not in STATUSES:
         raise QueryError("decode", f"column {column!r} holds {value!r}, not one of {', '.join(STATUSES)}")
-    return value  # type: ignore[return-value]  # the line above narrows it
+    return value
 
 
 def _first_duplicate(labels: Iterable[Labels]) -> str:

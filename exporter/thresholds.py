@@ -21,14 +21,16 @@ class Limit(BaseModel):
         return self
 
 
-THRESHOLDS: Mapping[str, Limit] = MappingProxyType({
-    "response_seconds": Limit(warn=0.5, fail=2.0),
-    "replication_lag_seconds": Limit(warn=30, fail=300),
-    "connections_used_ratio": Limit(warn=0.8, fail=0.95),
-    "disk_used_ratio": Limit(warn=0.8, fail=0.9),
-    "heap_used_ratio": Limit(warn=0.9, fail=0.98),
-    "transaction_age_seconds": Limit(warn=300, fail=3600),
-})
+THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
+    {
+        "response_seconds": Limit(warn=0.5, fail=2.0),
+        "replication_lag_seconds": Limit(warn=30, fail=300),
+        "connections_used_ratio": Limit(warn=0.8, fail=0.95),
+        "disk_used_ratio": Limit(warn=0.8, fail=0.9),
+        "heap_used_ratio": Limit(warn=0.9, fail=0.98),
+        "transaction_age_seconds": Limit(warn=300, fail=3600),
+    }
+)
 
 
 def limits(overrides: Mapping[str, Limit]) -> Mapping[str, Limit]:

@@ -49,10 +49,12 @@ class Document:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            raise ConfigError([
-                self.problem(at(problem["loc"]), _plain(problem["type"], problem["msg"]))
-                for problem in error.errors(include_url=False, include_input=False)
-            ]) from None
+            raise ConfigError(
+                [
+                    self.problem(at(problem["loc"]), _plain(problem["type"], problem["msg"]))
+                    for problem in error.errors(include_url=False, include_input=False)
+                ]
+            ) from None
 
 
 class _Loader(yaml.SafeLoader):

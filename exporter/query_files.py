@@ -1,0 +1,141 @@
+"""Query files: found, read strictly and linted; what leaves here needs no checking again."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.core_metrics import CORE_METRICS
+from exporter.datastores import STORES, operations
+from exporter.query import Labels, Query
+from exporter.query_lint import lint
+from exporter.thresholds import THRESHOLDS, Limit
+from exporter.yaml_file import ConfigError, Document, KeyPath, read_document
+
+
+def builtin_folder() -> Path:
+    """Return the folder of the built-in queries: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "queries"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "queries"
+
+
+def load_queries(
+    stores: Iterable[str], folders: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
+) -> tuple[Query, ...]:
+    """Load the built-in and the users' queries of some stores; raise ConfigError with every problem.
+
+    A user's file replaces the built-in query of the same file name and every built-in query that declares one
+    of its metrics.
+    """
+    wanted = sorted(set(stores))
+    problems: list[str] = []
+    builtin = list(_load_folder(builtin_folder(), wanted, thresholds, problems))
+    users = [query for folder in folders for query in _load_folder(folder, wanted, thresholds, problems)]
+    files = {(query.store, query.name) for _, query in users}
+    names = {metric.name for _, query in users for metric in query.metrics} - CORE_METRICS.keys()
+    kept = [
+        (path, query)
+        for path, query in builtin
+        if (query.store, query.name) not in files and not names & {metric.name for metric in query.metrics}
+    ]
+    problems.extend(_declared_twice(kept + users))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(query for _, query in kept + users)
+
+
+def _load_folder(
+    folder: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
+) -> Iterator[tuple[Path, Query]]:
+    problems.extend(
+        f"{path}: no store has this name; there are {', '.join(sorted(STORES))}"
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and path.name not in STORES
+    )
+    for store in stores:
+        for path in sorted((folder / store).glob("*.yaml")):
+            try:
+                yield path, load_query(path, store, thresholds)
+            except ConfigError as error:
+                problems.extend(error.problems)
+
+
+def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHOLDS) -> Query:
+    """Read one query file of a store."""
+    document = read_document(path)
+    data = dict(document.data)
+    problems = [document.problem((key,), "unknown key") for key in ("name", "store") if key in data]
+    metrics = data.get("metrics", {})
+    if not isinstance(metrics, dict):
+        raise ConfigError([document.problem(("metrics",), "expected metric names, each with its keys")])
+    names = tuple(metrics)
+    data["metrics"] = tuple(_metric(name, entry) for name, entry in metrics.items())
+    data["params"], found = _params(document, store)
+    problems.extend(found)
+    data["health"], found = _health(document, thresholds)
+    problems.extend(found)
+    for key in ("labels", "targets", "databases"):
+        if isinstance(data.get(key), list):
+            data[key] = tuple(data[key])
+
+    def at(key: KeyPath) -> KeyPath:
+        if len(key) > 1 and key[0] == "metrics" and isinstance(key[1], int):
+            return ("metrics", names[key[1]], *key[2:])
+        return key
+
+    try:
+        query = document.validate(Query, {**data, "name": path.stem, "store": store}, at)
+    except ConfigError as error:
+        raise ConfigError(problems + error.problems) from None
+    problems.extend(document.problem(key, message) for key, message in lint(query))
+    if problems:
+        raise ConfigError(problems)
+    return query
+
+
+def _metric(name: str, entry: object) -> object:
+    """Complete an entry with its name, and a core metric's with its type and help."""
+    if not isinstance(entry, dict):
+        return entry
+    core = CORE_METRICS.get(name)
+    if core and core.fed and not {"type", "help"} & entry.keys():
+        return {**entry, "name": name, "type": core.metric.type, "help": core.metric.help}
+    return {**entry, "name": name}
+
+
+def _params(document: Document, store: str) -> tuple[object, list[str]]:
+    """Validate `params` by the model of the file's operation."""
+    operation, params = document.data.get("operation"), document.data.get("params", {})
+    if operation is None:
+        return None, [document.problem(("params",), "only an operation takes params")] if params else []
+    known = operations(store)
+    if operation not in known:
+        there = ", ".join(sorted(known)) or "none"
+        return None, [document.problem(("operation",), f"{store} has no operation {operation!r}; there is {there}")]
+    try:
+        return document.validate(known[operation].params, params, lambda key: ("params", *key)), []
+    except ConfigError as error:
+        return None, error.problems
+
+
+def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:
+    """Replace `threshold: name` by the limits of the table."""
+    health = document.data.get("health")
+    if not isinstance(health, dict) or "threshold" not in health:
+        return health, []
+    rule: dict[str, Any] = {key: value for key, value in health.items() if key != "threshold"}
+    limit = thresholds.get(health["threshold"])
+    if limit is None:
+        there = ", ".join(sorted(thresholds))
+        return rule, [document.problem(("health", "threshold"), f"there is no such threshold; there are {there}")]
+    return {"warn_above": limit.warn, "fail_above": limit.fail, **rule}, []
+
+
+def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:
+    first: dict[tuple[str, Labels], Path] = {}
+    for path, query in queries:
+        for metric in query.metrics:
+            core = metric.name in CORE_METRICS
+            key = (metric.name, (("store", query.store), *sorted(metric.labels.items())) if core else ())
+            other = first.setdefault(key, path)
+            if other != path:
+                yield f"{path}: {metric.name} is declared in {other} already"

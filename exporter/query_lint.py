@@ -1,0 +1,88 @@
+"""What a query file may not say although each of its keys is valid by itself."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from exporter.core_metrics import CORE_METRICS
+from exporter.query import DATABASE_LABELS, HealthRule, Metric, Query
+from exporter.yaml_file import KeyPath
+
+_METRIC_NAME = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
+_LABEL_NAME = re.compile(r"^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$")
+_RESERVED_LABELS = {"target", "store", "le", "quantile"}
+_NOT_A_BASE_UNIT = re.compile(
+    r"_(ms|msec|millis|milliseconds|us|microseconds|ns|nanoseconds|minutes|hours|days|weeks|percent|pct"
+    r"|kb|mb|gb|tb|kib|mib|gib|kilobytes|megabytes|gigabytes)(_total|_info)?$"
+)
+_SUFFIXES_OF_OTHERS = ("_total", "_count", "_sum", "_bucket", "_info")
+
+_METRIC_RULES: tuple[tuple[Callable[[Metric], object], str], ...] = (
+    (lambda m: not _METRIC_NAME.match(m.name), "is not a metric name"),
+    (lambda m: m.name.startswith("datatier_"), "the prefix datatier_ is the exporter's own"),
+    (lambda m: not m.help.strip(), "help is empty"),
+    (
+        lambda m: m.type == "counter" and not m.name.endswith("_total"),
+        "a counter's name ends in _total (type unknown is for inherited names without it)",
+    ),
+    (lambda m: m.type == "info" and not m.name.endswith("_info"), "an info metric's name ends in _info"),
+    (
+        lambda m: m.type in ("gauge", "histogram") and m.name.endswith(_SUFFIXES_OF_OTHERS),
+        f"a gauge's or histogram's name does not end in {', '.join(_SUFFIXES_OF_OTHERS)}",
+    ),
+    (
+        lambda m: m.type != "unknown" and _NOT_A_BASE_UNIT.search(m.name),
+        "use base units: seconds, bytes, ratio",
+    ),
+    (lambda m: m.value is None and m.type != "info", "value: names the column of the value"),
+    (lambda m: m.sum is not None and m.type != "histogram", "only a histogram has a sum"),
+)
+
+
+def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the key and the message of each problem."""
+    if (query.query is None) == (query.operation is None):
+        yield ("query",), "a query file has either a query or an operation"
+    if query.scope == "database" and query.store not in DATABASE_LABELS:
+        yield ("scope",), f"{query.store} has no databases to visit"
+    if not query.metrics and not query.timing and query.health is None:
+        yield ("metrics",), "without metrics, timing or health the query has no effect"
+    for index, label in enumerate(query.labels):
+        if not _LABEL_NAME.match(label) or label in _RESERVED_LABELS | _added_label(query):
+            yield ("labels", index), f"{label!r} cannot be a label here: it is reserved, added, or no label name"
+    for metric in query.metrics:
+        problems = _lint_fed(metric, query) if metric.name in CORE_METRICS else _lint_own(metric, query)
+        for message in problems:
+            yield ("metrics", metric.name), message
+    if query.health is not None:
+        yield from _lint_health(query.health, query)
+
+
+def _added_label(query: Query) -> set[str]:
+    return {DATABASE_LABELS[query.store]} if query.scope == "database" and query.store in DATABASE_LABELS else set()
+
+
+def _lint_fed(metric: Metric, query: Query) -> Iterator[str]:
+    core = CORE_METRICS[metric.name]
+    if not core.fed:
+        yield "the exporter makes this metric itself"
+    elif {*metric.labels, *query.labels} | _added_label(query) != set(core.labels):
+        yield f"needs exactly the labels {', '.join(core.labels) or '(none)'}"
+
+
+def _lint_own(metric: Metric, query: Query) -> Iterator[str]:
+    for broken, message in _METRIC_RULES:
+        if broken(metric):
+            yield message
+    clash = metric.labels.keys() & ({*query.labels} | _added_label(query) | _RESERVED_LABELS)
+    if clash:
+        yield f"the labels {', '.join(sorted(clash))} are there already"
+
+
+def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]]:
+    if (rule.metric is None) == (rule.status is None):
+        yield ("health",), "needs either metric or status"
+    if rule.metric is not None:
+        if rule.metric not in {metric.name for metric in query.metrics}:
+            yield ("health", "metric"), f"{rule.metric} is not a metric of this file"
+        if {rule.warn_above, rule.fail_above, rule.warn_below, rule.fail_below} == {None}:
+            yield ("health",), "needs a limit: threshold, warn_above, fail_above, warn_below or fail_below"
