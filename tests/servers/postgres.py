@@ -67,7 +67,9 @@ class Postgres(Process):
     def psql(self, sql: str, database: str = "postgres", user: str = "postgres") -> list[tuple[str, ...]]:
         """Run SQL and return its rows as text, NULL as an empty one."""
         options = ["-X", "--quiet", "--csv", "--tuples-only", "-v", "ON_ERROR_STOP=1"]
-        printed = run([self._program("psql"), *options, self.dsn(database, user)], self.folder, {}, stdin=sql)
+        printed = run(
+            [self._program("psql"), *options, self.dsn(database, user)], self.folder, self._environment(), stdin=sql
+        )
         return [tuple(row) for row in csv.reader(io.StringIO(printed))]
 
     def _prepare(self) -> None:
@@ -85,14 +87,22 @@ class Postgres(Process):
         slot = f"replica_{self.port}"
         options = ["--write-recovery-conf", "--create-slot", "--slot", slot, "--checkpoint=fast", "--no-sync"]
         source = ["--dbname", self.primary.dsn(), "--pgdata", str(self.data)]
-        run([self._program("pg_basebackup"), *options, *source], self.folder, {})
+        run([self._program("pg_basebackup"), *options, *source], self.folder, self._environment())
+
+    def _environment(self) -> dict[str, str]:
+        """Let the server's own extensions find the wheel's libpq: a replica cannot stream with an older one."""
+        return {"LD_LIBRARY_PATH": str(fetch(self.version) / "lib")}
 
     def _command(self) -> list[str]:
         return [self._program("postgres"), "-D", str(self.data)]
 
     def _ready(self) -> bool:
         try:
-            run([self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], self.folder, {})
+            run(
+                [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                self.folder,
+                self._environment(),
+            )
             return self.primary is None or self.primary.pid is None or self._streams()
         except CommandError:
             return False
@@ -111,7 +121,7 @@ class _Blank(Postgres):
         password = self.folder / "password"
         password.write_text(PASSWORDS["postgres"])
         options = [*INITDB, "--username=postgres", f"--pwfile={password}", f"--pgdata={self.data}"]
-        run([self._program("initdb"), *options], self.folder, {})
+        run([self._program("initdb"), *options], self.folder, self._environment())
         with (self.data / "postgresql.conf").open("a") as file:
             file.write("include 'server.conf'\n")
 
