@@ -21,11 +21,12 @@ STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best 
 
 
 class QueryError(Exception):
-    """Say why a query has no samples: a typed reason for users, a message for the log."""
+    """Say why a query has no samples: a typed reason for users, a message for the log, the series it cost."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, dropped: int = 0) -> None:
         super().__init__(message)
         self.reason: Reason = reason
+        self.dropped = dropped
 
 
 class HistogramValue(NamedTuple):
@@ -131,11 +132,13 @@ class Query(BaseModel):
         """
         labels = [extra + tuple((name, _text(row, name)) for name in self.labels) for row in rows]
         if len(labels) > 1 and len(set(labels)) != len(labels):
-            raise QueryError("decode", f"two rows have the same labels {_first_duplicate(labels)}")
+            raise QueryError(
+                "decode", f"two rows have the same labels {_first_duplicate(labels)}", len(rows) * len(self.metrics)
+            )
         families = [Family(metric, labels, _values(metric, rows)) for metric in self.metrics]
         series = sum(family.series for family in families)
         if series > self.max_series:
-            raise QueryError("limit", f"{series} series are more than max_series {self.max_series}")
+            raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
         return families
 
     def verdict(self, rows: Sequence[Row], families: Sequence[Family]) -> Verdict | None:

@@ -1,0 +1,195 @@
+"""One task group a target: a fast lane that pings and asks what is due, a slow lane for what takes long."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from exporter.datastores.base import Datastore, Lane, Session
+from exporter.query import DATABASE_LABELS, Family, Query, QueryError, Reason, Verdict, unsupported
+from exporter.server import ServerInfo
+from exporter.snapshot import Event, Ping, Poll, Result, Watched, fresh_seconds
+
+_T = TypeVar("_T")
+Publish = Callable[[Event], None]
+
+_PING_TIMEOUT = 5.0
+_PASS_SHARE = 0.8  # of the interval: what a fast pass may take
+_PASS_LIMIT = 10.0
+_SLOW_FROM = 60.0  # a longer interval goes to the slow lane
+_AUTH_PAUSE = 60.0  # three bad passwords lock a Neo4j user out for everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query to be asked once, of a server known by its last ping, within so many seconds."""
+
+    target: Watched
+    query: Query
+    database: str | None
+    info: ServerInfo
+    seconds: float
+
+
+async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]) -> _T:
+    """Await work within a deadline; raise QueryError, and nothing else, for whatever goes wrong.
+
+    This is the only timeout and the only blanket except of the product.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await work()
+    except QueryError:
+        raise
+    except TimeoutError:
+        raise QueryError("timeout", f"no answer within {seconds:.1f} s") from None
+    except Exception as error:
+        raise QueryError(reason(error), f"{type(error).__name__}: {error}") from error
+
+
+async def run(question: Question, session: Session, datastore: Datastore) -> Result:
+    """Ask a question; a failure is a result, too."""
+    target, query, database = question.target, question.query, question.database
+    began = time.perf_counter()
+
+    async def ask() -> tuple[tuple[Family, ...], Verdict | None]:
+        if error := unsupported(query, question.info):
+            raise error
+        rows = await session.fetch(query, database)
+        extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
+        families = tuple(query.samples(rows, extra))
+        return families, query.verdict(rows, families)
+
+    def result(families: tuple[Family, ...], verdict: Verdict | None, error: QueryError | None) -> Result:
+        duration = time.perf_counter() - began
+        fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
+        return Result(target.name, query, database, time.time(), fresh_until, duration, families, verdict, error)
+
+    try:
+        return result(*await attempt(ask, question.seconds, datastore.reason), None)
+    except QueryError as error:
+        return result((), None, error)
+
+
+class Poller:
+    """Poll one target for ever; every outcome goes to `publish`, none raises."""
+
+    def __init__(self, target: Watched, datastore: Datastore, queries: Sequence[Query], publish: Publish) -> None:
+        self._target = target
+        self._datastore = datastore
+        self._queries = queries
+        self._publish = publish
+        self._info: ServerInfo | None = None
+        self._up = asyncio.Event()
+        self._due: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Run both lanes until cancelled, then close the datastore."""
+        fast = [query for query in self._queries if lane(query) == "fast"]
+        slow = [query for query in self._queries if lane(query) == "slow"]
+        async with self._datastore, asyncio.TaskGroup() as lanes:
+            lanes.create_task(self._fast_lane(fast), name=f"{self._target.name} fast")
+            if slow:
+                lanes.create_task(self._slow_lane(slow), name=f"{self._target.name} slow")
+
+    async def _fast_lane(self, queries: Sequence[Query]) -> None:
+        skipped = 0
+        while True:
+            began = time.monotonic()
+            error = await self._fast_pass(queries)
+            took = time.monotonic() - began
+            self._publish(Poll(self._target.name, time.time(), took, skipped))
+            pause = max(0.0, _AUTH_PAUSE - took) if error and error.reason == "auth" else 0.0
+            skipped = int(took / self._target.interval)
+            await asyncio.sleep(pause + seconds_to_tick(self._target, time.time() + pause))
+
+    async def _fast_pass(self, queries: Sequence[Query]) -> QueryError | None:
+        """Ping, then ask what is due; return the ping's error."""
+        deadline = time.monotonic() + min(_PASS_SHARE * self._target.interval, _PASS_LIMIT)
+        error = await self._ping(deadline)
+        if error is not None:
+            self._up.clear()
+            self._due.clear()
+            return error
+        self._up.set()
+        await self._pass("fast", queries, deadline)
+        return None
+
+    async def _ping(self, deadline: float) -> QueryError | None:
+        began = time.perf_counter()
+        error: QueryError | None = None
+        try:
+            seconds = min(_PING_TIMEOUT, deadline - time.monotonic())
+            self._info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
+        except QueryError as failed:
+            self._info, error = None, failed
+        duration = time.perf_counter() - began
+        pause = _AUTH_PAUSE if error and error.reason == "auth" else 0.0
+        fresh_until = time.monotonic() + fresh_seconds(self._target.interval) + pause
+        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error))
+        return error
+
+    async def _slow_lane(self, queries: Sequence[Query]) -> None:
+        while True:
+            await self._up.wait()
+            await self._pass("slow", queries, float("inf"))
+            due = min(self._due.get(query.name, 0.0) for query in queries) - time.monotonic()
+            await asyncio.sleep(min(max(due, 1.0), self._target.interval))
+
+    async def _pass(self, lane: Lane, queries: Sequence[Query], deadline: float) -> None:
+        """Ask what is due, longest overdue first: of the server, then database by database."""
+        now = time.monotonic()
+        due = [query for query in queries if self._due.get(query.name, 0.0) <= now]
+        due.sort(key=lambda query: self._due.get(query.name, 0.0))
+        if not due:
+            return
+        async with self._datastore.session(lane) as session:
+            for query in due:
+                if query.scope == "server":
+                    await self._ask(session, query, None, deadline)
+            inside = [query for query in due if query.scope == "database"]
+            for query in inside:
+                self._put_off(query)
+            for database in await self._databases(inside):
+                for query in inside:
+                    if any(fnmatchcase(database, glob) for glob in query.databases):
+                        await self._ask(session, query, database, deadline)
+
+    async def _databases(self, queries: Sequence[Query]) -> Sequence[str]:
+        if not queries:
+            return ()
+        try:
+            return await attempt(self._datastore.databases, _PING_TIMEOUT, self._datastore.reason)
+        except QueryError:
+            return ()  # the ping tells why; what was there expires
+
+    async def _ask(self, session: Session, query: Query, database: str | None, deadline: float) -> None:
+        seconds = min(query.timeout, deadline - time.monotonic())
+        if self._info is None or seconds <= 0:  # the target went down meanwhile, or the pass is over: ask next time
+            return
+        self._put_off(query)
+        question = Question(self._target, query, database, self._info, seconds)
+        self._publish(await run(question, session, self._datastore))
+
+    def _put_off(self, query: Query) -> None:
+        """Make the query due at the tick nearest to its interval."""
+        self._due[query.name] = time.monotonic() + interval(query, self._target) - self._target.interval / 2
+
+
+def interval(query: Query, target: Watched) -> float:
+    return max(query.interval or 0.0, target.interval)
+
+
+def lane(query: Query) -> Lane:
+    """Choose the lane: what is asked seldom, or in every database, may take long."""
+    return "slow" if query.scope == "database" or (query.interval or 0.0) > _SLOW_FROM else "fast"
+
+
+def seconds_to_tick(target: Watched, now: float) -> float:
+    """Return how long to sleep: ticks are pinned to wall time, with a phase of the target's own and no jitter."""
+    digest = hashlib.md5(target.name.encode(), usedforsecurity=False).digest()
+    phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
+    return target.interval - (now - phase) % target.interval
