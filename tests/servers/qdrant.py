@@ -1,0 +1,82 @@
+"""Run the Qdrant double (see `qdrant_double`) as a server of its own."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+from tests.servers import Unavailable
+from tests.servers.machine import clean_environment, guard
+from tests.servers.process import Process, free_port
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Qdrant(Process):
+    """A Qdrant that looks like `version` from outside. Collections survive `restart`; the scene does not."""
+
+    start_seconds = 30.0
+
+    def __init__(self, api_key: str | None = None, read_only_key: str | None = None, version: str = "1.18.3") -> None:
+        super().__init__("qdrant")
+        self.api_key = api_key
+        self.read_only_key = read_only_key
+        self.version = version
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int:
+        if self._port is None:
+            self._port = free_port()
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def target(self, name: str, **extra: object) -> dict[str, object]:
+        """Return the server's entry for `targets:` of the exporter's configuration."""
+        key = {"api_key": self.api_key} if self.api_key else {}
+        return {"name": name, "store": "qdrant", "url": self.url} | key | extra
+
+    def scene(self, **changes: object) -> None:
+        """Play a scene (`qdrant_double.scene.Scene`) instead of the one before; nothing named is back to normal."""
+        body = json.dumps(changes).encode()
+        request = urllib.request.Request(f"{self.url}/_double/scene", data=body, method="PUT")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
+    def start(self) -> Self:
+        """Start as ourselves, also when we are root: another user may not enter our Python's folder."""
+        if self.pid is None:
+            _need_engine()
+            environment = clean_environment(self.folder) | self._environment()
+            with self.log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self._command(), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+                    stdout=output, stderr=output, start_new_session=True,
+                )  # fmt: skip
+            guard.tell(f"started {self._process.pid} {self.stop_signal.value}")
+            self.wait_ready(self._ready, self.start_seconds)
+        return self
+
+    def _command(self) -> list[str]:
+        options = ["--folder", str(self.folder), "--port", str(self.port), "--version", self.version]
+        return [sys.executable, "-m", "tests.servers.qdrant_double", *options]
+
+    def _environment(self) -> dict[str, str]:
+        keys = {"DOUBLE_API_KEY": self.api_key, "DOUBLE_READ_ONLY_KEY": self.read_only_key}
+        given = {name: value for name, value in keys.items() if value}
+        return {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"} | given
+
+    def _ready(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/readyz", timeout=1) as answer:
+            return bool(answer.status == 200)
+
+
+def _need_engine() -> None:
+    if importlib.util.find_spec("qdrant_edge") is None:
+        raise Unavailable("qdrant-edge-py is not installed: it has no build for this platform")
