@@ -1,0 +1,140 @@
+"""A TCP proxy in front of a real server, to make it slow, silent or broken."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Passes bytes between its own port and a server's until told otherwise; `restore` ends every fault."""
+
+    def __init__(self, server_port: int) -> None:
+        self.port = 0
+        self._server_port = server_port
+        self._delay = 0.0
+        self._resets = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener: asyncio.Server | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
+        self._flow = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._restore())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def delay(self, seconds: float) -> None:
+        """Pass every piece of data on after a delay, in both directions."""
+        self._delay = seconds
+
+    def blackhole(self) -> None:
+        """Accept connections and data, and pass nothing on, also on connections that are open."""
+        self._loop.call_soon_threadsafe(self._flow.clear)
+
+    def refuse(self) -> None:
+        """Refuse new connections and reset the open ones."""
+        self._do(self._refuse())
+
+    def reset(self) -> None:
+        """Accept new connections and reset them, as the open ones."""
+        self._resets = True
+        self._do(self._drop())
+
+    def restore(self) -> None:
+        """Pass everything on again."""
+        self._do(self._restore())
+
+    def _do(self, action: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(action, self._loop).result(10)
+
+    async def _restore(self) -> None:
+        self._delay = 0.0
+        self._resets = False
+        self._flow.set()
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._connected, HOST, self.port)
+            self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def _refuse(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        await self._drop()
+
+    async def _drop(self) -> None:
+        for writer in list(self._writers):
+            _reset(writer)
+
+    async def _end(self) -> None:
+        await self._refuse()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the transports report that they are closed
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if self._resets or task is None:
+            _reset(writer)
+            return
+        self._tasks.add(task)
+        with suppress(OSError, asyncio.CancelledError):
+            await self._join(reader, writer)
+        self._tasks.discard(task)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Connect a client to the server until one of them ends."""
+        self._writers.add(writer)
+        try:
+            await self._flow.wait()
+            server_reader, server_writer = await asyncio.open_connection(HOST, self._server_port)
+            self._writers.add(server_writer)
+            try:
+                await self._exchange((reader, server_writer), (server_reader, writer))
+            finally:
+                self._close(server_writer)
+        finally:
+            self._close(writer)
+
+    def _close(self, writer: asyncio.StreamWriter) -> None:
+        self._writers.discard(writer)
+        writer.close()
+
+    async def _exchange(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+        tasks = [asyncio.create_task(self._pass(*way)) for way in ways]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(self._delay)
+                await self._flow.wait()
+                writer.write(data)
+                await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    writer.transport.abort()
