@@ -1,9 +1,15 @@
 """The state that operations and the snapshot keep between polls; nothing here reads a clock."""
 
+import heapq
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 from exporter.query import HistogramValue
+
+K = TypeVar("K", bound=Hashable)
+Counts = tuple[float, ...]
 
 
 class Histogram:
@@ -26,3 +32,155 @@ class Histogram:
             cumulative += count
             buckets.append((bound, float(cumulative)))
         return HistogramValue(tuple(buckets), self._sum)
+
+
+class Deltas(Generic[K]):
+    """Turn counters that restart, vanish and return into increments, key by key.
+
+    A key that was not there before, and one whose first counter fell, count from zero.
+    """
+
+    def __init__(self) -> None:
+        self._last: Mapping[K, Counts] | None = None
+
+    def update(self, counters: Mapping[K, Counts]) -> dict[K, Counts] | None:
+        """Return what was added to the keys that moved; None the first time, when there is nothing to compare with."""
+        last, self._last = self._last, counters
+        if last is None:
+            return None
+        deltas: dict[K, Counts] = {}
+        for key, now in counters.items():
+            before = last.get(key)
+            if before is None or now[0] < before[0]:
+                deltas[key] = now
+            elif now != before:
+                deltas[key] = tuple(max(0.0, a - b) for a, b in zip(now, before, strict=True))
+        return deltas
+
+
+class Interval(NamedTuple):
+    """Hold two counters' growth since the first update, and the first one's share of the last interval's growth."""
+
+    part: float
+    rest: float
+    ratio: float | None  # None where nothing happened, or where there is nothing to compare with
+
+
+class IntervalRatios(Generic[K]):
+    """Compute the share of one counter in two over each interval, and count on where their source falls.
+
+    Such counters are sums that fall when a summand is dropped: of that interval nothing can be said, so it adds
+    nothing.
+    """
+
+    def __init__(self) -> None:
+        self._last: Mapping[K, tuple[float, float]] = {}
+        self._sums: dict[K, Interval] = {}
+
+    def update(self, counters: Mapping[K, tuple[float, float]]) -> dict[K, Interval]:
+        self._sums = {key: self._advance(key, now) for key, now in counters.items()}
+        self._last = counters
+        return self._sums
+
+    def _advance(self, key: K, now: tuple[float, float]) -> Interval:
+        before = self._last.get(key, now)
+        sums = self._sums.get(key, Interval(0.0, 0.0, None))
+        part, rest = now[0] - before[0], now[1] - before[1]
+        if part < 0 or rest < 0:
+            return sums._replace(ratio=None)
+        ratio = part / (part + rest) if part + rest > 0 else None
+        return Interval(sums.part + part, sums.rest + rest, ratio)
+
+
+class TopMembers(Generic[K]):
+    """Choose the keys worth series of their own: those that weighed most over a window of time.
+
+    A key enters when it is among the top `size`. It leaves after `linger` seconds outside the top 2 x `size`, but
+    only while more than `size` are in: what runs once an hour keeps its place in a server that has room. There are
+    never more than 2 x `size` members.
+    """
+
+    def __init__(self, size: int = 50, window: float = 300.0, linger: float = 1800.0) -> None:
+        self._size, self._window, self._linger = size, window, linger
+        self._slices: deque[tuple[float, dict[K, float]]] = deque()
+        self._inside_at: dict[K, float] = {}  # when each member was last among the top 2 x size
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._inside_at
+
+    def seed(self, weights: Mapping[K, float], now: float) -> None:
+        """Begin with the heaviest of all time, so that their series exist before anything happens."""
+        self._inside_at.update(dict.fromkeys(heapq.nlargest(self._size, weights, key=weights.__getitem__), now))
+
+    def update(self, weights: Mapping[K, float], now: float) -> None:
+        """Add the weights of one interval and choose anew."""
+        ranking = self._ranking(weights, now)
+        for key in ranking:
+            if key in self._inside_at:
+                self._inside_at[key] = now
+        for key in ranking[: self._size]:
+            self._inside_at[key] = now
+        longest_outside = sorted(self._inside_at, key=self._inside_at.__getitem__)
+        for key in longest_outside[: max(0, len(self._inside_at) - self._size)]:
+            crowded = len(self._inside_at) > 2 * self._size
+            if crowded or now - self._inside_at[key] > self._linger:
+                del self._inside_at[key]
+
+    def _ranking(self, weights: Mapping[K, float], now: float) -> list[K]:
+        """Return the top 2 x size of the window; intervals are kept in slices, a tenth of the window each."""
+        if not self._slices or now - self._slices[-1][0] >= self._window / 10:
+            self._slices.append((now, {}))
+        _add(self._slices[-1][1], weights)
+        while now - self._slices[0][0] >= self._window:
+            self._slices.popleft()
+        sums: dict[K, float] = {}
+        for _, part in self._slices:
+            _add(sums, part)
+        return heapq.nlargest(2 * self._size, sums, key=sums.__getitem__)
+
+
+class Breakdown(Generic[K]):
+    """Count by key for the top members, by group for the others, and by group for all.
+
+    What is added goes to the member, else to its group's other, and always to its group's total: over any interval
+    members and other grow by what the total grows, and none ever falls. A member that leaves takes its count along
+    (to hand it to `others` would look like a burst of work there) and starts from 0 when it returns.
+    """
+
+    def __init__(self, group: Callable[[K], str], weight: int, top: TopMembers[K]) -> None:
+        self._group, self._weight, self._top = group, weight, top
+        self.members: dict[K, Counts] = {}
+        self.others: dict[str, Counts] = {}
+        self.totals: dict[str, Counts] = {}
+
+    def start(self, counters: Mapping[K, Counts], now: float) -> None:
+        """Take the counters' first values for the ranking alone; what they counted is past."""
+        self._top.seed({key: counts[self._weight] for key, counts in counters.items()}, now)
+        for key, counts in counters.items():
+            zeros = (0.0,) * len(counts)
+            self.others.setdefault(self._group(key), zeros)
+            self.totals.setdefault(self._group(key), zeros)
+            if key in self._top:
+                self.members[key] = zeros
+
+    def add(self, deltas: Mapping[K, Counts], now: float) -> None:
+        self._top.update({key: counts[self._weight] for key, counts in deltas.items()}, now)
+        self.members = {key: counts for key, counts in self.members.items() if key in self._top}
+        for key, counts in deltas.items():
+            group = self._group(key)
+            _grow(self.totals, group, counts)
+            if key in self._top:
+                _grow(self.members, key, counts)
+                self.others.setdefault(group, (0.0,) * len(counts))
+            else:
+                _grow(self.others, group, counts)
+
+
+def _add(sums: dict[K, float], weights: Mapping[K, float]) -> None:
+    for key, weight in weights.items():
+        sums[key] = sums.get(key, 0.0) + weight
+
+
+def _grow(counters: dict[K, Counts], key: K, counts: Counts) -> None:
+    before = counters.get(key)
+    counters[key] = tuple(a + b for a, b in zip(before, counts, strict=True)) if before else counts

@@ -1,0 +1,118 @@
+"""A PostgreSQL server: pinged and queried on the fast lane's connection, walked through on the slow lane's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Self
+
+from exporter.config import PostgresTarget
+from exporter.datastores.base import Datastore, Lane, Session, States, run_operation
+from exporter.datastores.postgres.connection import Extension, Link
+from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
+from exporter.datastores.postgres.operations import OPERATIONS
+from exporter.datastores.postgres.reasons import reason_of
+from exporter.query import Query, QueryError, Reason, Row, unsupported
+from exporter.server import ServerInfo
+
+FACTS_SECONDS = 600.0
+
+
+def open_datastore(target: PostgresTarget) -> Datastore:
+    return PostgresDatastore(target)
+
+
+class PostgresDatastore:
+    """One server, with a connection for each lane: two of the four it may ever have.
+
+    What changes rarely is read again after a reconnect, a change of version or role, and every ten minutes. A
+    restarted or another server makes the operations begin anew: their counters would compare strangers.
+    """
+
+    def __init__(self, target: PostgresTarget) -> None:
+        self._target = target
+        self._links: dict[Lane, Link] = {"fast": Link(target), "slow": Link(target)}
+        self._info: ServerInfo | None = None
+        self._databases: Sequence[str] = ()
+        self._facts: Facts | None = None
+        self._facts_of: object = None
+        self._facts_read_at = 0.0
+        self._states: States = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+
+    async def ping(self) -> ServerInfo:
+        """Ask who the server is, on the fast lane's connection."""
+        link = self._links["fast"]
+        [row] = await link.rows(PING)
+        facts = await self._fresh_facts(link, (link.opened, row["version"], row["is_replica"]))
+        if self._info is not None and self._info.started_at != row["started_at"]:
+            self._states.clear()
+        self._info = server_info(row, facts)
+        self._databases = open_databases(row, facts, self._target.databases)
+        return self._info
+
+    async def _fresh_facts(self, link: Link, of: object) -> Facts:
+        now = time.monotonic()
+        if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
+            self._facts = await read_facts(link, self._target.databases)
+            self._facts_of, self._facts_read_at = of, now
+        return self._facts
+
+    async def databases(self) -> Sequence[str]:
+        """Name the databases as the last ping saw them."""
+        return self._databases
+
+    def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
+        return self._session(lane)
+
+    @asynccontextmanager
+    async def _session(self, lane: Lane) -> AsyncIterator[Session]:
+        if self._info is None:
+            raise QueryError("connect", "the server was not reached yet")
+        link = self._links[lane]
+        try:
+            yield PostgresSession(link, self._info, self._states)
+        finally:
+            if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
+                await link.close()
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSession:
+    """One pass over a link; operations get it bound to their query's timeout and database."""
+
+    link: Link
+    info: ServerInfo
+    states: States
+    seconds: float = 5.0
+    database: str | None = None
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        """Run a query or operation where the server meets its conditions."""
+        if error := unsupported(query, self.info):
+            raise error
+        bound = replace(self, seconds=query.timeout, database=database)
+        if query.when.extension is not None:
+            installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
+            if reason := query.when.extension_unmet(installed):
+                raise QueryError("unsupported", reason)
+        if query.operation is not None:
+            return await run_operation(OPERATIONS, self.states, bound, query, database)
+        if any(metric.type == "histogram" for metric in query.metrics):
+            await self.link.decode_json(database)
+        return await bound.rows(query.text(self.info.version))
+
+    async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
+        return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)
+
+    async def extensions(self) -> Mapping[str, Extension]:
+        return await self.link.extensions(self.database)

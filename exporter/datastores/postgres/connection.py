@@ -1,0 +1,148 @@
+"""One held connection to a PostgreSQL server."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from exporter.config import PostgresTarget
+from exporter.query import Row
+
+PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
+CLOSE_SECONDS = 1.0
+
+_SETTINGS: Mapping[str, str] = {
+    "application_name": "datatier-exporter",
+    # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
+    "lock_timeout": "250ms",
+    "idle_in_transaction_session_timeout": "10s",
+    "default_transaction_read_only": "on",
+    "jit": "off",
+    "search_path": "pg_catalog",
+    "TimeZone": "UTC",
+}
+_EXTENSIONS = """
+SELECT extname, extversion, nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+"""
+# libpq keeps these to itself; asyncpg would send them to the server, which would refuse the login.
+_LIBPQ_ONLY = {
+    "channel_binding", "connect_timeout", "fallback_application_name", "gssencmode", "keepalives", "keepalives_count",
+    "keepalives_idle", "keepalives_interval", "load_balance_hosts", "require_auth", "sslcompression",
+    "tcp_user_timeout",
+}  # fmt: skip
+
+
+class Extension(NamedTuple):
+    """An installed extension; the search path holds pg_catalog alone, so its functions are called by their schema."""
+
+    version: str
+    schema: str
+
+
+class Link:
+    """The connection of one lane, to one database at a time, opened when it is needed.
+
+    A bare connection, because asyncpg's pool does not come back from a frozen server. The server ends a statement
+    before the caller's deadline, so a slow one costs nothing but itself; where the deadline fires all the same,
+    nobody answers there, and the connection is dropped without asking.
+    """
+
+    def __init__(self, target: PostgresTarget) -> None:
+        self._target = target
+        self._connection: Any = None
+        self._database: str | None = None
+        self._statement_timeout = ""
+        self._extensions: Mapping[str, Extension] | None = None
+        self._decodes_json = False
+        self.opened = 0  # how often; a change tells that what was known about the server may be old
+
+    async def rows(
+        self, sql: str, *arguments: object, seconds: float = 5.0, database: str | None = None
+    ) -> Sequence[Row]:
+        """Run one statement in a database, by default in the one of the URL."""
+        async with self._connected(database, seconds) as connection:
+            rows: Sequence[Row] = await connection.fetch(sql, *arguments, timeout=seconds + PATIENCE_SECONDS)
+        return rows
+
+    async def extensions(self, database: str | None = None, *, fresh: bool = False) -> Mapping[str, Extension]:
+        """Return a database's extensions by name, read once a connection."""
+        async with self._connected(database) as connection:
+            if fresh or self._extensions is None:
+                rows = await connection.fetch(_EXTENSIONS)
+                self._extensions = {name: Extension(version, schema) for name, version, schema in rows}
+        return self._extensions
+
+    async def decode_json(self, database: str | None = None) -> None:
+        """Let json and jsonb arrive as objects; only where needed, for it costs look-ups in each new connection."""
+        async with self._connected(database) as connection:
+            if not self._decodes_json:
+                for name in ("json", "jsonb"):
+                    await connection.set_type_codec(name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+                self._decodes_json = True
+
+    async def close(self) -> None:
+        """Say goodbye to a server that listens, and leave one that does not."""
+        if self._connection is not None:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._connection.close(timeout=CLOSE_SECONDS)
+            self.terminate()
+
+    def terminate(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    @asynccontextmanager
+    async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
+        try:
+            if self._connection is None or self._connection.is_closed() or database != self._database:
+                await self.close()
+                await self._open(database)
+            await self._limit(seconds)
+            yield self._connection
+        except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            self.terminate()
+            raise
+
+    async def _open(self, database: str | None) -> None:
+        self._connection = await _connect(self._target, database)
+        self._database = database
+        self._statement_timeout = ""
+        self._extensions = None
+        self._decodes_json = False
+        self.opened += 1
+
+    async def _limit(self, seconds: float) -> None:
+        """Let the server end a statement a little before the caller's deadline would."""
+        milliseconds = f"{seconds * 900:.0f}ms"
+        if milliseconds != self._statement_timeout:
+            await self._connection.fetch("SELECT set_config('statement_timeout', $1, false)", milliseconds)
+            self._statement_timeout = milliseconds
+
+
+async def _connect(target: PostgresTarget, database: str | None) -> Any:
+    try:
+        return await asyncpg.connect(
+            _without_libpq_parameters(target.url.get_secret_value()),
+            password=target.secret("password"),
+            database=database,
+            server_settings=dict(_SETTINGS),
+            max_cached_statement_lifetime=0,  # for ever: the statements are always the same
+            max_cacheable_statement_size=0,
+            timeout=10,
+        )
+    except asyncpg.ClientConfigurationError:
+        raise
+    except ValueError:  # from a URL that does not parse; its message may quote a part of the password
+        message = "the URL cannot be read; percent-encode special characters in user and password"
+        raise asyncpg.ClientConfigurationError(message) from None
+
+
+def _without_libpq_parameters(url: str) -> str:
+    parts = urlsplit(url)
+    kept = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in _LIBPQ_ONLY]
+    return urlunsplit(parts._replace(query="&".join(kept)))

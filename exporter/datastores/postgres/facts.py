@@ -1,0 +1,113 @@
+"""What a ping tells about a PostgreSQL server."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from exporter.config import Globs
+from exporter.datastores.postgres.connection import Extension, Link
+from exporter.query import Row
+from exporter.server import ServerInfo
+
+# Databases with datconnlimit -2 are the remains of a DROP DATABASE that was interrupted.
+PING = """
+SELECT
+    current_setting('server_version') AS version,
+    pg_is_in_recovery() AS is_replica,
+    extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at,
+    ARRAY(
+        SELECT datname::text FROM pg_database
+        WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
+    ) AS databases
+"""
+_FACTS = """
+SELECT
+    current_user::text AS role,
+    current_database()::text AS database,
+    pg_has_role('pg_monitor', 'usage') AS pg_monitor,
+    pg_has_role('pg_read_all_stats', 'usage') AS pg_read_all_stats,
+    (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
+    current_setting('track_io_timing') AS track_io_timing,
+    ARRAY(SELECT datname::text FROM pg_database WHERE NOT has_database_privilege(oid, 'CONNECT')) AS closed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What changes rarely: privileges, capabilities, extensions of the database logged in to."""
+
+    capabilities: Mapping[str, str]
+    missing_privileges: Mapping[str, str]
+    extensions: Mapping[str, str]
+    closed: frozenset[str]  # databases that the role may not connect to
+
+
+async def read_facts(link: Link, databases: Globs) -> Facts:
+    [row] = await link.rows(_FACTS)
+    extensions = await link.extensions(fresh=True)
+    closed = frozenset(_names(row["closed"]))
+    return Facts(
+        capabilities=_capabilities(row, extensions),
+        missing_privileges=_missing_privileges(row, matching(closed, databases)),
+        extensions={name: extension.version for name, extension in extensions.items()},
+        closed=closed,
+    )
+
+
+def server_info(ping: Row, facts: Facts) -> ServerInfo:
+    started_at = ping["started_at"]
+    return ServerInfo(
+        version=str(ping["version"]).partition(" ")[0],  # packagers append their own: "15.19 (Debian 15.19-1)"
+        role="replica" if ping["is_replica"] else "primary",
+        started_at=started_at if isinstance(started_at, float) else None,
+        capabilities=facts.capabilities,
+        missing_privileges=facts.missing_privileges,
+        extensions=facts.extensions,
+    )
+
+
+def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:
+    """Name the databases to visit: those asked for that take connections, ours among them."""
+    return tuple(name for name in matching(_names(ping["databases"]), databases) if name not in facts.closed)
+
+
+def matching(names: Iterable[str], databases: Globs) -> list[str]:
+    def any_of(patterns: Iterable[str], name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+    return [name for name in names if any_of(databases.include, name) and not any_of(databases.exclude, name)]
+
+
+def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, str]:
+    return {
+        "pg_stat_statements": _statements_reason(row, extensions),
+        "track_io_timing": "" if row["track_io_timing"] == "on" else "track_io_timing is off: block times stay 0",
+    }
+
+
+def _statements_reason(row: Row, extensions: Mapping[str, Extension]) -> str:
+    preloaded = row["preloaded"]  # NULL to a role that may not see it
+    if isinstance(preloaded, str) and "pg_stat_statements" not in preloaded:
+        return "pg_stat_statements is not in shared_preload_libraries"
+    if "pg_stat_statements" not in extensions:
+        database = row["database"]
+        return (
+            f"extension pg_stat_statements is not installed in database {database}: CREATE EXTENSION pg_stat_statements"
+        )
+    return ""
+
+
+def _missing_privileges(row: Row, closed: Iterable[str]) -> dict[str, str]:
+    role = _quoted(str(row["role"]))
+    missing = {name: f"GRANT {name} TO {role}" for name in ("pg_monitor", "pg_read_all_stats") if not row[name]}
+    connect = {f"connect to {name}": f"GRANT CONNECT ON DATABASE {_quoted(name)} TO {role}" for name in closed}
+    return missing | connect
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _names(value: object) -> list[str]:
+    assert isinstance(value, list)  # noqa: S101 - an ARRAY(...) is never anything else
+    return value

@@ -1,0 +1,41 @@
+"""What SQL alone cannot say about a PostgreSQL server; nothing here knows the driver."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from exporter.accumulate import IntervalRatios
+from exporter.datastores.base import Operation, Params
+from exporter.datastores.postgres.statements import STATEMENTS, STATEMENTS_INFO
+from exporter.query import Row
+
+Key = tuple[tuple[str, object], ...]
+
+
+class RatioParams(Params):
+    """The statement's columns: `part` and `rest` hold counters, all others tell its rows apart."""
+
+    sql: str
+    part: str
+    rest: str
+
+
+async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRatios[Key]) -> Sequence[Row]:
+    """Return each row with `ratio`, the share of part in part and rest since the last poll, and both counted on."""
+    counters: dict[Key, tuple[float, float]] = {}
+    for row in await session.rows(params.sql):
+        key = tuple((name, value) for name, value in row.items() if name not in (params.part, params.rest))
+        counters[key] = (row[params.part] or 0.0, row[params.rest] or 0.0)
+    return [
+        {**dict(key), params.part: interval.part, params.rest: interval.rest, "ratio": interval.ratio}
+        for key, interval in ratios.update(counters).items()
+    ]
+
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
+        "statements": STATEMENTS,
+        "statements_info": STATEMENTS_INFO,
+    }
+)
