@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -81,6 +81,19 @@ class TargetBase(_Strict):
             return _read_secret_file(f"{name}_file", file)
         value: SecretStr | None = getattr(self, name)
         return value.get_secret_value() if value is not None else None
+
+    def secrets(self) -> set[str]:
+        """Return the present value of every secret, a password inside the URL included."""
+        names = {name for name in type(self).model_fields if f"{name}_file" in type(self).model_fields}
+        url = urlsplit(self.url.get_secret_value())
+        values = [self._present(name) for name in names]
+        return {value for value in (*values, url.password, unquote(url.password or "")) if value}
+
+    def _present(self, name: str) -> str | None:
+        try:
+            return self.secret(name)
+        except ValueError:  # a file that went away hides nothing any more
+            return None
 
 
 class PostgresTarget(TargetBase):
@@ -164,6 +177,10 @@ class Config(_Strict):
 
     def interval(self, target: Target) -> float:
         return target.interval or self.poll.interval
+
+    def secrets(self) -> set[str]:
+        """Return every secret's present value, so that logs can leave it out."""
+        return {secret for target in self.targets for secret in target.secrets()}
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

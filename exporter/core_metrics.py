@@ -1,142 +1,77 @@
 """The metrics that are not of one query: their names, types, labels and meaning."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from exporter.query import Metric, MetricType
 
-BACKUP_LABELS = ("check",)
+UP_ALIASES: Mapping[str, str] = MappingProxyType({
+    "postgres": "pg_up",
+    "qdrant": "qdrant_up",
+    "neo4j": "neo4j_up",
+    "minio": "minio_up",
+})  # fmt: skip
 
 
 class CoreMetric(NamedTuple):
-    """A metric of the product itself; `labels` are those beyond store and target where it is of a target."""
+    """A metric of the product itself; `labels` are those beyond store and target."""
 
     metric: Metric
     labels: tuple[str, ...]
     fed: bool  # by query files, not by the exporter itself
 
 
-def _core(name: str, kind: MetricType, text: str, *labels: str, fed: bool = False) -> tuple[str, CoreMetric]:
-    return name, CoreMetric(Metric(name=name, type=kind, help=text), labels, fed)
-
-
-CORE_METRICS: Mapping[str, CoreMetric] = MappingProxyType(
-    dict(
-        [
-            _core("datatier_up", "gauge", "1 when the last ping of the target succeeded, else 0."),
-            _core(
-                "datatier_target_state",
-                "gauge",
-                "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down.",
-            ),
-            _core(
-                "datatier_target_required", "gauge", "1 when the target being down makes /health fail, 0 when it warns."
-            ),
-            _core("datatier_target_start_time_seconds", "gauge", "When the server started, as Unix time."),
-            _core(
-                "datatier_target_info",
-                "info",
-                "Identity of the server; a change is a change of labels.",
-                "version",
-                "edition",
-                "role",
-            ),
-            _core(
-                "datatier_target_failure",
-                "gauge",
-                "1 for the reason why the target is not up, 0 for the others.",
-                "reason",
-            ),
-            _core(
-                "datatier_check_state", "gauge", "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail.", "check"
-            ),
-            _core("datatier_probe_seconds", "histogram", "Round trip of the ping, one authenticated request."),
-            _core("datatier_query_seconds", "histogram", "Duration of each query with timing: true.", "query"),
-            _core("datatier_poll_last_attempt_timestamp_seconds", "gauge", "When the last poll ended, well or not."),
-            _core(
-                "datatier_poll_last_success_timestamp_seconds", "gauge", "When the last poll with a good ping ended."
-            ),
-            _core(
-                "datatier_poll_interval_seconds",
-                "gauge",
-                "How often the target is polled; the scrape interval should be a multiple of it.",
-            ),
-            _core("datatier_poll_duration_seconds", "gauge", "How long the last poll took."),
-            _core("datatier_polls_total", "counter", "Polls begun."),
-            _core("datatier_polls_skipped_total", "counter", "Polls not begun because the one before still ran."),
-            _core("datatier_poll_failures_total", "counter", "Polls whose ping failed, by reason.", "reason"),
-            _core("datatier_breaker_open", "gauge", "1 while only pings are sent because three polls in a row failed."),
-            _core(
-                "datatier_query_success",
-                "gauge",
-                "1 when the query's last run gave samples, 0 when it failed.",
-                "query",
-            ),
-            _core("datatier_query_duration_seconds", "gauge", "How long the query's last run took.", "query"),
-            _core("datatier_query_series", "gauge", "Series from the query's last run.", "query"),
-            _core(
-                "datatier_query_last_success_timestamp_seconds", "gauge", "When the query last gave samples.", "query"
-            ),
-            _core(
-                "datatier_series_dropped_total",
-                "counter",
-                "Series not served because their query broke a rule.",
-                "query",
-                "reason",
-            ),
-            _core(
-                "datatier_privilege_missing",
-                "gauge",
-                "1 for each privilege that the monitoring user lacks.",
-                "privilege",
-            ),
-            _core(
-                "datatier_capability_info",
-                "gauge",
-                "1 when the server offers the capability, 0 when not, with the reason.",
-                "capability",
-                "reason",
-            ),
-            _core(
-                "datatier_saturation_ratio",
-                "gauge",
-                "Used share of what is limited, by resource.",
-                "resource",
-                fed=True,
-            ),
-            _core(
-                "datatier_backup_last_success_timestamp_seconds",
-                "gauge",
-                "When the newest good backup was made.",
-                *BACKUP_LABELS,
-                fed=True,
-            ),
-            _core(
-                "datatier_backup_last_size_bytes", "gauge", "Size of the newest good backup.", *BACKUP_LABELS, fed=True
-            ),
-            _core("datatier_backups", "gauge", "Backups there are.", *BACKUP_LABELS, fed=True),
-            _core(
-                "datatier_backup_oldest_timestamp_seconds",
-                "gauge",
-                "When the oldest backup was made.",
-                *BACKUP_LABELS,
-                fed=True,
-            ),
-            _core(
-                "datatier_backup_expected",
-                "gauge",
-                "1 where a backup is expected to be found.",
-                *BACKUP_LABELS,
-                fed=True,
-            ),
-            _core(
-                "datatier_tls_not_after_timestamp_seconds", "gauge", "When the server's certificate expires.", fed=True
-            ),
-            _core("datatier_scrape_page_bytes", "gauge", "Size of the last /metrics page before compression."),
-            _core(
-                "datatier_scrape_page_series", "gauge", "Series on the last /metrics page, the exporter's own left out."
-            ),
-        ]
-    )
+_Row = tuple[str, MetricType, tuple[str, ...], str]
+_OWN: tuple[_Row, ...] = (
+    ("datatier_up", "gauge", (), "1 when the last ping of the target succeeded, else 0."),
+    (
+        "datatier_target_state",
+        "gauge",
+        (),
+        "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down.",
+    ),
+    ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
+    ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
+    ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
+    ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),
+    ("datatier_check_state", "gauge", ("check",), "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail."),
+    ("datatier_probe_seconds", "histogram", (), "Round trip of the ping, one authenticated request."),
+    ("datatier_query_seconds", "histogram", ("query",), "Duration of each query that has timing: true."),
+    ("datatier_poll_last_attempt_timestamp_seconds", "gauge", (), "When the last poll ended, well or not."),
+    ("datatier_poll_last_success_timestamp_seconds", "gauge", (), "When the last poll with a good ping ended."),
+    ("datatier_poll_interval_seconds", "gauge", (), "How often the target is polled; scrape at a multiple of it."),
+    ("datatier_poll_duration_seconds", "gauge", (), "How long the last poll took."),
+    ("datatier_polls_total", "counter", (), "Polls that ended, well or not."),
+    ("datatier_polls_skipped_total", "counter", (), "Polls left out because the one before still ran."),
+    ("datatier_poll_failures_total", "counter", ("reason",), "Polls whose ping failed, by reason."),
+    ("datatier_breaker_open", "gauge", (), "1 after three failed polls in a row, until one succeeds."),
+    ("datatier_query_success", "gauge", ("query",), "1 when the query's last run gave samples, 0 when it failed."),
+    ("datatier_query_duration_seconds", "gauge", ("query",), "How long the query's last run took."),
+    ("datatier_query_series", "gauge", ("query",), "Series from the query's last run."),
+    ("datatier_query_last_success_timestamp_seconds", "gauge", ("query",), "When the query last gave samples."),
+    ("datatier_series_dropped_total", "counter", ("query", "reason"), "Series not served, their query broke a rule."),
+    ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
+    ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),
 )
+_FED: tuple[_Row, ...] = (
+    ("datatier_saturation_ratio", "gauge", ("resource",), "Used share of what is limited, by resource."),
+    ("datatier_backup_last_success_timestamp_seconds", "gauge", ("check",), "When the newest good backup was made."),
+    ("datatier_backup_last_size_bytes", "gauge", ("check",), "Size of the newest good backup."),
+    ("datatier_backups", "gauge", ("check",), "Backups there are."),
+    ("datatier_backup_oldest_timestamp_seconds", "gauge", ("check",), "When the oldest backup was made."),
+    ("datatier_backup_expected", "gauge", ("check",), "1 where a backup is expected to be found."),
+    ("datatier_tls_not_after_timestamp_seconds", "gauge", (), "When the server's certificate expires."),
+)
+
+
+def _metrics() -> Iterator[CoreMetric]:
+    for fed, rows in ((False, _OWN), (True, _FED)):
+        for name, kind, labels, text in rows:
+            yield CoreMetric(Metric(name=name, type=kind, help=text), labels, fed)
+    for store, name in UP_ALIASES.items():
+        text = f"The same as datatier_up, for the {store} targets."
+        yield CoreMetric(Metric(name=name, type="gauge", help=text), (), fed=False)
+
+
+CORE_METRICS: Mapping[str, CoreMetric] = MappingProxyType({core.metric.name: core for core in _metrics()})

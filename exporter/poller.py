@@ -55,23 +55,23 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
     target, query, database = question.target, question.query, question.database
     began = time.perf_counter()
 
-    async def ask() -> tuple[tuple[Family, ...], Verdict | None]:
+    async def ask() -> tuple[int, tuple[Family, ...], Verdict | None]:
         if error := unsupported(query, question.info):
             raise error
         rows = await session.fetch(query, database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = tuple(query.samples(rows, extra))
-        return families, query.verdict(rows, families)
+        return len(rows), families, query.verdict(rows, families)
 
-    def result(families: tuple[Family, ...], verdict: Verdict | None, error: QueryError | None) -> Result:
+    def result(rows: int, families: tuple[Family, ...], verdict: Verdict | None, error: QueryError | None) -> Result:
         duration = time.perf_counter() - began
         fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
-        return Result(target.name, query, database, time.time(), fresh_until, duration, families, verdict, error)
+        return Result(target.name, query, database, time.time(), fresh_until, duration, rows, families, verdict, error)
 
     try:
         return result(*await attempt(ask, question.seconds, datastore.reason), None)
     except QueryError as error:
-        return result((), None, error)
+        return result(0, (), None, error)
 
 
 class Poller:

@@ -4,11 +4,12 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from exporter.accumulate import Histogram
 from exporter.query import Family, Query, QueryError, Reason, Verdict
 from exporter.server import ServerInfo
+from exporter.thresholds import THRESHOLDS, Limit
 
 State = Literal["ok", "unknown", "degraded", "down"]
 Key = tuple[str, str, str | None]
@@ -37,6 +38,14 @@ class Watched:
     required: bool = True
     groups: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    response: Limit = THRESHOLDS["response_seconds"]
+
+
+class Now(NamedTuple):
+    """Hold one instant on both clocks: wall time for what people see, monotonic for what expires."""
+
+    wall: float
+    monotonic: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class Result:
     finished_at: float
     fresh_until: float
     duration: float
+    rows: int = 0
     families: tuple[Family, ...] = ()
     verdict: Verdict | None = None
     error: QueryError | None = None
@@ -116,10 +126,10 @@ class TargetStatus:
 class Snapshot:
     """Keep the last result of each query of each target; expiry is checked when it is read."""
 
-    def __init__(self, targets: Iterable[Watched], now: float, monotonic: float) -> None:
+    def __init__(self, targets: Iterable[Watched], now: Now) -> None:
         self.targets = {target.name: target for target in targets}
         self.status = {
-            name: TargetStatus(since=now, fresh_until=monotonic + fresh_seconds(target.interval))
+            name: TargetStatus(since=now.wall, fresh_until=now.monotonic + fresh_seconds(target.interval))
             for name, target in self.targets.items()
         }
         self.results: dict[Key, Result] = {}
@@ -155,6 +165,12 @@ class Snapshot:
             result
             for result in self.results.values()
             if monotonic < result.fresh_until and (self.up(result.target, monotonic) or _outlives_target(result))
+        ]
+
+    def wedged(self, monotonic: float) -> list[str]:
+        """Name the targets whose poller should long have published something, and has not."""
+        return [
+            name for name, status in self.status.items() if monotonic > status.fresh_until + self.targets[name].interval
         ]
 
     def next_expiry(self, monotonic: float) -> float:

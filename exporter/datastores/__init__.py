@@ -2,22 +2,29 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
+from exporter.config import Target
 from exporter.datastores.base import Datastore, Operation
 
-STORES: Mapping[str, str] = MappingProxyType({
-    "postgres": "exporter.datastores.postgres",
-    "qdrant": "exporter.datastores.qdrant",
-    "neo4j": "exporter.datastores.neo4j",
-    "minio": "exporter.datastores.minio",
-})
+STORES: Mapping[str, str] = MappingProxyType(
+    {
+        "postgres": "exporter.datastores.postgres",
+        "qdrant": "exporter.datastores.qdrant",
+        "neo4j": "exporter.datastores.neo4j",
+        "minio": "exporter.datastores.minio",
+    }
+)
 
 
-def open_datastore(target: object) -> Datastore:
+def load_client(store: str) -> ModuleType:
+    """Import a store's client, which may take half a second."""
+    return import_module(STORES[store] + ".client")
+
+
+def open_datastore(target: Target) -> Datastore:
     """Make the datastore of a configured target; no I/O happens before it is used."""
-    client = import_module(STORES[target.store] + ".client")  # type: ignore[attr-defined]  # every target has one
-    datastore: Datastore = client.open_datastore(target)
+    datastore: Datastore = load_client(target.store).open_datastore(target)
     return datastore
 
 

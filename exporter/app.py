@@ -1,0 +1,147 @@
+"""The HTTP side: every answer is made from the snapshot, no request ever touches a store."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from exporter.config import Config
+from exporter.exposition import Format, Page
+from exporter.health import report
+from exporter.negotiation import accepts_gzip, choose_format
+from exporter.query import Query
+from exporter.service import Service, instant
+from exporter.target_conditions import conditions_of, judge
+
+_METHODS = ["GET", "HEAD", "OPTIONS"]
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>datatier-exporter</h1>
+<ul><li><a href="/metrics">/metrics</a> for Prometheus<li><a href="/health">/health</a> of the data tier
+<li><a href="/livez">/livez</a>, <a href="/startupz">/startupz</a>, <a href="/readyz">/readyz</a> of this process</ul>
+"""
+
+
+def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
+    """Make the application; its lifespan is the service's. `app.state.service` is the running whole."""
+    service = Service(config, queries)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    pages = Pages(service)
+    routes = {
+        "/": pages.index,
+        "/metrics": pages.metrics,
+        "/probe": pages.metrics,
+        "/livez": pages.livez,
+        "/startupz": pages.startupz,
+        "/readyz": pages.readyz,
+        "/health": pages.health,
+        "/health/targets/{name}": pages.target_health,
+    }
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        routes=[Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()],
+    )
+    app.state.service = service
+    return app
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _answer(endpoint: Endpoint) -> Endpoint:
+    """Add what every answer has; OPTIONS, HAProxy's default check, gets the status alone."""
+
+    async def answer(request: Request) -> Response:
+        response = await endpoint(request)
+        if request.method == "OPTIONS":
+            response = Response(status_code=response.status_code, headers={"Allow": ", ".join(_METHODS)})
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return answer
+
+
+class Pages:
+    """The endpoints."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._compressed: dict[tuple[Format, str | None], tuple[Page, asyncio.Task[bytes]]] = {}
+
+    async def index(self, _: Request) -> Response:
+        return Response(_INDEX, media_type="text/html")
+
+    async def metrics(self, request: Request) -> Response:
+        """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one target's."""
+        target = request.query_params.get("target") if request.url.path == "/probe" else None
+        if request.url.path == "/probe" and target not in self._service.snapshot.targets:
+            return Response("target: no such target is configured\n", 404 if target else 400, media_type="text/plain")
+        kind, content_type = choose_format(request.headers.get("accept", ""))
+        page = self._service.exposition.page(kind, instant(), target)
+        own = self._own(kind, page, target)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if not accepts_gzip(request.headers.get("accept-encoding", "")):
+            return Response(page.body + own, headers=headers)
+        body = await self._gzipped(kind, target, page) + gzip.compress(own, 1)
+        return Response(body, headers={**headers, "Content-Encoding": "gzip"})
+
+    def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
+        if target is None:
+            return self._service.own.page(kind, page)
+        return b"# EOF\n" if kind == "openmetrics" else b""
+
+    async def _gzipped(self, kind: Format, target: str | None, page: Page) -> bytes:
+        """Compress a page once, off the loop, for all who ask for it meanwhile."""
+        done_page, task = self._compressed.get((kind, target), (None, None))
+        if task is None or done_page is not page:
+            task = asyncio.create_task(asyncio.to_thread(gzip.compress, page.body, 1), name="gzip")
+            self._compressed[(kind, target)] = (page, task)
+        return await asyncio.shield(task)
+
+    async def livez(self, _: Request) -> Response:
+        wedged = self._service.snapshot.wedged(instant().monotonic)
+        return _plain("ok") if not wedged else _plain(f"no poll for too long: {', '.join(wedged)}", 503)
+
+    async def startupz(self, _: Request) -> Response:
+        return _plain("ok") if self._service.started(instant()) else _plain("starting", 503, {"Retry-After": "1"})
+
+    async def readyz(self, request: Request) -> Response:
+        if self._service.draining:
+            return _plain("draining", 503)
+        return await self.startupz(request)
+
+    async def health(self, _: Request) -> Response:
+        return _health(report(self._service.snapshot, instant()))
+
+    async def target_health(self, request: Request) -> Response:
+        """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
+        name = request.path_params["name"]
+        if name not in self._service.snapshot.targets:
+            return _plain("no such target is configured", 404)
+        try:
+            conditions = conditions_of(request.query_params)
+        except ValueError as error:
+            return _plain(str(error), 400)
+        return _health(judge(report(self._service.snapshot, instant(), [name]), name, conditions))
+
+
+def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(text + "\n", status, headers, media_type="text/plain")
+
+
+def _health(body: dict[str, Any]) -> Response:
+    status = 503 if body["status"] == "fail" else 200
+    return Response(json.dumps(body, indent=1) + "\n", status, media_type="application/health+json")

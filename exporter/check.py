@@ -1,0 +1,127 @@
+"""The check command: connect, run each query once, and say what a person can do about each fault."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from exporter.config import Config, Target
+from exporter.datastores import open_datastore
+from exporter.datastores.base import Datastore
+from exporter.poller import Question, attempt, lane, run
+from exporter.query import Query, QueryError
+from exporter.server import ServerInfo
+from exporter.service import queries_of, watched
+from exporter.snapshot import Result
+
+_PING_SECONDS = 10.0
+
+
+async def check(config: Config, queries: Sequence[Query]) -> list[dict[str, Any]]:
+    """Check all targets side by side; return one report each, in the order of the configuration."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_check_target(config, target, queries_of(target, queries))) for target in config.targets
+        ]
+    return [task.result() for task in tasks]
+
+
+async def _check_target(config: Config, target: Target, queries: Sequence[Query]) -> dict[str, Any]:
+    report: dict[str, Any] = {"target": target.name, "store": target.store, "up": False}
+    began = time.perf_counter()
+    async with open_datastore(target) as datastore:
+        try:
+            info = await attempt(datastore.ping, _PING_SECONDS, datastore.reason)
+        except QueryError as error:
+            return {**report, "reason": error.reason, "error": str(error), "queries": []}
+        milliseconds = _milliseconds(time.perf_counter() - began)
+        results = await _run_all(config, target, queries, datastore, info)
+    return {
+        **report,
+        "up": True,
+        "version": info.version,
+        "role": info.role,
+        "edition": info.edition,
+        "milliseconds": milliseconds,
+        "queries": [_query_report(query, results) for query in queries],
+        "missing_privileges": dict(info.missing_privileges),
+        "unavailable": {name: reason for name, reason in info.capabilities.items() if reason},
+    }
+
+
+async def _run_all(
+    config: Config, target: Target, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
+) -> list[Result]:
+    results = []
+    databases = await attempt(datastore.databases, _PING_SECONDS, datastore.reason) if queries else ()
+    for name in ("fast", "slow"):
+        asked = [query for query in queries if lane(query) == name]
+        async with datastore.session("fast" if name == "fast" else "slow") as session:
+            for database in (None, *databases):
+                for query in asked:
+                    if (query.scope == "database") == (database is not None):
+                        question = Question(watched(config, target), query, database, info, query.timeout)
+                        results.append(await run(question, session, datastore))
+    return results
+
+
+def _query_report(query: Query, results: Iterable[Result]) -> dict[str, Any]:
+    """Add up a query's databases; the first error stands for all."""
+    runs = [result for result in results if result.query is query]
+    error = next((result.error for result in runs if result.error is not None), None)
+    report: dict[str, Any] = {
+        "query": query.name,
+        "rows": sum(result.rows for result in runs),
+        "series": sum(family.series for result in runs for family in result.families),
+        "milliseconds": _milliseconds(sum(result.duration for result in runs)),
+    }
+    return report | ({"reason": error.reason, "error": str(error)} if error else {})
+
+
+def failed(reports: Iterable[dict[str, Any]]) -> bool:
+    """Tell whether a target is down or a query fails; what a server does not support is no failure."""
+    return any(
+        not report["up"] or any(query.get("reason", "unsupported") != "unsupported" for query in report["queries"])
+        for report in reports
+    )
+
+
+def as_json(reports: Sequence[dict[str, Any]]) -> str:
+    return json.dumps({"targets": reports}, indent=1)
+
+
+def as_text(reports: Iterable[dict[str, Any]]) -> str:
+    return "\n\n".join("\n".join(_target_lines(report)) for report in reports)
+
+
+def _target_lines(report: dict[str, Any]) -> list[str]:
+    title = f"{report['target']}: {report['store']}"
+    if not report["up"]:
+        return [f"{title}, DOWN ({report['reason']}): {' '.join(report['error'].split())}"]
+    identity = " ".join(filter(None, (report["version"], report["edition"], report["role"])))
+    lines = [f"{title} {identity}, ping {report['milliseconds']} ms", ""]
+    width = max((len(query["query"]) for query in report["queries"]), default=5)
+    lines.append(f"  {'query':<{width}}  {'rows':>6}  {'series':>6}  {'ms':>8}  result")
+    lines += [
+        f"  {q['query']:<{width}}  {q['rows']:>6}  {q['series']:>6}  {q['milliseconds']:>8}  {_outcome(q)}"
+        for q in report["queries"]
+    ]
+    if report["unavailable"]:
+        lines += ["", "  not available on this server:"]
+        lines += [f"    {name}: {reason}" for name, reason in sorted(report["unavailable"].items())]
+    if report["missing_privileges"]:
+        lines += ["", "  missing privileges, and what grants them:"]
+        lines += [f"    {name}: {grant}" for name, grant in sorted(report["missing_privileges"].items())]
+    return lines
+
+
+def _outcome(query: dict[str, Any]) -> str:
+    if "reason" not in query:
+        return "ok"
+    mark = "" if query["reason"] == "unsupported" else "FAILED "
+    return f"{mark}{query['reason']}: {' '.join(query['error'].split())}"
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(1000 * seconds, 1)

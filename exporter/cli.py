@@ -1,0 +1,84 @@
+"""The command line: serve (the default), check, version."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter import __version__
+from exporter.config import Config, load_config
+from exporter.logs import LOG_LEVELS, configure_logs
+from exporter.query import Query
+from exporter.query_files import load_queries
+from exporter.thresholds import limits
+from exporter.yaml_file import ConfigError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; exit 0 when all is well, 1 when a target or query fails, 2 when the configuration is wrong."""
+    options = _parser().parse_args(arguments)
+    if options.command == "version":
+        print(f"datatier-exporter {__version__}")
+        return 0
+    try:
+        config, queries = _load(options.config)
+        configure_logs(options.log_format, options.log_level, config.secrets)
+        if options.command == "check":
+            return _check(config, queries, options.format)
+        return _serve(config, queries, options.listen)
+    except ConfigError as error:
+        print("\n".join(error.problems), file=sys.stderr)
+        return 2
+
+
+def _load(path: Path | None) -> tuple[Config, tuple[Query, ...]]:
+    config = load_config(path)
+    stores = {target.store for target in config.targets}
+    return config, load_queries(stores, config.queries, limits(config.thresholds))
+
+
+def _check(config: Config, queries: Sequence[Query], kind: str) -> int:
+    from exporter import check  # noqa: PLC0415 - serve does not need it
+
+    reports = asyncio.run(check.check(config, queries))
+    print(check.as_json(reports) if kind == "json" else check.as_text(reports))
+    return 1 if check.failed(reports) else 0
+
+
+def _serve(config: Config, queries: Sequence[Query], listen: str | None) -> int:
+    from exporter.serve import serve  # noqa: PLC0415 - check does not need a web server
+
+    return serve(config, queries, listen or config.listen)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="datatier-exporter", description="Watch PostgreSQL, Qdrant, Neo4j and MinIO for Prometheus and /health."
+    )
+    parser.set_defaults(command="serve", config=None, listen=None, log_level="info", log_format="logfmt")
+    _add_common(parser)
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve (default: the file's, 0.0.0.0:9187)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.default = "serve"
+    serve = commands.add_parser("serve", help="poll and serve (the default)")
+    _add_common(serve)
+    serve.add_argument("--listen", metavar="HOST:PORT", default=argparse.SUPPRESS, help="where to serve")
+    check = commands.add_parser("check", help="validate the configuration, connect, run each query once")
+    _add_common(check)
+    check.add_argument("--format", choices=("text", "json"), default="text", help="how to print the outcome")
+    commands.add_parser("version", help="print the version")
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
+        help="configuration (default: one target each for POSTGRES_URL, QDRANT_URL, NEO4J_URL, MINIO_URL)",
+    )  # fmt: skip
+    parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
+    parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""One log line an event: changes are told once, not every poll."""
+
+import structlog
+
+from exporter.query import Reason
+from exporter.snapshot import Event, Key, Ping, Result
+
+_log = structlog.get_logger("exporter")
+
+
+class Journal:
+    """Log when a target or query begins to fail, fails for another reason, or returns."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, Reason | None] = {}
+        self._queries: dict[Key, Reason | None] = {}
+
+    def note(self, event: Event) -> None:
+        match event:
+            case Ping():
+                self._note_ping(event)
+            case Result():
+                self._note_result(event)
+
+    def _note_ping(self, ping: Ping) -> None:
+        reason = ping.error.reason if ping.error else None
+        if self._targets.get(ping.target, "never seen") == reason:
+            return
+        self._targets[ping.target] = reason
+        if ping.error is not None:
+            _log.warning("target down", target=ping.target, reason=reason, error=str(ping.error))
+        elif ping.info is not None:
+            _log.info("target up", target=ping.target, version=ping.info.version, role=ping.info.role or None)
+
+    def _note_result(self, result: Result) -> None:
+        reason = result.error.reason if result.error else None
+        before = self._queries.get(result.key)
+        if before == reason:
+            return
+        self._queries[result.key] = reason
+        names = {"target": result.target, "query": result.query.name, "database": result.database}
+        if result.error is None:
+            _log.info("query works again", **names)
+        elif reason == "unsupported":
+            _log.info("query not supported here", **names, why=str(result.error))
+        else:
+            _log.warning("query failed", **names, reason=reason, error=str(result.error))

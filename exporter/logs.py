@@ -1,0 +1,69 @@
+"""Logging: logfmt or JSON, one line an event, and no configured secret in any of them."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any, Literal
+
+import structlog
+
+LogFormat = Literal["logfmt", "json"]
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_SHORTEST_SECRET = 4  # shorter ones would blank out ordinary words
+
+
+def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[str]]) -> None:
+    """Send structlog's and the standard library's events to stderr, every present secret blanked out."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.format_exc_info,
+        _one_line,
+        _redactor(secrets),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if kind == "json"
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_nothing, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)  # clients speak up when something is wrong, and only then
+    logging.getLogger("exporter").setLevel(level.upper())
+
+
+def _redactor(secrets: Callable[[], Iterable[str]]) -> structlog.typing.Processor:
+    def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        hidden = [secret for secret in secrets() if len(secret) >= _SHORTEST_SECRET]
+        for key, value in event.items():
+            if isinstance(value, str):
+                for secret in hidden:
+                    value = value.replace(secret, "***")  # noqa: PLW2901 - replaced secret by secret
+                event[key] = value
+        return event
+
+    return redact
+
+
+def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    error = event.get("error")
+    if isinstance(error, str):
+        event["error"] = " ".join(error.split())
+    return event
+
+
+def _without_nothing(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: value for key, value in event.items() if value is not None}

@@ -1,0 +1,92 @@
+"""The running whole: one poller a target, all publishing into one snapshot."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+
+import structlog
+
+from exporter.config import Config, Target
+from exporter.datastores import load_client, open_datastore
+from exporter.exposition import Exposition
+from exporter.journal import Journal
+from exporter.own_metrics import OwnMetrics
+from exporter.poller import Poller
+from exporter.query import Query
+from exporter.snapshot import Event, Now, Result, Snapshot, Watched
+from exporter.thresholds import limits
+
+_STARTUP_DEADLINE = 30.0
+
+_log = structlog.get_logger("exporter")
+
+
+class Service:
+    """Poll every target while `running`; views read `snapshot` and `exposition`."""
+
+    def __init__(self, config: Config, queries: Sequence[Query]) -> None:
+        now = instant()
+        self.config = config
+        self.snapshot = Snapshot([watched(config, target) for target in config.targets], now)
+        self.exposition = Exposition(self.snapshot)
+        self.own = OwnMetrics()
+        self.draining = False
+        self.crashed = False
+        self._queries = queries
+        self._journal = Journal()
+        self._start_deadline = now.monotonic + _STARTUP_DEADLINE
+
+    def publish(self, event: Event) -> None:
+        """Give an event to everybody who needs it; the snapshot comes first."""
+        self.snapshot.put(event)
+        if isinstance(event, Result):
+            self.exposition.render(event)
+        self._journal.note(event)
+
+    def started(self, now: Now) -> bool:
+        """Tell whether every target was attempted once, or had its time."""
+        attempted = all(status.polls for status in self.snapshot.status.values())
+        return attempted or now.monotonic >= self._start_deadline
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Poll until left, then close every connection; a crash ends the process, for it would serve frozen data."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._watch(target), name=target.name) for target in self.config.targets]
+                tasks.append(group.create_task(self.own.measure_lag(), name="event loop lag"))
+                yield
+                for task in tasks:
+                    task.cancel()
+        except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
+            self.crashed = True
+            _log.critical("crashed, stopping", exc_info=crash)
+            signal.raise_signal(signal.SIGTERM)
+
+    async def _watch(self, target: Target) -> None:
+        await asyncio.to_thread(load_client, target.store)  # an import may take half a second, and the loop answers
+        queries = queries_of(target, self._queries)
+        await Poller(self.snapshot.targets[target.name], open_datastore(target), queries, self.publish).watch()
+
+
+def instant() -> Now:
+    return Now(time.time(), time.monotonic())
+
+
+def watched(config: Config, target: Target) -> Watched:
+    return Watched(
+        name=target.name,
+        store=target.store,
+        interval=config.interval(target),
+        required=target.required,
+        groups=target.groups,
+        labels=target.labels,
+        response=limits(config.thresholds)["response_seconds"],
+    )
+
+
+def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
+    return [q for q in queries if q.store == target.store and any(fnmatchcase(target.name, g) for g in q.targets)]
