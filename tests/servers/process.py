@@ -36,6 +36,7 @@ class Process(ABC):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._folder: Path | None = None
+        self._prepared = False
         self._process: subprocess.Popen[bytes] | None = None
 
     @abstractmethod
@@ -70,8 +71,10 @@ class Process(ABC):
     def start(self) -> Self:
         """Start the server, or leave a running one alone, and wait until it answers."""
         if self.pid is None:
-            if self._folder is None:
+            self.kill()  # what is left of one that ended by itself
+            if not self._prepared:
                 self._prepare()
+                self._prepared = True
             self._process = spawn(self._command(), self.folder, self._environment(), self.log)
             guard.tell(f"started {self._process.pid} {self.stop_signal.value}")
             self.wait_ready(self._ready, self.start_seconds)
@@ -135,6 +138,7 @@ class Process(ABC):
             shutil.rmtree(self._folder, ignore_errors=True)
             guard.tell(f"removed {self._folder}")
             self._folder = None
+            self._prepared = False
             atexit.unregister(self.close)
 
     def __enter__(self) -> Self:

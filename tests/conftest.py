@@ -1,0 +1,41 @@
+"""Fixtures of the whole test session: the real servers, and what is counted when they are missing."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.session import Absences, Servers
+
+ABSENCES = pytest.StashKey[Absences]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ABSENCES] = Absences()
+    config.addinivalue_line("markers", "servers(*names): the shared servers a test will ask for, to start them early")
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """Real servers, started side by side and once; they end with the session."""
+    marks = [mark for item in request.session.items for mark in item.iter_markers("servers")]
+    announced = {str(name) for mark in marks for name in mark.args}
+    servers = Servers(announced, request.config.stash[ABSENCES])
+    yield servers
+    servers.close()
+
+
+@pytest.fixture
+def promtool(servers: Servers) -> Path:
+    """Return the machine's promtool, which checks metrics and rules."""
+    found = shutil.which("promtool")
+    return Path(found) if found else servers.skip("promtool", "it is not on the PATH (package: prometheus)")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash[ABSENCES].lines()
+    if lines:
+        terminalreporter.section("missing servers")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,296 @@
+"""The servers that the other integration tests stand on: they answer, survive, freeze and leave nothing behind."""
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from minio import Minio as Client
+
+from tests.servers.cache import cached
+from tests.servers.guard import alive, descendants
+from tests.servers.minio import Minio
+from tests.servers.postgres import PASSWORDS, Postgres
+from tests.servers.postgres_programs import VERSIONS
+from tests.servers.process import Process, StartError
+from tests.servers.proxy import Proxy
+from tests.servers.session import Servers
+
+FREEZE_SECONDS = 0.5
+ROOT = Path(__file__).parents[2]
+
+
+def announced(*names: str) -> list[object]:
+    """Return parameters that are a server's version each, and announce these servers."""
+    return [pytest.param(name.partition(":")[2], marks=pytest.mark.servers(name)) for name in names]
+
+
+each_postgres = pytest.mark.parametrize("version", announced(*(f"postgres:{version}" for version in VERSIONS)))
+each_neo4j = pytest.mark.parametrize("version", announced("neo4j:5.26", "neo4j:2026.02"))
+each_minio = pytest.mark.parametrize("drives", [1, 4])
+
+
+@each_postgres
+def test_postgres_answers_as_superuser_and_as_monitor(servers: Servers, version: str) -> None:
+    """Each version has the monitoring user, the statistics extension and the shop's data."""
+    server = servers.postgres(version)
+
+    assert server.psql("SHOW server_version")[0][0].split(".")[0] == version
+    assert server.psql("SELECT count(*) FROM orders", "app") == [("2000",)]
+    assert server.psql("SELECT count(*) > 0 FROM pg_stat_statements", user="monitor") == [("t",)]
+    assert server.psql("SHOW track_io_timing", user="monitor") == [("on",)]
+    assert server.target("orders", required=False) == {
+        "name": "orders",
+        "store": "postgres",
+        "url": f"postgresql://monitor@127.0.0.1:{server.port}/postgres",
+        "password": PASSWORDS["monitor"],
+        "required": False,
+    }
+
+
+@each_postgres
+def test_postgres_keeps_port_and_data(servers: Servers, version: str) -> None:
+    """Restart and crash keep what was written."""
+    with servers.private_postgres(version) as server:
+        port = server.port
+        server.psql("CREATE TABLE kept AS SELECT 1 AS one")
+        server.restart()
+        server.kill()
+        server.start()
+
+        assert server.port == port
+        assert server.psql("SELECT one FROM kept") == [("1",)]
+
+
+@each_postgres
+def test_postgres_freezes_with_all_its_processes(servers: Servers, version: str) -> None:
+    """A frozen server accepts no query, neither does a connection it already had; thawed, it answers."""
+    with servers.private_postgres(version) as server:
+        assert_freezes(server, lambda: server.psql("SELECT 1"))
+
+
+@each_postgres
+def test_postgres_leaves_nothing_behind(servers: Servers, version: str) -> None:
+    """Closing ends the postmaster and its children and removes the folder."""
+    assert_leaves_nothing(servers.private_postgres(version))
+
+
+@pytest.mark.parametrize("version", announced(*(f"replica:{version}" for version in VERSIONS)))
+def test_replica_streams(servers: Servers, version: str) -> None:
+    """What the primary writes arrives, through a slot."""
+    primary, replica = servers.postgres(version), servers.replica(version)
+    primary.psql("CREATE TABLE IF NOT EXISTS streamed (n integer); INSERT INTO streamed VALUES (1)")
+    written = primary.psql("SELECT pg_current_wal_lsn()")[0][0]
+    replayed = f"SELECT pg_last_wal_replay_lsn() >= '{written}'"
+    replica.wait_ready(lambda: replica.psql(replayed) == [("t",)], timeout=10)
+
+    assert replica.psql("SELECT pg_is_in_recovery()") == [("t",)]
+    assert replica.psql("SELECT count(*) > 0 FROM streamed") == [("t",)]
+    assert ("t",) in primary.psql("SELECT active FROM pg_replication_slots WHERE slot_type = 'physical'")
+
+
+def test_postgres_takes_settings(servers: Servers) -> None:
+    """A setting of the test's own wins over ours."""
+    with servers.private_postgres("18", {"max_connections": "33", "wal_level": "logical"}) as server:
+        assert server.psql("SHOW max_connections") == [("33",)]
+        assert server.psql("SHOW wal_level") == [("logical",)]
+
+
+def test_a_server_that_does_not_start_shows_its_log() -> None:
+    """The error carries the log's end, and nothing is left of the try."""
+    with closing(Postgres("18", {"shared_buffers": "a lot"})) as server:
+        with pytest.raises(StartError, match="shared_buffers"):
+            server.start()
+
+        assert server.pid is None
+
+
+@each_neo4j
+def test_neo4j_answers(servers: Servers, version: str) -> None:
+    """Each version takes the password and runs Cypher."""
+    server = servers.neo4j(version)
+
+    assert server.run("CALL dbms.components()")[0]["versions"][0].startswith(version)
+    assert server.run("RETURN $n + 1 AS n", n=41) == [{"n": 42}]
+    assert server.target("graph")["url"] == f"bolt://127.0.0.1:{server.port}"
+
+
+@each_neo4j
+def test_neo4j_freezes_restarts_and_leaves_nothing(servers: Servers, version: str) -> None:
+    """One private server for the three claims: it takes long to start."""
+    server = servers.private_neo4j(version)
+    server.run("CREATE (:Kept {n: 1})")
+    assert_freezes(server, lambda: server.run("RETURN 1"))
+    server.restart()
+
+    assert server.run("MATCH (kept:Kept) RETURN kept.n AS n") == [{"n": 1}]
+    assert_leaves_nothing(server)
+
+
+@pytest.mark.servers("minio:1", "minio:4")
+@each_minio
+def test_minio_stores(servers: Servers, drives: int) -> None:
+    """Objects come back, from one drive and from an erasure set."""
+    server = servers.minio(drives)
+    client = client_of(server)
+    client.make_bucket("answers")
+    client.put_object("answers", "one", BytesIO(b"1"), 1)
+    with closing(client.get_object("answers", "one")) as answer:
+        body = answer.data
+
+    assert body == b"1"
+    assert server.target("objects")["url"] == f"http://127.0.0.1:{server.port}"
+
+
+@each_minio
+def test_minio_freezes_restarts_and_leaves_nothing(servers: Servers, drives: int) -> None:
+    """A restarted server has its buckets."""
+    server = servers.private_minio(drives)
+    client = client_of(server)
+    client.make_bucket("kept")
+    assert_freezes(server, lambda: urllib.request.urlopen(f"{server.url}/minio/health/live").close())
+    server.restart()
+
+    assert [bucket.name for bucket in client.list_buckets()] == ["kept"]
+    assert_leaves_nothing(server)
+
+
+def test_minio_takes_an_environment(servers: Servers) -> None:
+    """Its metrics are readable by all when the environment says so."""
+    with servers.private_minio(1, {"MINIO_PROMETHEUS_AUTH_TYPE": "public"}) as server:
+        with urllib.request.urlopen(f"{server.url}/minio/v2/metrics/cluster") as answer:
+            page = answer.read().decode()
+
+        assert "minio_software_version_info" in page
+
+
+@pytest.mark.servers("qdrant")
+def test_qdrant_answers(servers: Servers) -> None:
+    """The double, or the server of QDRANT_TEST_URL, says that it is ready."""
+    with urllib.request.urlopen(f"{servers.qdrant().url}/readyz") as answer:
+        assert answer.status == 200
+
+
+def test_a_killed_run_leaves_no_server(servers: Servers) -> None:
+    """The guard ends the servers of a run that was killed, frozen ones too."""
+    servers.private_postgres("18").close()
+    program = (
+        "import time; from tests.servers.postgres import Postgres; server = Postgres('18').start(); server.freeze();"
+        "print(server.pid, server.folder, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        line = run.stdout.readline() if run.stdout else ""
+        pid, folder = int(line.split()[0]), Path(line.split()[1])
+        family = [pid, *descendants(pid)]
+        run.kill()
+
+    assert len(family) > 3
+    assert soon(lambda: not any(map(alive, family)) and not folder.exists())
+
+
+def test_cache_fills_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who ask at the same time get one filling."""
+    monkeypatch.setattr("tests.servers.cache.folder", lambda: tmp_path)
+    fillings = []
+
+    def fill(place: Path) -> None:
+        fillings.append(place)
+        time.sleep(0.05)
+        (place / "file").write_text("content")
+
+    with ThreadPoolExecutor(2) as pool:
+        places = list(pool.map(lambda _: cached("server/1", fill), range(2)))
+
+    assert places == [tmp_path / "server" / "1"] * 2
+    assert len(fillings) == 1
+    assert (places[0] / "file").read_text() == "content"
+
+
+def test_cache_keeps_nothing_of_a_failed_filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one tries again."""
+    monkeypatch.setattr("tests.servers.cache.folder", lambda: tmp_path)
+
+    def fail(place: Path) -> None:
+        (place / "half").touch()
+        raise OSError("no network")
+
+    with pytest.raises(OSError, match="no network"):
+        cached("server/1", fail)
+
+    assert [path.name for path in (tmp_path / "server").iterdir()] == ["1.lock"]
+
+
+def test_proxy_passes_delays_and_breaks(servers: Servers) -> None:
+    """Every fault shows at the client, and ends with `restore`."""
+    server = servers.minio(1)
+
+    with Proxy(server.port) as proxy:
+        assert get_live(proxy) == "ok"
+        proxy.delay(0.2)
+        begin = time.perf_counter()
+        assert get_live(proxy) == "ok"
+        assert time.perf_counter() - begin > 0.4  # once there, once back
+        proxy.restore()
+        proxy.blackhole()
+        assert get_live(proxy) == "TimeoutError"
+        proxy.restore()
+        proxy.refuse()
+        assert get_live(proxy) == "ConnectionRefusedError"
+        proxy.restore()
+        proxy.reset()
+        assert get_live(proxy) == "ConnectionResetError"
+        proxy.restore()
+        assert get_live(proxy) == "ok"
+
+
+def get_live(proxy: Proxy) -> str:
+    """Return "ok" or the name of what went wrong."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/minio/health/live", timeout=1):
+            return "ok"
+    except urllib.error.URLError as error:
+        return type(error.reason).__name__
+    except OSError as error:
+        return type(error).__name__
+
+
+def client_of(server: Minio) -> Client:
+    return Client(server.url.removeprefix("http://"), server.access_key, server.secret_key, secure=False)
+
+
+def assert_freezes(server: Process, ask: Callable[[], object]) -> None:
+    """Check that a question to a frozen server is answered only when the server is thawed."""
+    server.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        question = pool.submit(ask)
+        answered, _ = wait([question], timeout=FREEZE_SECONDS)
+        server.thaw()
+        question.result(30)
+
+    assert not answered
+
+
+def assert_leaves_nothing(server: Process) -> None:
+    """Check that closing ends every process of the server and removes its folder."""
+    assert server.pid is not None
+    family = [server.pid, *descendants(server.pid)]
+    folder = server.folder
+    server.close()
+
+    assert not any(map(alive, family))
+    assert not folder.exists()
+
+
+def soon(check: Callable[[], bool], seconds: float = 10) -> bool:
+    """Wait until something becomes true."""
+    deadline = time.monotonic() + seconds
+    while not check() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return check()

@@ -1,0 +1,152 @@
+"""The servers of one pytest session: each started at most once, those that tests announce side by side.
+
+A test announces what it will ask for with `@pytest.mark.servers("postgres:18", "neo4j:5.26")`; an unannounced
+server starts when it is asked for.
+"""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from typing import NoReturn, TypeVar, cast
+
+import pytest
+
+from tests.servers import Server, Unavailable
+from tests.servers.minio import Minio
+from tests.servers.neo4j import Neo4j
+from tests.servers.postgres import Postgres
+from tests.servers.process import Process
+from tests.servers.qdrant import Qdrant
+from tests.servers.running import running
+
+REQUIRED_ON_CI = ("postgres", "replica", "neo4j", "minio", "promtool")
+SLOWEST_FIRST = ("minio", "neo4j", "postgres", "replica", "qdrant")
+
+S = TypeVar("S")
+P = TypeVar("P", bound=Process)
+
+
+class Absences:
+    """What could not be had and why, counted for the session's last lines."""
+
+    def __init__(self) -> None:
+        self._count: Counter[tuple[str, str]] = Counter()
+
+    def skip(self, name: str, reason: str) -> NoReturn:
+        """Skip the test, or fail it on CI when this server must be there."""
+        self._count[name, reason] += 1
+        if os.environ.get("CI") == "true" and name.partition(":")[0] in REQUIRED_ON_CI:
+            pytest.fail(f"{name} must be there on CI: {reason}", pytrace=False)
+        pytest.skip(f"{name}: {reason}")
+
+    def lines(self) -> list[str]:
+        return [f"{name}: {count} x without it: {reason}" for (name, reason), count in self._count.items()]
+
+
+class Servers:
+    """Shared servers by kind and version, and private ones for tests that stop or freeze theirs.
+
+    A server whose `<STORE>_TEST_URL` is set is used instead of a shared one of the same version.
+    """
+
+    def __init__(self, announced: Iterable[str], absences: Absences) -> None:
+        self._absences = absences
+        self._closing = ExitStack()
+        self._known: dict[str, Server | Exception] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="servers")
+        for name in sorted(announced, key=lambda name: SLOWEST_FIRST.index(name.partition(":")[0])):
+            self._pool.submit(self._started, name)
+
+    def postgres(self, version: str = "18") -> Postgres:
+        return self._ask(f"postgres:{version}", Postgres)
+
+    def replica(self, version: str = "18") -> Postgres:
+        """Return a streaming replica of `postgres(version)`."""
+        return self._ask(f"replica:{version}", Postgres)
+
+    def neo4j(self, version: str = "5.26") -> Neo4j:
+        return self._ask(f"neo4j:{version}", Neo4j)
+
+    def minio(self, drives: int = 1) -> Minio:
+        return self._ask(f"minio:{drives}", Minio)
+
+    def private_postgres(self, version: str = "18", settings: dict[str, str] | None = None) -> Postgres:
+        return self._private(f"postgres:{version}", partial(Postgres, version, settings))
+
+    def private_neo4j(self, version: str = "5.26", settings: dict[str, str] | None = None) -> Neo4j:
+        return self._private(f"neo4j:{version}", partial(Neo4j, version, settings))
+
+    def private_minio(self, drives: int = 1, environment: dict[str, str] | None = None) -> Minio:
+        return self._private(f"minio:{drives}", partial(Minio, drives, environment))
+
+    def qdrant(self) -> Qdrant:
+        return self._ask("qdrant", Qdrant)
+
+    def private_qdrant(self, api_key: str | None = None, read_only_key: str | None = None) -> Qdrant:
+        return self._private("qdrant", partial(Qdrant, api_key, read_only_key))
+
+    def skip(self, name: str, reason: str) -> NoReturn:
+        """Skip the test because something other than a server is missing, counted with the servers."""
+        self._absences.skip(name, reason)
+
+    def close(self) -> None:
+        """End all of them, whoever started them."""
+        self._pool.shutdown(cancel_futures=True)
+        self._closing.close()
+
+    def _ask(self, name: str, kind: type[S]) -> S:
+        server = self._started(name)
+        if isinstance(server, Unavailable):
+            self._absences.skip(name, str(server))
+        if isinstance(server, Exception):
+            raise server
+        if not isinstance(server, kind):
+            raise TypeError(f"{name} is a {type(server).__name__}, not a {kind.__name__}")
+        return server
+
+    def _private(self, name: str, make: Callable[[], P]) -> P:
+        """Return a started server for one test, which ends it with `with` or leaves it to the session's end."""
+        server = make()
+        self._closing.callback(server.close)
+        try:
+            return server.start()
+        except Unavailable as reason:
+            self._absences.skip(name, str(reason))
+
+    def _started(self, name: str) -> Server | Exception:
+        """Return the started server, or why there is none; the second to ask waits for the first."""
+        with self._locks.setdefault(name, threading.Lock()):
+            if name not in self._known:
+                self._known[name] = self._begin(name)
+            return self._known[name]
+
+    def _begin(self, name: str) -> Server | Exception:
+        try:
+            server = running(name) or self._build(name)
+            self._closing.callback(server.close)
+            return server.start()
+        except Exception as error:  # noqa: BLE001 - it goes to every test that asks for this server
+            return error
+
+    def _primary(self, version: str) -> Postgres:
+        primary = self._started(f"postgres:{version}")
+        if isinstance(primary, Exception):
+            raise primary
+        return cast("Postgres", primary)
+
+    def _build(self, name: str) -> Server:
+        kind, _, version = name.partition(":")
+        if kind == "replica":
+            return self._primary(version).replica()
+        builders: dict[str, Callable[[], Server]] = {
+            "postgres": lambda: Postgres(version),
+            "neo4j": lambda: Neo4j(version),
+            "minio": lambda: Minio(int(version)),
+            "qdrant": Qdrant,
+        }
+        return builders[kind]()
