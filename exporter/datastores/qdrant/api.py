@@ -1,0 +1,132 @@
+"""The one HTTP client of a Qdrant server: bounded bodies, typed reasons, and no secret in any message."""
+
+import json
+import logging
+import re
+import ssl
+from asyncio import Lock
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from exporter.query import QueryError, Reason
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
+_ERROR_TEXT_LENGTH = 200
+_ADDRESS = re.compile(r"\S*:\d{2,5}\b\S*")
+_REASONS: dict[int, Reason] = {
+    401: "auth",
+    403: "privilege",
+    404: "query",
+    405: "unsupported",
+    408: "timeout",
+    413: "limit",
+    429: "limit",
+    501: "unsupported",
+    502: "connect",
+    503: "connect",
+    504: "timeout",
+    507: "limit",
+}
+
+
+class Api:
+    """Read pages of one server, at most one of /telemetry and /metrics at a time.
+
+    The server guards these two by one mutex: asked side by side they wait for each other, and twice as many
+    requests pile up behind a collection that is stuck.
+    """
+
+    def __init__(self, base_url: str, ca_file: Path | None, transport: httpx.AsyncBaseTransport | None) -> None:
+        # httpx logs each request with its full address at INFO, httpcore the host at DEBUG.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            verify=tls_context(base_url, ca_file),
+            timeout=_BACKSTOP_SECONDS,
+            limits=httpx.Limits(max_connections=4, keepalive_expiry=None),
+            trust_env=False,  # a proxy set for other purposes must not come between
+            transport=transport,
+        )
+        self._telemetry_mutex = Lock()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def use_key(self, api_key: str | None) -> None:
+        """Send this key from now on; also to /readyz and /, which Qdrant Cloud's gateway guards as well."""
+        if api_key is None:
+            self._client.headers.pop("api-key", None)
+        elif not (api_key.isascii() and api_key.isprintable()):
+            raise QueryError("auth", "the API key holds characters that a header cannot carry")
+        else:
+            self._client.headers["api-key"] = api_key
+
+    async def read(self, path: str, body: object = None, timeout_seconds: float | None = None) -> bytes:
+        """GET a page, or POST a body to it; raise QueryError for every answer but a good one."""
+        status, content = await self.exchange(path, body, timeout_seconds)
+        if status != httpx.codes.OK:
+            raise refusal(path, status, content)
+        return content
+
+    async def json(self, path: str, body: object = None, timeout_seconds: float | None = None) -> Any:
+        """Read a JSON page and take what Qdrant wraps as `result` out of it."""
+        content = await self.read(path, body, timeout_seconds)
+        try:
+            page = json.loads(content)
+        except ValueError:
+            raise QueryError("decode", f"{_name(path)} is no JSON page") from None
+        return page["result"] if isinstance(page, dict) and "result" in page else page
+
+    async def exchange(self, path: str, body: object = None, timeout_seconds: float | None = None) -> tuple[int, bytes]:
+        """Return an answer's status and body, whatever it says."""
+        guarded = path.startswith(("/telemetry", "/metrics"))
+        timeout = _BACKSTOP_SECONDS if timeout_seconds is None else timeout_seconds
+        method = "GET" if body is None else "POST"
+        async with (
+            self._telemetry_mutex if guarded else nullcontext(),
+            self._client.stream(method, path, json=body, timeout=timeout) as response,
+        ):
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_BODY_BYTES:
+                    raise QueryError("limit", f"{_name(path)} is larger than {MAX_BODY_BYTES} bytes")
+            return response.status_code, bytes(content)
+
+
+def tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Trust the given authority alone, or else the machine's."""
+    if not url.startswith("https:"):
+        return False  # spares plain HTTP the 20 ms of loading the machine's authorities
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def reason_of_status(status: int) -> Reason:
+    return _REASONS.get(status, "query")
+
+
+def refusal(path: str, status: int, content: bytes) -> QueryError:
+    """Say why an answer is not the page that was asked for."""
+    text = _error_text(content)
+    if status == httpx.codes.NOT_FOUND and not text:  # a route that is not there; a collection that is not has text
+        return QueryError("unsupported", f"the server has no {_name(path)}")
+    return QueryError(reason_of_status(status), f"{_name(path)} answered {status} {text}".rstrip())
+
+
+def _error_text(content: bytes) -> str:
+    """Return what the server says, without the addresses of its peers."""
+    try:
+        page = json.loads(content)
+        text = str(page["status"]["error"])
+    except (ValueError, TypeError, KeyError):
+        text = content.decode("utf-8", "replace")
+    return _ADDRESS.sub("(an address)", text[:_ERROR_TEXT_LENGTH])
+
+
+def _name(path: str) -> str:
+    return path.partition("?")[0]

@@ -1,0 +1,213 @@
+"""Qdrant as a datastore: raw pages over HTTP, read once a pass."""
+
+import asyncio
+import importlib
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import httpx
+from pydantic import ValidationError
+
+from exporter.config import QdrantTarget
+from exporter.datastores.base import Lane, States, run_operation
+from exporter.datastores.qdrant.api import Api, reason_of_status, tls_context
+from exporter.datastores.qdrant.facts import read_facts
+from exporter.datastores.qdrant.operations import OPERATIONS
+from exporter.datastores.qdrant.pages import Page, at, timestamp
+from exporter.query import Query, QueryError, Reason, Row
+from exporter.server import ServerInfo, version_satisfies
+
+_FACTS_SECONDS = 600.0
+
+
+def open_datastore(target: QdrantTarget, transport: httpx.AsyncBaseTransport | None = None) -> "QdrantDatastore":
+    """Make the datastore of a target; tests give a transport that answers from recorded pages."""
+    return QdrantDatastore(target, transport)
+
+
+class QdrantDatastore:
+    """One Qdrant server, or one peer of a cluster: name every peer as a target of its own.
+
+    The ping is GET /collections: it proves the key (/, /readyz and /livez answer anybody), any key that can read
+    at all may read it, and it does not wait for the mutex that a stuck collection holds over /telemetry and
+    /metrics. What that answer does not say is read again every 10 minutes, and after a failed ping or a restart.
+    """
+
+    def __init__(self, target: QdrantTarget, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._target = target
+        self._transport = transport
+        self._api: Api | None = None
+        self._info: ServerInfo | None = None
+        self._info_read_at = -math.inf
+        self._states: States = {}
+        self._search_client: Any = None
+        self._search_key: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close_search_client()
+        await self._close_api()
+
+    async def ping(self) -> ServerInfo:
+        read_at, self._info_read_at = self._info_read_at, -math.inf  # so it stays when the ping fails
+        try:
+            await self._connected().read("/collections")
+        except QueryError as error:
+            if error.reason == "privilege":  # old servers and gateways answer 403 to a wrong key
+                raise QueryError("auth", str(error)) from None
+            raise
+        except httpx.ConnectError:
+            await self._close_api()  # the authorities' file is read again: certificates rotate
+            raise
+        if self._info is None or time.monotonic() - read_at > _FACTS_SECONDS:
+            self._info, read_at = await read_facts(self.api()), time.monotonic()
+        self._info_read_at = read_at
+        return self._info
+
+    async def databases(self) -> Sequence[str]:
+        return ()
+
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator["QdrantSession"]:  # noqa: ARG002 - httpx keeps one connection a request
+        yield QdrantSession(self)
+
+    def reason(self, error: BaseException) -> Reason:
+        if isinstance(error, QueryError):
+            return error.reason
+        if isinstance(error, TimeoutError | httpx.TimeoutException):
+            return "timeout"
+        if isinstance(error, httpx.DecodingError | ValidationError | json.JSONDecodeError):
+            return "decode"
+        if isinstance(error, httpx.TransportError | OSError):
+            return "connect"
+        # Qdrant's own client wraps what happened to it in exceptions that are not worth importing it for.
+        source, status = getattr(error, "source", None), getattr(error, "status_code", None)
+        if isinstance(source, BaseException):
+            return self.reason(source)
+        return reason_of_status(status) if isinstance(status, int) else "query"
+
+    def api(self) -> Api:
+        if self._api is None:
+            raise QueryError("connect", "there is no connection")
+        return self._api
+
+    def info(self) -> ServerInfo:
+        if self._info is None:
+            raise QueryError("connect", "the server has not answered yet")
+        return self._info
+
+    def states(self) -> States:
+        return self._states
+
+    def notice_start(self, started_at: float | None) -> None:
+        """Read all facts again at the next ping when the server has started since they were read."""
+        if self._info and started_at and started_at != self._info.started_at:
+            self._info_read_at = -math.inf
+
+    async def search_client(self) -> Any:
+        """Return AsyncQdrantClient, imported at its first use: it costs 75 MiB and 0.6 s.
+
+        `metadata` carries the key because `api_key` warns on plain HTTP; `port=None` keeps the URL as it is.
+        """
+        key = self._key()
+        if self._search_client is None or key != self._search_key:
+            await self._close_search_client()
+            module = await asyncio.to_thread(importlib.import_module, "qdrant_client")
+            url = self._url()
+            self._search_key = key
+            self._search_client = module.AsyncQdrantClient(
+                url=url,
+                port=None,
+                prefer_grpc=False,
+                check_compatibility=False,
+                timeout=60,
+                metadata={} if key is None else {"api-key": key},
+                limits=httpx.Limits(max_connections=2),
+                verify=tls_context(url, self._target.ca_file),
+                trust_env=False,
+                **({} if self._transport is None else {"transport": self._transport}),
+            )
+        return self._search_client
+
+    def _url(self) -> str:
+        return self._target.url.get_secret_value()
+
+    def _key(self) -> str | None:
+        try:
+            return self._target.secret("api_key")
+        except ValueError:
+            raise QueryError("auth", "the API key's file cannot be read") from None
+
+    def _connected(self) -> Api:
+        if self._api is None:
+            self._api = Api(self._url(), self._target.ca_file, self._transport)
+        self._api.use_key(self._key())
+        return self._api
+
+    async def _close_api(self) -> None:
+        api, self._api = self._api, None
+        if api is not None:
+            await api.close()
+
+    async def _close_search_client(self) -> None:
+        client, self._search_client = self._search_client, None
+        if client is not None:
+            await client.close()
+
+
+class QdrantSession:
+    """One pass; each page is asked for once, and a page that was refused is not asked for again either."""
+
+    def __init__(self, datastore: QdrantDatastore) -> None:
+        self._datastore = datastore
+        self._pages: dict[str, Any] = {}
+        self.timeout = math.inf
+
+    @property
+    def info(self) -> ServerInfo:
+        return self._datastore.info()
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        self.timeout = query.timeout
+        return await run_operation(OPERATIONS, self._datastore.states(), self, query, database)
+
+    async def json(self, path: str, body: object = None) -> Any:
+        if body is not None:
+            return await self._datastore.api().json(path, body)
+        return await self._once(path, self._datastore.api().json)
+
+    async def text(self, path: str) -> bytes:
+        content: bytes = await self._once(path, self._datastore.api().read)
+        return content
+
+    async def status(self, path: str) -> int:
+        status, _ = await self._once(path, self._datastore.api().exchange)
+        return int(status)
+
+    async def telemetry(self, *, segments: bool = False) -> Page:
+        """Return the level that holds shards: 3, or 4 with segments; before 1.14 it was 2 for both."""
+        new = version_satisfies(self.info.version, ">=1.14")
+        level = (4 if segments else 3) if new else 2
+        page: Page = await self.json(f"/telemetry?details_level={level}")
+        self._datastore.notice_start(timestamp(at(page, "app", "startup")))
+        return page
+
+    async def search_client(self) -> Any:
+        return await self._datastore.search_client()
+
+    async def _once(self, path: str, read: Any) -> Any:
+        if path not in self._pages:
+            try:
+                self._pages[path] = await read(path)
+            except QueryError as error:
+                self._pages[path] = error
+        page = self._pages[path]
+        if isinstance(page, QueryError):
+            raise page
+        return page

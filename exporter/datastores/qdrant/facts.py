@@ -1,0 +1,82 @@
+"""What is known of a Qdrant server beyond its answering: version, start, role, capabilities, missing access."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from exporter.datastores.qdrant.api import Api
+from exporter.datastores.qdrant.pages import at, timestamp
+from exporter.query import QueryError
+from exporter.server import ServerInfo, version_satisfies
+
+# A page that hangs must not make the ping fail: the server is there, this one fact is not.
+_PAGE_SECONDS = 1.0
+_SINCE: Mapping[str, str] = {
+    "search": ">=1.10",
+    "process_metrics": ">=1.16",
+    "update_queue": ">=1.17",
+    "collection_memory": ">=1.18",
+}
+_GLOBAL_READ = 'use the read_only_api_key, or a JWT with {"access": "r"} instead of access to single collections'
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold a page, or why there is none."""
+
+    page: Any = None
+    error: str = ""
+    privilege: bool = False
+
+
+async def read_facts(api: Api) -> ServerInfo:
+    """Read the pages that say what the server is; only its version is indispensable."""
+    root = await api.json("/")
+    version = at(root, "version")
+    if not isinstance(version, str):
+        raise QueryError("decode", "the server does not state its version: it is no Qdrant")
+    telemetry = await _optional(api, "/telemetry?details_level=1")
+    cluster = await _optional(api, "/cluster")
+    enabled = _cluster_enabled(telemetry, cluster)
+    refused = telemetry.privilege or cluster.privilege
+    return ServerInfo(
+        version=version,
+        role={True: "peer", False: "single", None: ""}[enabled],
+        started_at=timestamp(at(telemetry.page, "app", "startup")),
+        capabilities={
+            "cluster": _cluster_capability(enabled, cluster),
+            "disk_space": "the server does not tell how much disk space is left",
+            **{name: _capability(version, since) for name, since in _SINCE.items()},
+        },
+        missing_privileges={"global read": _GLOBAL_READ} if refused else {},
+    )
+
+
+async def _optional(api: Api, path: str) -> Answer:
+    try:
+        return Answer(await api.json(path, timeout_seconds=_PAGE_SECONDS))
+    except QueryError as error:
+        return Answer(error=str(error), privilege=error.reason == "privilege")
+    except httpx.HTTPError as error:
+        return Answer(error=f"no answer in time: {type(error).__name__}")
+
+
+def _cluster_enabled(telemetry: Answer, cluster: Answer) -> bool | None:
+    if cluster.page is not None:
+        return bool(at(cluster.page, "status") == "enabled")
+    enabled = at(telemetry.page, "cluster", "enabled")
+    return enabled if isinstance(enabled, bool) else None
+
+
+def _cluster_capability(enabled: bool | None, cluster: Answer) -> str:  # noqa: FBT001 - three states, not a flag
+    if cluster.privilege:
+        return "the API key may not read /cluster"
+    if cluster.page is None:
+        return "/cluster did not answer"
+    return "" if enabled else "cluster mode is disabled"
+
+
+def _capability(version: str, since: str) -> str:
+    return "" if version_satisfies(version, since) else f"needs version {since}"

@@ -1,0 +1,129 @@
+"""The operations of query files for Qdrant: pages become rows here, nothing but pages is read."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from pydantic import Field
+
+from exporter.datastores.base import Operation, Params
+from exporter.datastores.qdrant import collections, native, node, slow_pages
+from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
+from exporter.datastores.qdrant.collections import Collection, collections_of
+from exporter.datastores.qdrant.config import config_rows
+from exporter.datastores.qdrant.native import NativePage
+from exporter.datastores.qdrant.pages import Page, Pages
+from exporter.query import QueryError, Row
+
+_READY = {200: 1.0, 503: 0.0}
+
+
+class CollectionsParams(Params):
+    """Bound what is shown by collection: those in trouble first, then those with the most points."""
+
+    max_collections: int = Field(default=200, ge=1)
+
+
+class NativeParams(Params):
+    """Pick metrics of the server's own /metrics page: column to metric, and our label to its label.
+
+    Of more than `max_rows` rows those with the highest first column are kept.
+    """
+
+    columns: dict[str, str] = Field(min_length=1)
+    labels: dict[str, str] = Field(default_factory=dict)
+    max_rows: int = Field(default=500, ge=1)
+
+
+def _from_telemetry(rows: Callable[[Page], Sequence[Row]]) -> Operation:
+    async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+        return rows(await session.telemetry())
+
+    return Operation(operation)
+
+
+def _by_collection(rows: Callable[[Sequence[Collection]], Sequence[Row]], *, segments: bool = False) -> Operation:
+    async def operation(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
+        return rows(collections_of(await session.telemetry(segments=segments), params.max_collections))
+
+    return Operation(operation, CollectionsParams)
+
+
+def _each_collection(
+    rows: Callable[[slow_pages.Read, Sequence[str]], Awaitable[Sequence[Row]]],
+) -> Operation:
+    async def operation(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
+        found = collections_of(await session.telemetry(), params.max_collections)
+        return await rows(session.json, [collection.name for collection in found])
+
+    return Operation(operation, CollectionsParams)
+
+
+def _from_metrics(rows: Callable[[NativePage, str], Sequence[Row]]) -> Operation:
+    async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+        return rows(NativePage(await session.text("/metrics")), session.info.version)
+
+    return Operation(operation)
+
+
+def _from_cluster(rows: Callable[[Page], Sequence[Row]]) -> Operation:
+    async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+        return rows(await session.json("/cluster"))
+
+    return Operation(operation)
+
+
+async def _server(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+    return node.server_rows(await session.telemetry(), session.info.version)
+
+
+async def _collection(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
+    telemetry = await session.telemetry()
+    return collections.collection_rows(telemetry, collections_of(telemetry, params.max_collections))
+
+
+async def _native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
+    page = NativePage(await session.text("/metrics"))
+    return native.picked_rows(page, params.columns, params.labels)[: params.max_rows]
+
+
+async def _ready(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+    status = await session.status("/readyz")
+    if status not in _READY:
+        raise QueryError("unsupported" if status == 404 else "query", f"/readyz answered {status}")  # noqa: PLR2004
+    return [{"ready": _READY[status]}]
+
+
+async def _peers(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+    """Ask every peer; one that is frozen costs the server 9.4 s unless it is told to wait less."""
+    return node.peer_rows(await session.json("/cluster/telemetry?details_level=1&timeout=3"))
+
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        "server": Operation(_server),
+        "memory": _from_telemetry(node.memory_rows),
+        "ready": Operation(_ready),
+        "collections": _from_telemetry(collections.summary_rows),
+        "replication": _from_telemetry(collections.replication_rows),
+        "collection": Operation(_collection, CollectionsParams),
+        "collection_status": _by_collection(collections.status_rows),
+        "collection_vectors": _by_collection(collections.vector_rows),
+        "collection_optimizations": _by_collection(collections.optimization_rows),
+        "collection_replicas": _by_collection(collections.replica_rows),
+        "collection_config": _by_collection(config_rows),
+        "collection_segments": _by_collection(slow_pages.segment_rows, segments=True),
+        "collection_index": _by_collection(slow_pages.index_rows, segments=True),
+        "collection_memory": _each_collection(slow_pages.memory_rows),
+        "snapshots": _each_collection(slow_pages.snapshot_rows),
+        "requests": _from_metrics(native.request_rows),
+        "request_duration": _from_metrics(native.duration_rows),
+        "process_limits": _from_metrics(lambda page, _version: native.limit_rows(page)),
+        "native": Operation(_native, NativeParams),
+        "cluster": _from_cluster(node.cluster_rows),
+        "cluster_role": _from_cluster(node.raft_role_rows),
+        "cluster_messages": _from_cluster(node.unreachable_peer_rows),
+        "cluster_peers": Operation(_peers),
+        "search": Operation(search, SearchParams, state=list),
+        "count": Operation(count, CountParams),
+    }
+)
