@@ -1,0 +1,1 @@
+"""Neo4j, Community first: Cypher over Bolt, and the JVM's beans through `dbms.queryJmx`."""

@@ -1,0 +1,160 @@
+"""Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from fnmatch import fnmatchcase
+from typing import Self
+
+from neo4j.exceptions import Neo4jError
+
+from exporter.config import Globs, Neo4jTarget
+from exporter.datastores.base import Lane, run_operation
+from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
+from exporter.datastores.neo4j.facts import SYSTEM, read_info, round_trip
+from exporter.datastores.neo4j.marker import NO_PARAMETERS
+from exporter.datastores.neo4j.operations import OPERATIONS
+from exporter.query import Query, QueryError, Reason, Row
+from exporter.server import ServerInfo
+
+_FACTS_SECONDS = 600.0
+_PING_SECONDS = 5.0
+
+_ONLINE = """
+SHOW DATABASES YIELD name, type, currentStatus
+WHERE type = 'standard' AND currentStatus = 'online'
+RETURN DISTINCT name
+"""
+
+
+def open_datastore(target: Neo4jTarget) -> "Neo4jDatastore":
+    return Neo4jDatastore(target)
+
+
+class Neo4jDatastore:
+    """One Neo4j server.
+
+    What is known about it beyond a ping is read when it answers again, when it was restarted or upgraded between
+    two pings, and every ten minutes.
+    """
+
+    def __init__(self, target: Neo4jTarget) -> None:
+        self._target = target
+        self._connection: Connection | None = None
+        self._info: ServerInfo | None = None
+        self._facts_due = 0.0
+        self.states: MutableMapping[tuple[str, str | None], object] = {}
+        self._home_only: set[str] = set()  # texts that the system database refused
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def ping(self) -> ServerInfo:
+        if self._connection is None:
+            self._connection = Connection(self._target)
+        known, self._info = self._info, None  # unless this succeeds
+        started_at = await round_trip(self._connection, known, _PING_SECONDS)
+        if known is None or known.started_at != started_at or time.monotonic() >= self._facts_due:
+            known = await read_info(self._connection, _PING_SECONDS)
+            self._facts_due = time.monotonic() + _FACTS_SECONDS
+            self._home_only.clear()
+        self._info = known
+        return known
+
+    async def databases(self) -> Sequence[str]:
+        rows = await self.run(_ONLINE, None, _PING_SECONDS)
+        return sorted(chosen((str(row["name"]) for row in rows), self._target.databases))
+
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator["Neo4jSession"]:  # noqa: ARG002 - the pool serves all lanes
+        yield Neo4jSession(self)
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+    @property
+    def info(self) -> ServerInfo:
+        if self._info is None:
+            raise QueryError("connect", "the last ping failed")
+        return self._info
+
+    async def run(
+        self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
+    ) -> list[Row]:
+        """Run a statement in a database; None is the system database, or the home one where that refuses it.
+
+        The system database answers while the others are down, but only SHOW and procedures, and no clause more.
+        """
+        if self._connection is None:
+            raise QueryError("connect", "there was no ping yet")
+        run = self._connection.run
+        if database is not None:
+            return await run(text, database, seconds, {**parameters, "database": database})
+        if text not in self._home_only:
+            try:
+                return await run(text, SYSTEM, seconds, parameters)
+            except Neo4jError as error:
+                if not is_refusal(error):
+                    raise
+        rows = await run(text, None, seconds, parameters)
+        self._home_only.add(text)
+        return rows
+
+
+class Neo4jSession:
+    """One pass of a lane; it asks one query at a time."""
+
+    def __init__(self, datastore: Neo4jDatastore) -> None:
+        self._datastore = datastore
+        self._pages: dict[str, list[Row]] = {}
+        self._database: str | None = None
+        self._seconds = _PING_SECONDS
+
+    @property
+    def info(self) -> ServerInfo:
+        return self._datastore.info
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        if unmet := query.when.extension_unmet(self.info.extensions):
+            raise QueryError("unsupported", unmet)
+        self._database, self._seconds = database, query.timeout
+        if query.operation is not None:
+            return await run_operation(OPERATIONS, self._datastore.states, self, query, database)
+        return list(unwound(await self.run(query.text(self.info.version))))
+
+    async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
+        """Run a statement where the query that is being fetched belongs, within its time limit on the server."""
+        return await self._datastore.run(text, self._database, self._seconds, parameters)
+
+    async def page(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
+        """Return the rows of a statement that several operations read, once a pass."""
+        if text not in self._pages:
+            self._pages[text] = await self.run(text, parameters)
+        return self._pages[text]
+
+
+def unwound(rows: Iterable[Row]) -> Iterator[Row]:
+    """Replace a row whose column `rows` is a list of maps by those maps, each with the row's other columns.
+
+    It stands in for UNWIND, which neither SHOW nor the system database offers.
+    """
+    for row in rows:
+        inner = row.get("rows")
+        if isinstance(inner, list):
+            rest = {name: value for name, value in row.items() if name != "rows"}
+            yield from ({**rest, **item} for item in inner)
+        else:
+            yield row
+
+
+def chosen(names: Iterable[str], globs: Globs) -> Iterator[str]:
+    for name in names:
+        if any(fnmatchcase(name, glob) for glob in globs.include) and not any(
+            fnmatchcase(name, glob) for glob in globs.exclude
+        ):
+            yield name

@@ -1,0 +1,148 @@
+"""The one place that knows the driver: how it is made, how a statement runs, what its errors mean."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from neo4j import AsyncDriver, AsyncGraphDatabase, Query, TrustCustomCAs, basic_auth
+from neo4j.auth_management import AsyncAuthManager
+from neo4j.exceptions import (
+    AuthError,
+    ConfigurationError,
+    ConnectionAcquisitionTimeoutError,
+    Neo4jError,
+    ServiceUnavailable,
+    SessionExpired,
+)
+
+from exporter import __version__
+from exporter.config import Neo4jTarget
+from exporter.datastores.neo4j.marker import APP, MARKER, NO_PARAMETERS
+from exporter.query import QueryError, Reason, Row
+
+_MAX_ROWS = 10_000  # a runaway query of a user must not fill our memory
+
+# Codes are matched by their start, from the special to the general; messages differ between versions.
+_REASONS: tuple[tuple[str, Reason], ...] = (
+    ("Neo.ClientError.Security.Forbidden", "privilege"),
+    ("Neo.ClientError.Security.", "auth"),
+    ("Neo.ClientError.Procedure.ProcedureNotFound", "unsupported"),
+    ("Neo.ClientError.Statement.UnsupportedAdministrationCommand", "unsupported"),
+    ("Neo.ClientError.Transaction.TransactionTimedOut", "timeout"),
+    ("Neo.TransientError.Database.", "connect"),
+    ("Neo.TransientError.General.DatabaseUnavailable", "connect"),
+    ("Neo.ClientError.", "query"),
+    ("Neo.", "query"),
+)
+
+
+class Connection:
+    """One driver; each statement is a read-only transaction of its own, without retries.
+
+    The driver's own limits only tidy up: on a frozen server it may wait for minutes, so callers set a deadline.
+    """
+
+    def __init__(self, target: Neo4jTarget) -> None:
+        # It repeats every notification as a warning, addresses and all; errors reach the caller anyway.
+        logging.getLogger("neo4j").setLevel(logging.ERROR)
+        uri, trust = address(target)
+        self._driver: AsyncDriver = AsyncGraphDatabase.driver(
+            uri,
+            auth=_PresentLogin(target),
+            max_connection_pool_size=3,
+            connection_timeout=2,
+            connection_acquisition_timeout=3,
+            liveness_check_timeout=0,  # or a restarted server is a false "down"
+            max_connection_lifetime=200,
+            keep_alive=True,
+            max_transaction_retry_time=0,
+            telemetry_disabled=True,
+            user_agent=f"{APP}/{__version__}",
+            warn_notification_severity="OFF",  # notifications_min_severity breaks every query below Bolt 5.2
+            **trust,
+        )
+
+    async def run(
+        self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
+    ) -> list[Row]:
+        """Return a statement's rows; database None is the user's home database."""
+        # The text is the operator's own, from a query file.
+        statement = Query(cast("Any", MARKER + text), metadata={"app": APP}, timeout=seconds)
+        async with self._driver.session(database=database, default_access_mode="READ") as session:
+            result = await session.run(statement, dict(parameters))
+            records = await result.fetch(_MAX_ROWS + 1)
+        if len(records) > _MAX_ROWS:
+            raise QueryError("limit", f"more than {_MAX_ROWS} rows")
+        return [dict(record) for record in records]
+
+    async def close(self) -> None:
+        await self._driver.close()
+
+
+class _PresentLogin(AsyncAuthManager):
+    """Give the driver the secret as it is now: it logs in anew when the answer has changed."""
+
+    def __init__(self, target: Neo4jTarget) -> None:
+        self._target = target
+
+    async def get_auth(self) -> Any:
+        parts = urlsplit(self._target.url.get_secret_value())
+        password = unquote(parts.password) if parts.password else self._target.secret("password")
+        if password is None:
+            return None
+        return basic_auth(unquote(parts.username) if parts.username else self._target.user, password)
+
+    async def handle_security_exception(self, auth: Any, error: Neo4jError) -> bool:  # noqa: ARG002 - the driver's
+        return False
+
+
+def address(target: Neo4jTarget) -> tuple[str, dict[str, Any]]:
+    """Split a target's URL into the URI without login and the driver's TLS settings.
+
+    The driver takes a certificate authority of one's own only beside a scheme that says nothing of TLS.
+    """
+    parts = urlsplit(target.url.get_secret_value())
+    place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    if target.ca_file is None:
+        return place.geturl(), {}
+    scheme = parts.scheme.removesuffix("+s")
+    trust = {"encrypted": True, "trusted_certificates": TrustCustomCAs(str(target.ca_file))}
+    return place._replace(scheme=scheme).geturl(), trust
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Classify what running a statement may raise."""
+    if isinstance(error, QueryError):
+        return error.reason
+    if isinstance(error, Neo4jError):
+        return _reason_of_code(error)
+    if _timed_out(error):
+        return "timeout"
+    # ValueError is what driver 5 raises when a name does not resolve.
+    if isinstance(error, ServiceUnavailable | SessionExpired | ConfigurationError | OSError | ValueError):
+        return "connect"
+    return "decode"
+
+
+def is_refusal(error: Neo4jError) -> bool:
+    """Tell whether the server understood who we are and would not run the statement in that database."""
+    return reason_of(error) in ("query", "unsupported", "privilege") and (error.code or "").startswith(
+        "Neo.ClientError."
+    )
+
+
+def _reason_of_code(error: Neo4jError) -> Reason:
+    if isinstance(error, AuthError):
+        return "auth"
+    code = error.code or ""
+    return next((reason for start, reason in _REASONS if code.startswith(start)), "query")
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Tell whether waiting in vain is behind the driver's error: it wraps a silent server as unavailable."""
+    while error is not None:
+        if isinstance(error, TimeoutError | ConnectionAcquisitionTimeoutError):
+            return True
+        error = error.__cause__
+    return False

@@ -1,0 +1,111 @@
+"""What is known about a server beyond that it answers."""
+
+from collections.abc import Mapping, Sequence
+
+from neo4j.exceptions import Neo4jError
+
+from exporter.datastores.neo4j.connection import Connection, reason_of
+from exporter.query import Row
+from exporter.server import ServerInfo, version_satisfies
+
+SYSTEM = "system"
+
+_PING = "CALL db.ping() YIELD success RETURN success"
+# The start time in the same round trip shows a restart that fell between two pings.
+_PING_AND_START = """
+CALL db.ping() YIELD success
+CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes
+RETURN attributes.StartTime.value AS started
+"""
+_START = "CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes RETURN attributes.StartTime.value AS started"
+_COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions, edition"
+_PROCEDURES = "SHOW PROCEDURES YIELD name RETURN name"
+_ROLES = "SHOW DATABASES YIELD home, role WHERE home RETURN DISTINCT role"
+_STATISTICS = "CALL db.stats.status() YIELD section, status RETURN section, status"
+
+_KERNEL = "Neo4j Kernel"  # from 2025.05 on there is a second component, Cypher
+_COMMUNITY = "community"
+_ENTERPRISE_ONLY = (
+    "bolt_metrics",
+    "checkpoints",
+    "cluster",
+    "failed_queries",
+    "memory_pools",
+    "page_cache",
+)
+_NOT_TOLD = {
+    "disk_space": "the server does not tell the free space of its disks",
+    "store_size": "the server does not tell; Enterprise's metrics and APOC Extended do",
+}
+
+
+async def round_trip(connection: Connection, known: ServerInfo | None, seconds: float) -> float | None:
+    """Ask the home database for a sign of life; return when the server started, where that is to be had."""
+    if known is None or known.started_at is None:
+        await connection.run(_PING, None, seconds)
+        return None
+    return _started_at(await connection.run(_PING_AND_START, None, seconds))
+
+
+async def read_info(connection: Connection, seconds: float) -> ServerInfo:
+    kernel = next(row for row in await connection.run(_COMPONENTS, SYSTEM, seconds) if row["name"] == _KERNEL)
+    version, edition = str(kernel["versions"][0]), str(kernel["edition"])  # type: ignore[index]  # a list of strings
+    procedures = await _told(connection, _PROCEDURES, SYSTEM, seconds)
+    names = procedures if isinstance(procedures, str) else {str(row["name"]) for row in procedures}
+    start = await _told(connection, _START, SYSTEM, seconds)
+    roles = await _told(connection, _ROLES, SYSTEM, seconds)
+    statistics = await _told(connection, _STATISTICS, None, seconds)
+    return ServerInfo(
+        version=version,
+        edition=edition,
+        role=str(roles[0]["role"] or "") if not isinstance(roles, str) and len(roles) == 1 else "",
+        started_at=None if isinstance(start, str) else _started_at(start),
+        capabilities={
+            **_capabilities_by_edition(edition),
+            **_capabilities_by_version(version),
+            **_NOT_TOLD,
+            "apoc": names if isinstance(names, str) else _apoc(names),
+            "jmx": start if isinstance(start, str) else "",
+            "query_stats": statistics if isinstance(statistics, str) else _collecting(statistics),
+        },
+    )
+
+
+async def _told(connection: Connection, text: str, database: str | None, seconds: float) -> list[Row] | str:
+    """Return the rows, or why the server will not tell."""
+    try:
+        return await connection.run(text, database, seconds)
+    except Neo4jError as error:
+        reason = reason_of(error)
+        if reason == "privilege":
+            return "the user may not execute this"
+        if reason in ("query", "unsupported"):
+            return "this server does not offer it"
+        raise
+
+
+def _started_at(rows: Sequence[Row]) -> float | None:
+    started = rows[0]["started"] if rows else None
+    return started / 1000 if isinstance(started, int) else None
+
+
+def _capabilities_by_edition(edition: str) -> Mapping[str, str]:
+    reason = "Enterprise only" if edition == _COMMUNITY else "not read here; the server's own metrics endpoint has it"
+    return dict.fromkeys(_ENTERPRISE_ONLY, reason)
+
+
+def _capabilities_by_version(version: str) -> Mapping[str, str]:
+    needed = {"show_settings": ">=5.6", "index_usage": ">=5.8"}
+    return {
+        name: "" if version_satisfies(version, specifier) else f"needs version {specifier}"
+        for name, specifier in needed.items()
+    }
+
+
+def _apoc(procedures: set[str]) -> str:
+    return "" if any(name.startswith("apoc.") for name in procedures) else "APOC is not installed"
+
+
+def _collecting(rows: Sequence[Row]) -> str:
+    status = next((row["status"] for row in rows if row["section"] == "QUERIES"), None)
+    return "" if status == "collecting" else "collection is off; CALL db.stats.collect('QUERIES') starts it"

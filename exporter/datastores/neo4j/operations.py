@@ -1,0 +1,168 @@
+"""What Cypher cannot say in one statement: zeros for what is not there, settings with units, latency."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from exporter.datastores.base import Operation
+from exporter.datastores.neo4j.durations import Durations, query_durations
+from exporter.datastores.neo4j.marker import APP
+from exporter.datastores.neo4j.session import Session
+from exporter.query import Row
+
+_DATABASES = """
+SHOW DATABASES YIELD name, currentStatus
+RETURN name, currentStatus AS status
+"""
+
+# Our own transactions are told by their metadata; a status has its details behind a space.
+_TRANSACTIONS = """
+SHOW TRANSACTIONS
+YIELD database, status, startTime, elapsedTime, waitTime, activeLockCount, pageHits, pageFaults,
+      estimatedUsedHeapMemory, allocatedDirectBytes, metaData
+WHERE coalesce(metaData.app, '') <> $app
+RETURN
+  database,
+  split(status, ' ')[0] AS status,
+  count(*) AS transactions,
+  min(datetime(startTime).epochMillis) / 1000.0 AS oldest,
+  max(elapsedTime.milliseconds) / 1000.0 AS longest,
+  sum(CASE WHEN elapsedTime.milliseconds > 1000 THEN 1 ELSE 0 END) AS over_1,
+  sum(CASE WHEN elapsedTime.milliseconds > 10000 THEN 1 ELSE 0 END) AS over_10,
+  sum(CASE WHEN elapsedTime.milliseconds > 60000 THEN 1 ELSE 0 END) AS over_60,
+  sum(CASE WHEN elapsedTime.milliseconds > 300000 THEN 1 ELSE 0 END) AS over_300,
+  sum(coalesce(activeLockCount, 0)) AS locks,
+  sum(coalesce(waitTime.milliseconds, 0)) / 1000.0 AS wait,
+  sum(coalesce(pageHits, 0)) AS page_hits,
+  sum(coalesce(pageFaults, 0)) AS page_faults,
+  sum(coalesce(estimatedUsedHeapMemory, 0)) AS heap,
+  sum(coalesce(allocatedDirectBytes, 0)) AS native
+"""
+
+_SETTINGS = """
+SHOW SETTINGS YIELD name, value
+WHERE name IN $names
+RETURN name, value
+"""
+
+DATABASE_STATUSES = (
+    "online", "offline", "starting", "stopping", "initial", "store copying",
+    "dirty", "quarantined", "deallocating", "mixed", "unknown",
+)  # fmt: skip
+TRANSACTION_STATUSES = ("Running", "Blocked", "Closing", "Terminated")
+THRESHOLDS = (1, 10, 60, 300)
+SETTINGS = (
+    "server.memory.heap.initial_size",
+    "server.memory.heap.max_size",
+    "server.memory.pagecache.size",
+    "dbms.memory.transaction.total.max",
+    "db.memory.transaction.total.max",
+    "db.memory.transaction.max",
+    "server.bolt.thread_pool_max_size",
+    "db.checkpoint.interval.time",
+    "db.lock.acquisition.timeout",
+    "db.transaction.timeout",
+)
+
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "PiB": 1 << 50}
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Zμ]*)")
+
+
+async def _database_status(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+    """Count a database's members by status: one member on a single server, one a copy in a cluster."""
+    found = await session.page(_DATABASES)
+    counts: dict[tuple[str, str], int] = {}
+    for row in found:
+        key = str(row["name"]), str(row["status"])
+        counts[key] = counts.get(key, 0) + 1
+    names = sorted({name for name, _ in counts})
+    return [
+        {"db": name, "status": status, "members": counts.get((name, status), 0)}
+        for name in names
+        for status in _with_zeros(DATABASE_STATUSES, counts, name)
+    ]
+
+
+async def _transactions(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+    found = await _found_transactions(session)
+    counts = {(name, str(row["status"])): row["transactions"] for name, rows in found.items() for row in rows}
+    return [
+        {"db": name, "status": status, "transactions": counts.get((name, status), 0)}
+        for name in found
+        for status in _with_zeros(TRANSACTION_STATUSES, counts, name)
+    ]
+
+
+async def _transaction_load(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+    found = await _found_transactions(session)
+    return [
+        {
+            "db": name,
+            "oldest": min((row["oldest"] for row in rows), default=None),  # type: ignore[type-var]  # numbers
+            "longest": max((row["longest"] for row in rows), default=0),  # type: ignore[type-var]  # numbers
+            **{
+                column: _sum(rows, column) for column in ("locks", "wait", "page_hits", "page_faults", "heap", "native")
+            },
+        }
+        for name, rows in found.items()
+    ]
+
+
+async def _transactions_over(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+    found = await _found_transactions(session)
+    return [
+        {"db": name, "threshold": threshold, "transactions": _sum(rows, f"over_{threshold}")}
+        for name, rows in found.items()
+        for threshold in THRESHOLDS
+    ]
+
+
+async def _found_transactions(session: Session) -> Mapping[str, Sequence[Row]]:
+    """Return what SHOW TRANSACTIONS tells, by database; a database without any has no rows."""
+    names = {str(row["name"]) for row in await session.page(_DATABASES)}
+    found: dict[str, list[Row]] = {name: [] for name in sorted(names)}
+    for row in await session.page(_TRANSACTIONS, {"app": APP}):
+        found.setdefault(str(row["database"]), []).append(row)
+    return found
+
+
+async def _settings(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+    return [
+        {"setting": row["name"], **quantity(str(row["value"] or ""))}
+        for row in await session.page(_SETTINGS, {"names": list(SETTINGS)})
+    ]
+
+
+def quantity(text: str) -> dict[str, float | None]:
+    """Read a setting's value as the server prints it: 64.00MiB is bytes, 15m seconds, 400 a plain value."""
+    numbers: dict[str, float | None] = {"bytes": None, "seconds": None, "value": None}
+    parts = _QUANTITY.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return numbers
+    units = {unit for _, unit in parts}
+    for column, known in (("bytes", _BYTES), ("seconds", _SECONDS), ("value", {"": 1})):
+        if units <= known.keys():
+            numbers[column] = sum(float(number) * known[unit] for number, unit in parts)
+    return numbers
+
+
+def _with_zeros(known: Sequence[str], counts: Iterable[tuple[str, str]], name: str) -> list[str]:
+    """Return the known states and whatever else the server says of this name."""
+    return [*known, *sorted({state for other, state in counts if other == name} - {*known})]
+
+
+def _sum(rows: Iterable[Row], column: str) -> float:
+    return float(sum(row[column] for row in rows))  # type: ignore[misc]  # numbers
+
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        "database_status": Operation(_database_status),
+        "query_durations": Operation(query_durations, state=Durations),
+        "settings": Operation(_settings),
+        "transaction_load": Operation(_transaction_load),
+        "transactions": Operation(_transactions),
+        "transactions_over": Operation(_transactions_over),
+    }
+)
