@@ -10,10 +10,12 @@ import qdrant_edge as engine
 
 from tests.servers.qdrant_double import edge
 from tests.servers.qdrant_double.calls import Json, wrong_input
+from tests.servers.qdrant_double.durations import Durations
 from tests.servers.qdrant_double.optimizer import Optimizer
 from tests.servers.qdrant_double.versions import at_least
 
 FLOAT_BYTES = 4
+SPARSE_BYTES = 24  # of a sparse vector, taken as three values of eight bytes
 OPTIMIZER: Json = {
     "deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "max_segment_size": None,
     "memmap_threshold": None, "indexing_threshold": 10000, "flush_interval_sec": 5, "max_optimization_threads": None,
@@ -52,6 +54,7 @@ class Collection:
         self.config = config
         self.operations = 0
         self.snapshots_made = 0
+        self.searches = Durations()
         self.files = threading.Lock()
         self._open()
         self.init_milliseconds = int((time.perf_counter() - begin) * 1000)
@@ -102,9 +105,9 @@ class Collection:
 
     @property
     def vectors_bytes(self) -> int:
-        """Return the estimate the server makes: four bytes a dimension, eight a sparse value (taken as three)."""
+        """Return the estimate that the server makes."""
         counts, dense = self.vector_counts(), edge.dense_vectors(self.params)
-        sizes = {name: dense[name]["size"] * FLOAT_BYTES if name in dense else 24 for name in counts}
+        sizes = {name: dense[name]["size"] * FLOAT_BYTES if name in dense else SPARSE_BYTES for name in counts}
         return sum(counts[name] * sizes[name] for name in counts)
 
     def unindexed(self) -> int:

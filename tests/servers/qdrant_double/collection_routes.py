@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tests.servers.qdrant_double import cluster, segments
+from tests.servers.qdrant_double import cluster, memory, segments
 from tests.servers.qdrant_double.calls import Call, Json, Refused, internal
 from tests.servers.qdrant_double.collection import Collection
 from tests.servers.qdrant_double.durations import nanosecond_stamp
@@ -98,11 +98,11 @@ def shards(state: State, call: Call) -> Json:
     }
 
 
-def memory(state: State, call: Call) -> Json:
+def memory_use(state: State, call: Call) -> Json:
     _since(state, "1.18")
     collection = state.collection(call.collection)
     cluster.ask_every_replica(state, collection, also_dead=True)
-    return segments.no_memory() if state.scene.failed_to_load(collection.name) else segments.memory(collection)
+    return memory.nothing() if state.scene.failed_to_load(collection.name) else memory.memory(collection)
 
 
 def optimizations(state: State, call: Call) -> Json:

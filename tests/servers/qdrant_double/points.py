@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # the engine has its type aliases only in its stub
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -63,11 +64,14 @@ def delete_index(state: State, call: Call) -> Json:
 
 
 def query(state: State, call: Call) -> Json:
-    return _query(_read(state, call), call.body)
+    collection = _read(state, call)
+    state.hardware[call.collection]["cpu"] += _cost(collection, call.body)
+    return _query(collection, call.body)
 
 
 def query_batch(state: State, call: Call) -> list[Json]:
     collection = _read(state, call)
+    state.hardware[call.collection]["cpu"] += sum(_cost(collection, body) for body in call.need("searches"))
     return [_query(collection, body) for body in call.need("searches")]
 
 
@@ -124,9 +128,18 @@ def _read(state: State, call: Call) -> Collection:
     return collection
 
 
+def _cost(collection: Collection, body: Json) -> int:
+    """Return a guess of the bytes that a query compares: all vectors when exact, else a hundred."""
+    exact = (body.get("params") or {}).get("exact")
+    bytes_each = sum(vector["size"] * 4 for vector in dense_vectors(collection.params).values())
+    return int(bytes_each * (collection.shard.info().points_count if exact else 100))
+
+
 def _query(collection: Collection, body: Json) -> Json:
+    begin = time.perf_counter()
     request = _engine(lambda: queries.request(collection.shard, body))
     found = _engine(lambda: collection.shard.query(request))
+    collection.searches.add(time.perf_counter() - begin)
     return {"points": [queries.record_json(point) for point in found]}
 
 

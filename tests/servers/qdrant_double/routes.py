@@ -84,7 +84,7 @@ ROUTES = (
     Route("GET", f"{COLLECTION}/aliases", collections.aliases),
     Route("GET", f"{COLLECTION}/cluster", collections.shards),
     Route("GET", f"{COLLECTION}/shards", collections.shard_keys),
-    Route("GET", f"{COLLECTION}/memory", collections.memory),
+    Route("GET", f"{COLLECTION}/memory", collections.memory_use),
     Route("GET", f"{COLLECTION}/optimizations", collections.optimizations),
     Route("GET", f"{COLLECTION}/snapshots", snapshots.every),
     Route("POST", f"{COLLECTION}/snapshots", snapshots.create, "write"),

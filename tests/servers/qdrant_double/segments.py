@@ -1,64 +1,55 @@
-"""What a collection's files tell: the segments of /telemetry and the components of /memory."""
+"""The live segments of a collection, from the engine's files, and what /telemetry tells of them."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.servers.qdrant_double.calls import Json
-from tests.servers.qdrant_double.collection import Collection
+from tests.servers.qdrant_double.collection import SPARSE_BYTES, Collection
 from tests.servers.qdrant_double.edge import dense_vectors
 
-VERSION_BYTES = 8  # of each point, in the mapping of a segment that takes no more writes
+VERSION_BYTES = 8  # of each point, in a segment that takes no new ones
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One live segment: its own configuration, which has the shape /telemetry shows, and its points."""
+    """One live segment: its configuration, which has the shape /telemetry shows, and its points."""
 
-    name: str
     folder: Path
     config: Json
     points: int
-
-    @property
-    def appendable(self) -> bool:
-        return not (self.folder / "id_tracker.versions").exists()
+    deleted: int
+    appendable: bool
 
     @property
     def hnsw(self) -> set[str]:
-        vectors = self.config["vector_data"]
+        vectors = self.config.get("vector_data", {})
         return {name for name, vector in vectors.items() if vector["index"]["type"] == "hnsw"}
 
 
 def segments(collection: Collection) -> list[Segment]:
     """Return the live segments. A closed one tells its points; the open one has the rest."""
-    live = [collection.folder / "shard" / "segments" / name for name in collection.live_segments()]
-    closed = {folder: _closed_points(folder) for folder in live}
-    rest = max(0, collection.shard.info().points_count - sum(points or 0 for points in closed.values()))
+    root, total = collection.folder / "shard" / "segments", collection.shard.info().points_count
+    closed = {root / name: _closed_points(root / name) for name in collection.live_segments()}
+    rest = total - sum(points or 0 for points in closed.values())
     found = []
     for folder, points in closed.items():
         config = json.loads((folder / "segment.json").read_text())["config"]
-        found.append(Segment(folder.name, folder, config, rest if points is None else points))
-        rest = 0 if points is None else rest
+        if points is None:
+            found.append(Segment(folder, config, max(0, rest), 0, appendable=True))
+            rest = min(0, rest)
+        else:
+            deleted = min(points, max(0, -rest))
+            found.append(Segment(folder, config, points - deleted, deleted, appendable=False))
+            rest += deleted
     return found
 
 
 def telemetry(collection: Collection) -> list[Json]:
-    with collection.files:
-        return _telemetry(collection)
-
-
-def memory(collection: Collection) -> Json:
-    """Return /memory's result. Cached means allocated on disk here, where the server asks the kernel."""
-    with collection.files:
-        return _memory(collection)
-
-
-def _telemetry(collection: Collection) -> list[Json]:
     counts, schema = collection.vector_counts(), payload_schema(collection)
     total = max(1, collection.shard.info().points_count)
-    return [_segment(segment, collection, counts, schema, total) for segment in segments(collection)]
+    with collection.files:
+        return [_telemetry(one, collection, counts, schema, total) for one in segments(collection)]
 
 
 def payload_schema(collection: Collection) -> Json:
@@ -68,101 +59,55 @@ def payload_schema(collection: Collection) -> Json:
     }
 
 
-def _memory(collection: Collection) -> Json:
-    files = [(path.relative_to(folder), path) for folder in _folders(collection) for path in _files(folder)]
-    dense, quantized = dense_vectors(collection.params), collection.config["quantization_config"]
-
-    def usage(start: str, *, without: str = "//", within: str = "") -> Json:
-        paths = [path for inner, path in files if str(inner).startswith(start)]
-        return _usage([path for path in paths if without not in path.name and within in str(path)])
-
-    def vector(name: str) -> Json:
-        end = f"-{name}/" if name else "/"
-        parts = {"storage": usage(f"vector_storage{end}", without="quantized"), "index": usage(f"vector_index{end}")}
-        if quantized and name in dense:
-            parts["quantized"] = usage(f"vector_storage{end}", within="quantized")
-        return {"name": name} | parts
-
-    indexes = [
-        {"name": name, "usage": usage("payload_index/", within=f"-{name}-")} for name in payload_schema(collection)
-    ]
-    return {
-        "total": _usage([path for _, path in files]),
-        "vectors": [vector(name) for name in dense],
-        "sparse_vectors": [vector(name) for name in collection.sparse],
-        "payload": usage("payload_storage/"),
-        "payload_index": indexes,
-        "other": {"id_tracker": usage("id_tracker")},
-    }
-
-
-def no_memory() -> Json:
-    nothing = _usage([])
-    parts: Json = {"total": nothing, "vectors": [], "sparse_vectors": [], "payload": nothing, "payload_index": []}
-    return parts | {"other": {"id_tracker": nothing}}
-
-
-def _segment(segment: Segment, collection: Collection, counts: dict[str, int], schema: Json, total: int) -> Json:
+def _telemetry(segment: Segment, collection: Collection, counts: dict[str, int], schema: Json, total: int) -> Json:
     vectors = {name: segment.points * count // total for name, count in counts.items()}
-    indexed = {
-        name: count if name in segment.hnsw or name in collection.sparse else 0 for name, count in vectors.items()
-    }
-    dense = dense_vectors(collection.params)
-    bytes_of = {name: count * (dense[name]["size"] * 4 if name in dense else 24) for name, count in vectors.items()}
     fields = {name: info | {"points": segment.points * info["points"] // total} for name, info in schema.items()}
-    info = {
-        "uuid": segment.name,
-        "segment_type": "indexed" if segment.hnsw or collection.sparse else "plain",
+    return {
+        "info": _info(segment, collection, vectors, fields),
+        "config": segment.config,
+        "vector_index_searches": [{"index_name": name} for name in counts],
+        "payload_field_indices": [
+            index for name, info in fields.items() for index in _indexes(segment, name, info["points"])
+        ],
+    }
+
+
+def _info(segment: Segment, collection: Collection, vectors: dict[str, int], fields: Json) -> Json:
+    dense, with_index = dense_vectors(collection.params), {*segment.hnsw, *collection.sparse}
+    sizes = {name: dense[name]["size"] * 4 if name in dense else SPARSE_BYTES for name in vectors}
+    data = {
+        name: {
+            "num_vectors": count,
+            "num_indexed_vectors": count if name in with_index else 0,
+            "num_deleted_vectors": segment.deleted,
+        }
+        for name, count in vectors.items()
+    }
+    return {
+        "uuid": segment.folder.name,
+        "segment_type": "indexed" if with_index else "plain",
         "num_vectors": sum(vectors.values()),
         "num_points": segment.points,
         "num_deferred_points": 0,
         "num_deleted_deferred_points": 0,
-        "num_indexed_vectors": sum(indexed.values()),
-        "num_deleted_vectors": 0,
-        "vectors_size_bytes": sum(bytes_of.values()),
+        "num_indexed_vectors": sum(one["num_indexed_vectors"] for one in data.values()),
+        "num_deleted_vectors": segment.deleted * len(data),
+        "vectors_size_bytes": sum(sizes[name] * count for name, count in vectors.items()),
         "payloads_size_bytes": 0,
         "ram_usage_bytes": 0,
         "disk_usage_bytes": 0,
         "is_appendable": segment.appendable,
         "index_schema": fields,
-        "vector_data": {
-            name: {"num_vectors": count, "num_indexed_vectors": indexed[name], "num_deleted_vectors": 0}
-            for name, count in vectors.items()
-        },
-    }
-    return {
-        "info": info,
-        "config": segment.config,
-        "vector_index_searches": [{"index_name": name} for name in counts],
-        "payload_field_indices": [
-            one for name in fields for one in _field_indexes(segment, name, fields[name]["points"])
-        ],
+        "vector_data": data,
     }
 
 
-def _field_indexes(segment: Segment, name: str, points: int) -> list[Json]:
+def _indexes(segment: Segment, name: str, points: int) -> list[Json]:
     kinds = ("mutable_map", "mutable_null_index") if segment.appendable else ("immutable_map", "immutable_null_index")
-    return [
-        {"field_name": name, "index_type": kind, "points_values_count": points, "points_count": points}
-        for kind in kinds
-    ]
+    numbers = {"points_values_count": points, "points_count": points}
+    return [{"field_name": name, "index_type": kind} | numbers for kind in kinds]
 
 
 def _closed_points(folder: Path) -> int | None:
     versions = folder / "id_tracker.versions"
     return versions.stat().st_size // VERSION_BYTES if versions.exists() else None
-
-
-def _folders(collection: Collection) -> list[Path]:
-    return [segment.folder for segment in segments(collection)]
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def _usage(paths: list[Path]) -> dict[str, Any]:
-    stats = [path.stat() for path in paths]
-    disk = sum(stat.st_size for stat in stats)
-    cached = sum(min(stat.st_size, stat.st_blocks * 512) for stat in stats)
-    return {"disk_bytes": disk, "ram_bytes": 0, "cached_bytes": cached, "expected_cache_bytes": disk}

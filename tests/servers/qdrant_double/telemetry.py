@@ -1,11 +1,12 @@
 """GET /telemetry, by level of detail (qdrant's src/common/telemetry_ops)."""
 
+import uuid
 from typing import Any
 
 from tests.servers.qdrant_double import cluster, collection_routes, machine, segments
 from tests.servers.qdrant_double.calls import Call, Json
 from tests.servers.qdrant_double.collection import Collection
-from tests.servers.qdrant_double.durations import millisecond_stamp, nanosecond_stamp
+from tests.servers.qdrant_double.durations import Durations, millisecond_stamp, nanosecond_stamp
 from tests.servers.qdrant_double.state import State
 
 FEATURES = ("debug", "service_debug_feature", "recovery_mode", "gpu", "rocksdb", "staging")
@@ -83,12 +84,17 @@ def _collection(state: State, collection: Collection, level: int) -> Json:
     answer: Json = {
         "id": collection.name,
         "init_time_ms": collection.init_milliseconds,
-        "config": collection.config | {"uuid": None},
+        "config": collection.config | {"uuid": _uuid(state, collection)},
     }
     if level >= SHARDED:
         shards = [_shard(state, collection, shard, level) for shard in cluster.shards(state, collection)]
         answer |= {"shards": shards, "transfers": [], "resharding": []}
     return answer
+
+
+def _uuid(state: State, collection: Collection) -> str | None:
+    """Return the collection's identity, which the server keeps in a cluster only."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, collection.name)) if cluster.enabled(state) else None
 
 
 def _shard(state: State, collection: Collection, shard: cluster.Shard, level: int) -> Json:
@@ -107,9 +113,18 @@ def _shard(state: State, collection: Collection, shard: cluster.Shard, level: in
 
 
 def _remote(collection: Collection, shard: cluster.Shard, peer: int) -> Json:
-    last = millisecond_stamp(collection.optimizer.durations.last, 2)
-    never: Json = {"count": 0, "total_duration_micros": 0, "last_responded": last}
-    return {"shard_id": shard.number, "peer_id": peer, "searches": never, "updates": never}
+    """Return a remote replica, asked when there is no local one; the server counts each operation as failed too."""
+    searches = Durations() if shard.local else collection.searches
+    return {
+        "shard_id": shard.number,
+        "peer_id": peer,
+        "searches": searches.telemetry() | _also_failed(searches.count),
+        "updates": Durations().telemetry() | _also_failed(collection.operations),
+    }
+
+
+def _also_failed(count: int) -> Json:
+    return {"fail_count": count} if count else {}
 
 
 def _local(state: State, collection: Collection, shard: cluster.Shard, level: int) -> Json:
