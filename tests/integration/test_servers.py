@@ -17,6 +17,7 @@ from minio import Minio as Client
 from tests.servers.cache import cached
 from tests.servers.guard import alive, descendants
 from tests.servers.minio import Minio
+from tests.servers.neo4j import Neo4j
 from tests.servers.postgres import PASSWORDS, Postgres
 from tests.servers.postgres_programs import VERSIONS
 from tests.servers.process import Process, StartError
@@ -37,6 +38,33 @@ each_neo4j = pytest.mark.parametrize("version", announced("neo4j:5.26", "neo4j:2
 each_minio = pytest.mark.parametrize("drives", [1, 4])
 
 
+def test_target_is_an_entry_of_the_configuration() -> None:
+    """Every kind names its store, its address and its login, and takes further keys."""
+    postgres, neo4j, minio = Postgres("17"), Neo4j("5.26"), Minio()
+
+    assert postgres.target("orders", required=False) == {
+        "name": "orders",
+        "store": "postgres",
+        "url": f"postgresql://monitor@127.0.0.1:{postgres.port}/postgres",
+        "password": PASSWORDS["monitor"],
+        "required": False,
+    }
+    assert neo4j.target("graph") == {
+        "name": "graph",
+        "store": "neo4j",
+        "url": f"bolt://127.0.0.1:{neo4j.port}",
+        "user": "neo4j",
+        "password": neo4j.password,
+    }
+    assert minio.target("objects") == {
+        "name": "objects",
+        "store": "minio",
+        "url": f"http://127.0.0.1:{minio.port}",
+        "access_key": minio.access_key,
+        "secret_key": minio.secret_key,
+    }
+
+
 @each_postgres
 def test_postgres_answers_as_superuser_and_as_monitor(servers: Servers, version: str) -> None:
     """Each version has the monitoring user, the statistics extension and the shop's data."""
@@ -46,13 +74,6 @@ def test_postgres_answers_as_superuser_and_as_monitor(servers: Servers, version:
     assert server.psql("SELECT count(*) FROM orders", "app") == [("2000",)]
     assert server.psql("SELECT count(*) > 0 FROM pg_stat_statements", user="monitor") == [("t",)]
     assert server.psql("SHOW track_io_timing", user="monitor") == [("on",)]
-    assert server.target("orders", required=False) == {
-        "name": "orders",
-        "store": "postgres",
-        "url": f"postgresql://monitor@127.0.0.1:{server.port}/postgres",
-        "password": PASSWORDS["monitor"],
-        "required": False,
-    }
 
 
 @each_postgres
@@ -119,7 +140,6 @@ def test_neo4j_answers(servers: Servers, version: str) -> None:
 
     assert server.run("CALL dbms.components()")[0]["versions"][0].startswith(version)
     assert server.run("RETURN $n + 1 AS n", n=41) == [{"n": 42}]
-    assert server.target("graph")["url"] == f"bolt://127.0.0.1:{server.port}"
 
 
 @each_neo4j
@@ -146,7 +166,6 @@ def test_minio_stores(servers: Servers, drives: int) -> None:
         body = answer.data
 
     assert body == b"1"
-    assert server.target("objects")["url"] == f"http://127.0.0.1:{server.port}"
 
 
 @each_minio

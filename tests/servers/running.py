@@ -77,6 +77,7 @@ class RunningNeo4j(_NotOurs, Neo4j):
 
     def __init__(self, url: SplitResult) -> None:
         super().__init__()
+        self.port = url.port or 7687
         self.user, self.password = _login(url)
         self._given = _without_login(url)
         self.version = str(self.run("CALL dbms.components()")[0]["versions"][0])
@@ -91,6 +92,7 @@ class RunningMinio(_NotOurs, Minio):
 
     def __init__(self, url: SplitResult) -> None:
         super().__init__()
+        self.port = url.port or (443 if url.scheme == "https" else 80)
         self.access_key, self.secret_key = _login(url)
         self._given = _without_login(url)
 
