@@ -1,0 +1,61 @@
+# Two commands matter: `make test` and `make demo`. Both install what they need into .venv and the user's cache.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+
+.PHONY: help check test demo format bench docs lock clean
+help:
+	@echo "make demo          watch a real PostgreSQL under load (WITH=neo4j,minio adds more, SECONDS=60 ends it)"
+	@echo "make test          run all tests on real servers (TESTS=tests/test_query.py: some of them)"
+	@echo "make check         lint, types, query files, promtool, the repository's consistency"
+	@echo "make bench         run the benchmarks and write their results"
+	@echo "make format docs lock clean"
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_repo.py
+
+test: .venv/dev
+	-$(BIN)/python -m tests.servers fetch  # what cannot be had is a skip with its reason, on CI a failure
+	$(BIN)/pytest $(TESTS)
+
+demo: $(if $(WITH),.venv/dev,.venv/demo)
+	@$(BIN)/python -m deploy.demo $(if $(WITH),--with $(WITH)) $(if $(SECONDS),--seconds $(SECONDS))
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+format: .venv/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/dev
+	$(BIN)/python -m docs.make_metrics > docs/metrics.md
+
+lock: .venv/dev
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o deploy/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group demo -o deploy/demo-requirements.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o tests/requirements.txt
+LOCK := --quiet --upgrade --generate-hashes --universal --no-header --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links
+
+clean:
+	rm -rf .venv dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " \
+		+ sys.version.split()[0] + ": make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "no venv could be made; on Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/demo: .venv/bin/python deploy/demo-requirements.txt
+	@echo "installing into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/demo-requirements.txt
+	@touch $@
+
+.venv/dev: .venv/bin/python tests/requirements.txt pyproject.toml
+	@echo "installing into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@ .venv/demo
