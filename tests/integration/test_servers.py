@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -14,14 +13,12 @@ from pathlib import Path
 import pytest
 from minio import Minio as Client
 
-from tests.servers.cache import cached
 from tests.servers.guard import alive, descendants
 from tests.servers.minio import Minio
 from tests.servers.neo4j import Neo4j
 from tests.servers.postgres import PASSWORDS, Postgres
 from tests.servers.postgres_programs import VERSIONS
 from tests.servers.process import Process, StartError
-from tests.servers.proxy import Proxy
 from tests.servers.session import Servers
 
 FREEZE_SECONDS = 0.5
@@ -212,72 +209,6 @@ def test_a_killed_run_leaves_no_server(servers: Servers) -> None:
 
     assert len(family) > 3
     assert soon(lambda: not any(map(alive, family)) and not folder.exists())
-
-
-def test_cache_fills_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two who ask at the same time get one filling."""
-    monkeypatch.setattr("tests.servers.cache.folder", lambda: tmp_path)
-    fillings = []
-
-    def fill(place: Path) -> None:
-        fillings.append(place)
-        time.sleep(0.05)
-        (place / "file").write_text("content")
-
-    with ThreadPoolExecutor(2) as pool:
-        places = list(pool.map(lambda _: cached("server/1", fill), range(2)))
-
-    assert places == [tmp_path / "server" / "1"] * 2
-    assert len(fillings) == 1
-    assert (places[0] / "file").read_text() == "content"
-
-
-def test_cache_keeps_nothing_of_a_failed_filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next one tries again."""
-    monkeypatch.setattr("tests.servers.cache.folder", lambda: tmp_path)
-
-    def fail(place: Path) -> None:
-        (place / "half").touch()
-        raise OSError("no network")
-
-    with pytest.raises(OSError, match="no network"):
-        cached("server/1", fail)
-
-    assert [path.name for path in (tmp_path / "server").iterdir()] == ["1.lock"]
-
-
-def test_proxy_passes_delays_and_breaks(servers: Servers) -> None:
-    """Every fault shows at the client, and ends with `restore`."""
-    server = servers.minio(1)
-
-    with Proxy(server.port) as proxy:
-        assert get_live(proxy) == "ok"
-        proxy.delay(0.2)
-        begin = time.perf_counter()
-        assert get_live(proxy) == "ok"
-        assert time.perf_counter() - begin > 0.4  # once there, once back
-        proxy.restore()
-        proxy.blackhole()
-        assert get_live(proxy) == "TimeoutError"
-        proxy.restore()
-        proxy.refuse()
-        assert get_live(proxy) == "ConnectionRefusedError"
-        proxy.restore()
-        proxy.reset()
-        assert get_live(proxy) == "ConnectionResetError"
-        proxy.restore()
-        assert get_live(proxy) == "ok"
-
-
-def get_live(proxy: Proxy) -> str:
-    """Return "ok" or the name of what went wrong."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/minio/health/live", timeout=1):
-            return "ok"
-    except urllib.error.URLError as error:
-        return type(error.reason).__name__
-    except OSError as error:
-        return type(error).__name__
 
 
 def client_of(server: Minio) -> Client:
