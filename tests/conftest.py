@@ -1,11 +1,12 @@
 """Fixtures of the whole test session: the real servers, and what is counted when they are missing."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers import Unavailable
+from tests.servers.debian import program
 from tests.servers.session import Absences, Servers
 
 ABSENCES = pytest.StashKey[Absences]()
@@ -28,9 +29,21 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
 
 @pytest.fixture
 def promtool(servers: Servers) -> Path:
-    """Return the machine's promtool, which checks metrics and rules."""
-    found = shutil.which("promtool")
-    return Path(found) if found else servers.skip("promtool", "it is not on the PATH (package: prometheus)")
+    """Return a promtool, which checks metrics and rules."""
+    return _program("promtool", servers)
+
+
+@pytest.fixture
+def prometheus(servers: Servers) -> Path:
+    """Return a Prometheus to scrape with."""
+    return _program("prometheus", servers)
+
+
+def _program(name: str, servers: Servers) -> Path:
+    try:
+        return program(name)
+    except Unavailable as reason:
+        servers.skip(name, str(reason))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

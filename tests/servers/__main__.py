@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.servers import Unavailable, minio, neo4j_programs, postgres, postgres_programs
+from tests.servers import Unavailable, debian, minio, neo4j_programs, postgres, postgres_programs
 
 Fetch = Callable[[], object]
 
@@ -31,7 +31,7 @@ def _chosen(name: str, wanted: list[str]) -> bool:
 def _fetches() -> dict[str, Fetch]:
     """Return what there is to fetch; the slowest first."""
     return (
-        {"minio": minio.fetch}
+        {"minio": minio.fetch, "prometheus": partial(debian.program, "prometheus")}
         | {f"neo4j:{version}": partial(_neo4j, version) for version in neo4j_programs.VERSIONS}
         | {f"postgres:{version}": partial(postgres.prepared_data, version) for version in postgres_programs.VERSIONS}
     )
