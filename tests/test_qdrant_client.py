@@ -1,0 +1,293 @@
+"""The client against recorded answers: what it asks, what it makes of refusals, and what it keeps to itself."""
+
+import json
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from exporter.datastores.qdrant.api import MAX_BODY_BYTES, tls_context
+from exporter.datastores.qdrant.client import QdrantDatastore
+from exporter.query import Query, QueryError
+from exporter.query_files import load_queries
+from tests.qdrant_recorded import Answer, datastore, recorded, transport
+
+KEY = "sësame-is-no-header"
+EMPTY = recorded("1-empty")
+TWO = {**EMPTY, **recorded("2-two-collections")}
+CLUSTER = {**EMPTY, **recorded("5-cluster-one-peer-killed")}
+
+
+def _queries() -> Iterator[Query]:
+    yield from load_queries(["qdrant"])
+
+
+def _query(name: str) -> Query:
+    return next(query for query in _queries() if query.name == name)
+
+
+async def _fetch(store: QdrantDatastore, name: str) -> Any:
+    async with store.session("fast") as session:
+        return await session.fetch(_query(name))
+
+
+async def test_ping_tells_who_the_server_is() -> None:
+    """Version, role, start and capabilities with their reasons."""
+    async with datastore(transport(TWO)) as store:
+        info = await store.ping()
+
+    assert (info.version, info.role, info.edition) == ("1.18.3", "single", "")
+    assert info.started_at == pytest.approx(1795228989.66)
+    assert info.capabilities["cluster"] == "cluster mode is disabled"
+    assert info.capabilities["collection_memory"] == ""
+    assert "disk space" in info.capabilities["disk_space"]
+    assert info.missing_privileges == {}
+
+
+async def test_ping_is_one_request_once_the_server_is_known() -> None:
+    """What does not change is not asked for at every ping."""
+    asked: list[str] = []
+    async with datastore(transport(TWO, asked)) as store:
+        await store.ping()
+        asked.clear()
+        await store.ping()
+
+    assert asked == ["/collections"]
+
+
+async def test_a_peer_of_a_cluster() -> None:
+    """Its role is peer, whoever leads."""
+    async with datastore(transport(CLUSTER)) as store:
+        info = await store.ping()
+
+    assert (info.role, info.capabilities["cluster"]) == ("peer", "")
+
+
+async def test_an_old_server_lacks_what_came_later() -> None:
+    """A capability that came with a later version says which."""
+    old = {**EMPTY, "/": (200, json.dumps({"title": "qdrant", "version": "1.9.7"}))}
+    async with datastore(transport(old)) as store:
+        info = await store.ping()
+
+    assert info.capabilities["collection_memory"] == "needs version >=1.18"
+    assert info.capabilities["search"] == "needs version >=1.10"
+
+
+async def test_every_query_reads_each_page_once() -> None:
+    """Twenty query files cost a pass one telemetry, one metrics page."""
+    asked: list[str] = []
+    async with datastore(transport(CLUSTER, asked)) as store:
+        info = await store.ping()
+        asked.clear()
+        async with store.session("fast") as session:
+            for query in _queries():
+                if not query.when.unmet(info) and query.interval is None:
+                    query.samples(await session.fetch(query))
+
+    assert sorted(asked) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, "Invalid API key or JWT"), "auth"),
+        ((403, "Invalid api-key"), "auth"),
+        ((500, '{"status": {"error": "Service internal error"}}'), "query"),
+        ((502, "<html>"), "connect"),
+        ((503, ""), "connect"),
+        ((408, ""), "timeout"),
+        ((429, ""), "limit"),
+    ],
+)
+async def test_a_refused_ping(answer: Answer, reason: str) -> None:
+    """A ping answered with an error says which kind."""
+    async with datastore(transport({**TWO, "/collections": answer})) as store:
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+
+    assert error.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (httpx.ConnectError("refused"), "connect"),
+        (httpx.ReadError("reset"), "connect"),
+        (httpx.RemoteProtocolError("closed"), "connect"),
+        (httpx.ConnectTimeout("slow"), "timeout"),
+        (httpx.ReadTimeout("slow"), "timeout"),
+        (TimeoutError(), "timeout"),
+        (ssl.SSLError("bad certificate"), "connect"),
+        (httpx.DecodingError("gzip"), "decode"),
+        (json.JSONDecodeError("no", "", 0), "decode"),
+        (RuntimeError("else"), "query"),
+    ],
+)
+async def test_reasons_of_the_clients_errors(error: Exception, reason: str) -> None:
+    """Each error of the HTTP client has a typed reason; a ping passes it on as it is."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    async with datastore(fail) as store:
+        with pytest.raises(type(error)):
+            await store.ping()
+
+        assert store.reason(error) == reason
+
+
+async def test_a_key_for_single_collections() -> None:
+    """What it may not read is named, with the access that gives it; the ping is well all the same."""
+    forbidden = (403, '{"status": {"error": "Forbidden: Global access is required"}}')
+    answers = {**TWO, "/cluster": forbidden, "/metrics": forbidden}
+    async with datastore(transport(answers)) as store:
+        info = await store.ping()
+        with pytest.raises(QueryError) as error:
+            await _fetch(store, "requests")
+
+    assert error.value.reason == "privilege"
+    assert '{"access": "r"}' in info.missing_privileges["global read"]
+    assert info.capabilities["cluster"] == "the API key may not read /cluster"
+
+
+async def test_a_page_the_server_does_not_have_is_unsupported() -> None:
+    """A route that is not there is no failure; a collection that is not there is one."""
+    async with datastore(transport({**TWO, "/readyz": (404, ""), "/metrics": (404, "")})) as store:
+        await store.ping()
+        for name in ("ready", "requests"):
+            with pytest.raises(QueryError) as error:
+                await _fetch(store, name)
+
+            assert error.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("status", "ready"), [(200, 1.0), (503, 0.0)])
+async def test_ready(status: int, ready: float) -> None:
+    """Readiness is the status of /readyz; 503 is an answer, not a failure."""
+    async with datastore(transport({**TWO, "/readyz": (status, "some shards are not ready")})) as store:
+        await store.ping()
+
+        assert await _fetch(store, "ready") == [{"ready": ready}]
+
+
+async def test_a_page_that_is_too_large_is_not_read() -> None:
+    """The body is bounded, whatever the server sends."""
+    async with datastore(transport({**TWO, "/metrics": (200, "x" * (MAX_BODY_BYTES + 1))})) as store:
+        await store.ping()
+        with pytest.raises(QueryError) as error:
+            await _fetch(store, "requests")
+
+    assert error.value.reason == "limit"
+
+
+@pytest.mark.parametrize("body", ["<html>hello</html>", "[1", '{"result": {"version": 1}}'])
+async def test_something_else_behind_the_address(body: str) -> None:
+    """A web page is no Qdrant."""
+    async with datastore(transport({"/collections": (200, "{}"), "/": (200, body)})) as store:
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+
+    assert error.value.reason == "decode"
+
+
+async def test_pages_of_odd_shape_raise_nothing() -> None:
+    """Every field is optional: an empty telemetry gives rows without values."""
+    empty = dict.fromkeys(("/telemetry?details_level=1", "/telemetry?details_level=3"), (200, '{"result": {}}'))
+    async with datastore(transport({**TWO, **empty})) as store:
+        info = await store.ping()
+        rows = await _fetch(store, "server")
+
+    assert info.started_at is None
+    assert set(rows[0].values()) == {None}
+
+
+async def test_a_restart_is_noticed() -> None:
+    """Another start in the telemetry makes the next ping read everything again."""
+    answers = dict(TWO)
+    async with datastore(transport(answers)) as store:
+        before = await store.ping()
+        for path in [path for path in answers if path.startswith("/telemetry")]:
+            answers[path] = (200, answers[path][1].replace("2026-11-21T02:43:09", "2026-11-21T03:43:09"))
+        await _fetch(store, "server")
+        after = await store.ping()
+
+    assert before.started_at is not None
+    assert after.started_at == before.started_at + 3600
+
+
+async def test_facts_that_do_not_come_cost_the_ping_nothing() -> None:
+    """A telemetry that hangs leaves the start unknown; the server is up all the same."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path in ("/telemetry", "/cluster"):
+            raise httpx.ReadTimeout("stuck")
+        return httpx.Response(200, text=TWO[request.url.path][1])
+
+    async with datastore(answer) as store:
+        info = await store.ping()
+
+    assert (info.version, info.started_at, info.role) == ("1.18.3", None, "")
+    assert info.capabilities["cluster"] == "/cluster did not answer"
+
+
+async def test_a_rotated_key_is_used_at_the_next_ping(tmp_path: Path) -> None:
+    """The key's file is read again, and every request carries it."""
+    file = tmp_path / "key"
+    file.write_text("old\n")
+    async with datastore(transport(TWO, key="new"), api_key_file=file) as store:
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+        file.write_text("new\n")
+        info = await store.ping()
+
+    assert (error.value.reason, info.version) == ("auth", "1.18.3")
+
+
+async def test_a_key_file_that_is_gone(tmp_path: Path) -> None:
+    """The target fails with auth until the file is back."""
+    file = tmp_path / "key"
+    file.write_text("key")
+    async with datastore(transport(TWO), api_key_file=file) as store:
+        file.unlink()
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+
+    assert error.value.reason == "auth"
+    assert str(file) not in str(error.value)
+
+
+@pytest.mark.parametrize("failing", ["connect", "refused", "header"])
+async def test_no_secret_and_no_address_in_errors_and_logs(failing: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever goes wrong: neither the key nor the server's address, nor its peers', is told."""
+    tonic = '{"status": {"error": "tcp connect error: http://qdrant.test:6335/ at 10.0.0.7:6335 refused"}}'
+    key = KEY if failing == "header" else "planted-key"
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("All connection attempts failed")
+
+    answers: dict[str, Callable[[httpx.Request], httpx.Response]] = {
+        "connect": fail,
+        "refused": lambda _: httpx.Response(500, text=tonic),
+        "header": lambda _: httpx.Response(200, text="{}"),
+    }
+    logging.getLogger("httpx").setLevel(logging.DEBUG)
+    with caplog.at_level(logging.DEBUG):
+        async with datastore(answers[failing], api_key=key) as store:
+            with pytest.raises((QueryError, httpx.ConnectError)) as error:
+                await store.ping()
+
+    told = f"{error.value!r} {error.value} {caplog.text}"
+    assert not [secret for secret in (key, "qdrant.test", "10.0.0.7") if secret in told]
+
+
+def test_https_is_verified() -> None:
+    """No setting turns verification off; plain HTTP loads no authorities."""
+    context = tls_context("https://qdrant.test", None)
+
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert tls_context("http://qdrant.test", None) is False
