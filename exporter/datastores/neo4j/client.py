@@ -1,8 +1,9 @@
 """Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from fnmatch import fnmatchcase
 from typing import Self
 
@@ -19,6 +20,7 @@ from exporter.server import ServerInfo
 
 _FACTS_SECONDS = 600.0
 _PING_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 
 _ONLINE = """
 SHOW DATABASES YIELD name, type, currentStatus
@@ -51,7 +53,9 @@ class Neo4jDatastore:
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._connection is not None:
-            await self._connection.close()
+            with suppress(TimeoutError):  # a frozen server does not answer the farewell
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._connection.close()
             self._connection = None
 
     async def ping(self) -> ServerInfo:

@@ -106,7 +106,7 @@ def address(target: Neo4jTarget) -> tuple[str, dict[str, Any]]:
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
     if target.ca_file is None:
         return place.geturl(), {}
-    scheme = parts.scheme.removesuffix("+s")
+    scheme = parts.scheme.partition("+")[0]
     trust = {"encrypted": True, "trusted_certificates": TrustCustomCAs(str(target.ca_file))}
     return place._replace(scheme=scheme).geturl(), trust
 

@@ -1,0 +1,332 @@
+"""Neo4j on real servers: every built-in query answers, and its numbers are the server's."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from neo4j import AsyncGraphDatabase, AsyncTransaction
+
+from exporter.datastores import open_datastore
+from exporter.datastores.base import Datastore
+from exporter.query import HistogramValue, Query, QueryError
+from exporter.query_files import load_queries
+from tests.integration.collect import Collected, collect, collect_from, target_of
+from tests.servers.neo4j import Neo4j
+from tests.servers.session import Servers
+
+VERSIONS = [
+    pytest.param(name.partition(":")[2], marks=pytest.mark.servers(name)) for name in ("neo4j:5.26", "neo4j:2026.02")
+]
+each_version = pytest.mark.parametrize("version", VERSIONS)
+
+ENTERPRISE_ONLY = {"last_committed"}
+SOMETIMES_ABSENT = {
+    "neo4j_constraints",
+    "neo4j_index_last_read_timestamp_seconds",
+    "neo4j_index_population_ratio",
+    "neo4j_transactions_oldest_timestamp_seconds",
+}
+HEAP = 512 * 1024**2  # -Xmx of the test servers
+STRING_TOO_LONG_FOR_AN_INDEX = "x" * 50_000
+
+
+@pytest.fixture
+def server(servers: Servers, version: str) -> Neo4j:
+    return servers.neo4j(version)
+
+
+def opened(server: Neo4j, **extra: object) -> Datastore:
+    return open_datastore(target_of(server.target("graph", **extra)))
+
+
+@asynccontextmanager
+async def open_transaction(server: Neo4j, cypher: str) -> AsyncIterator[AsyncTransaction]:
+    """Run a statement in a transaction and leave it open."""
+    login = (server.user, server.password)
+    async with (
+        AsyncGraphDatabase.driver(server.url, auth=login) as driver,
+        driver.session(database="neo4j") as session,
+        await session.begin_transaction() as transaction,
+    ):
+        await (await transaction.run(cypher)).consume()
+        yield transaction
+
+
+@contextmanager
+def schema(server: Neo4j, create: str, drop: str) -> Iterator[None]:
+    server.run(create)
+    server.run("CALL db.awaitIndexes(30)")
+    try:
+        yield
+    finally:
+        server.run(drop)
+
+
+@each_version
+async def test_every_query_answers(server: Neo4j) -> None:
+    """No query fails; each declared metric has series, but for those of states that the server is not in."""
+    collected = await collect(server.target("graph"))
+    queries = load_queries(["neo4j"])
+    declared = {metric.name for query in queries if query.name not in ENTERPRISE_ONLY for metric in query.metrics}
+
+    assert collected.failures == {}
+    assert collected.unsupported.keys() == ENTERPRISE_ONLY
+    assert declared - collected.samples.keys() <= SOMETIMES_ABSENT
+    assert set(collected.verdicts.values()) == {"pass"}
+    assert collected.verdicts.keys() == {"databases", "heap", "indexes", "replicationLag", "transactionAge"}
+
+
+@each_version
+async def test_server_says_who_it_is(server: Neo4j, version: str) -> None:
+    """Version, edition, role and what it cannot do, each with its reason."""
+    begun = time.time()
+    async with opened(server) as datastore:
+        info = await datastore.ping()
+
+    assert info.version.startswith(version)
+    assert (info.edition, info.role) == ("community", "primary")
+    assert info.started_at is not None
+    assert begun - 3600 < info.started_at < begun
+    assert {name for name, reason in info.capabilities.items() if not reason} == {
+        "index_usage",
+        "jmx",
+        "query_stats",
+        "show_settings",
+    }
+    assert info.capabilities["page_cache"] == "Enterprise only"
+    assert info.capabilities["apoc"] == "APOC is not installed"
+
+
+@each_version
+async def test_nodes_and_relationships_are_counted(server: Neo4j) -> None:
+    """New nodes and relationships are in the next numbers."""
+    async with opened(server) as datastore:
+        before = await collect_from(datastore, "neo4j", ["counts"])
+        server.run("UNWIND range(1, 7) AS i CREATE (:Counted)-[:COUNTED]->(:Counted)")
+        after = await collect_from(datastore, "neo4j", ["counts"])
+    server.run("MATCH (n:Counted) DETACH DELETE n")
+
+    assert _difference("neo4j_nodes", before, after) == 14
+    assert _difference("neo4j_relationships", before, after) == 7
+
+
+@each_version
+async def test_open_and_blocked_transactions_are_seen(server: Neo4j) -> None:
+    """A transaction that holds a lock, one that waits for it, and the age of the older one."""
+    queries = ("transactions", "transaction_load", "transactions_over")
+    server.run("MERGE (:Locked)")
+    begun = time.time()
+    async with opened(server) as datastore:
+        quiet = await collect_from(datastore, "neo4j", queries)
+        async with open_transaction(server, "MATCH (n:Locked) SET n.holder = 1") as holder:
+            waiting = asyncio.create_task(_wait_for_lock(server))
+            await asyncio.sleep(1.2)  # the lowest threshold
+            busy = await _collect_until_blocked(datastore, queries)
+            await holder.rollback()
+            await waiting
+        after = await collect_from(datastore, "neo4j", queries)
+    server.run("MATCH (n:Locked) DELETE n")
+
+    oldest = busy.value("neo4j_transactions_oldest_timestamp_seconds", db="neo4j")
+    longest = busy.value("neo4j_transactions_longest_seconds", db="neo4j")
+    assert _transactions(quiet) == _transactions(after) == (0, 0)
+    assert _transactions(busy) == (1, 1)
+    assert oldest is not None
+    assert begun - 0.01 < oldest < time.time()
+    assert longest is not None
+    assert 1.0 < longest < time.time() - begun + 0.01
+    assert busy.value("neo4j_transactions_over", db="neo4j", threshold="1") in (1, 2)
+    assert busy.value("neo4j_transactions_over", db="neo4j", threshold="300") == 0
+    assert (busy.value("neo4j_transactions_locks", db="neo4j") or 0) >= 2
+    assert (busy.value("neo4j_transactions_wait_seconds", db="neo4j") or 0) > 0
+    assert after.value("neo4j_transactions_oldest_timestamp_seconds", db="neo4j") is None
+    assert after.value("neo4j_transactions_longest_seconds", db="neo4j") == 0
+
+
+async def _wait_for_lock(server: Neo4j) -> None:
+    async with open_transaction(server, "MATCH (n:Locked) SET n.waiter = 1"):
+        pass
+
+
+async def _collect_until_blocked(datastore: Datastore, queries: tuple[str, ...]) -> Collected:
+    for _ in range(100):
+        collected = await collect_from(datastore, "neo4j", queries)
+        if _transactions(collected)[1]:
+            break
+        await asyncio.sleep(0.1)
+    return collected
+
+
+@each_version
+async def test_transactions_are_counted(server: Neo4j) -> None:
+    """Community has no counter of transactions; their numbers are one."""
+    async with opened(server) as datastore:
+        before = await collect_from(datastore, "neo4j", ["transactions_started"])
+        for _ in range(10):
+            server.run("RETURN 1")
+        after = await collect_from(datastore, "neo4j", ["transactions_started"])
+
+    assert 10 <= _difference("neo4j_transactions_started_total", before, after) <= 30  # some are the server's own
+
+
+@each_version
+async def test_indexes_have_states(server: Neo4j) -> None:
+    """A built index is online, a constraint is there; an index that cannot be built fails and warns."""
+    queries = ("indexes", "index_population", "index_usage", "constraints")
+    labels = {"db": "neo4j", "type": "RANGE", "entity": "NODE"}
+    server.run("CREATE (:Unindexable {text: $text})", text=STRING_TOO_LONG_FOR_AN_INDEX)
+    with (
+        schema(server, "CREATE INDEX seen FOR (n:Seen) ON (n.id)", "DROP INDEX seen"),
+        schema(server, "CREATE CONSTRAINT one FOR (n:One) REQUIRE n.id IS UNIQUE", "DROP CONSTRAINT one"),
+    ):
+        good = await collect(server.target("graph"), queries)
+        server.run("CREATE INDEX broken FOR (n:Unindexable) ON (n.text)")
+        bad = await _collect_until_failed(server, queries)
+        server.run("DROP INDEX broken")
+    server.run("MATCH (n:Unindexable) DELETE n")
+
+    assert good.failures == {}
+    assert good.value("neo4j_indexes", state="ONLINE", **labels) == 2
+    assert good.value("neo4j_indexes", state="FAILED", **labels) == 0
+    assert good.samples["neo4j_index_reads_total"]  # a new index is counted when the server next adds up
+    assert [value for key, value in good.samples["neo4j_constraints"].items() if ("entity", "NODE") in key] == [1.0]
+    assert good.verdicts["indexes"] == "pass"
+    assert bad.value("neo4j_indexes", state="FAILED", **labels) == 1
+    assert bad.value("neo4j_index_population_ratio", db="neo4j", index="broken") is not None
+    assert bad.verdicts["indexes"] == "warn"
+
+
+async def _collect_until_failed(server: Neo4j, queries: tuple[str, ...]) -> Collected:
+    for _ in range(100):
+        collected = await collect(server.target("graph"), queries)
+        if collected.verdicts["indexes"] == "warn":
+            break
+        await asyncio.sleep(0.1)
+    return collected
+
+
+@each_version
+async def test_machine_agrees_with_what_the_jvm_tells(server: Neo4j) -> None:
+    """Heap limit, file descriptors, threads and processor time against the command line and /proc."""
+    collected = await collect(server.target("graph"))
+    used = collected.value("neo4j_jvm_memory_bytes", area="heap", kind="used")
+    ratio = collected.value("datatier_saturation_ratio", resource="heap")
+    process = _process(server)
+
+    assert collected.value("neo4j_jvm_memory_bytes", area="heap", kind="max") == HEAP
+    assert used is not None
+    assert 20e6 < used < HEAP
+    assert ratio == pytest.approx(used / HEAP, abs=0.3)  # two readings, and collections in between
+    assert collected.value("neo4j_jvm_open_fds") == pytest.approx(process["fds"], abs=20)
+    assert 10 < (collected.value("neo4j_jvm_threads", kind="live") or 0) <= process["threads"] + 5
+    assert collected.value("neo4j_jvm_cpu_seconds_total") == pytest.approx(process["cpu_seconds"], rel=0.2)
+    assert collected.value("neo4j_setting_bytes", setting="server.memory.pagecache.size") == 64 * 1024**2
+    assert (collected.value("neo4j_connections", connector="bolt") or 0) >= 1
+
+
+def _process(server: Neo4j) -> dict[str, float]:
+    process = Path(f"/proc/{server.pid}")
+    if not process.exists():
+        pytest.skip("the server's process is not on this machine, or there is no /proc")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return {
+        "fds": len(list((process / "fd").iterdir())),
+        "threads": int(status["Threads"]),
+        "cpu_seconds": sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"),
+    }
+
+
+@each_version
+async def test_completed_queries_are_counted_once(server: Neo4j) -> None:
+    """Others' queries and how long they took, each at one poll only; failed ones and our own are left out."""
+    async with opened(server) as datastore:
+        first = _durations(await collect_from(datastore, "neo4j", ["query_durations"]))
+        for _ in range(5):
+            server.run("RETURN 1")
+        begun = time.perf_counter()
+        server.run("UNWIND range(1, 2000000) AS i RETURN sum(i % 7)")
+        took = time.perf_counter() - begun
+        with pytest.raises(Exception, match="zero"):
+            server.run("RETURN 1 / 0")
+        await asyncio.sleep(2.1)  # what the reading stays behind
+        second = _durations(await collect_from(datastore, "neo4j", ["query_durations", "counts"]))
+        third = _durations(await collect_from(datastore, "neo4j", ["query_durations"]))
+
+    assert first.buckets[-1][1] == 0
+    assert second.buckets[-1][1] == 6
+    assert second.sum is not None
+    assert 0.02 < second.sum < took + 2
+    assert third == second
+
+
+@each_version
+async def test_databases_follow_the_globs(server: Neo4j) -> None:
+    """Online standard databases are visited; system never, nor what is excluded."""
+    async with opened(server) as everything, opened(server, databases={"exclude": ["neo*"]}) as nothing:
+        await everything.ping()
+        await nothing.ping()
+
+        assert await everything.databases() == ["neo4j"]
+        assert await nothing.databases() == []
+
+
+@each_version
+async def test_users_query_of_the_server_may_need_a_graph(server: Neo4j) -> None:
+    """The system database refuses most Cypher: such a query runs in the home database, and may not write."""
+    async with opened(server) as datastore:
+        await datastore.ping()
+        async with datastore.session("fast") as session:
+            rows = await session.fetch(_query("UNWIND [1, 2] AS n RETURN n"))
+            with pytest.raises(Exception, match=r"(?i)write|writing") as written:
+                await session.fetch(_query("CREATE (n:Written) RETURN 1 AS n"))
+            with pytest.raises(Exception, match=r"no procedure|not found") as missing:
+                await session.fetch(_query("CALL apoc.monitor.tx() YIELD totalTx RETURN totalTx AS n"))
+            with pytest.raises(QueryError) as flood:
+                await session.fetch(_query("UNWIND range(1, 100000) AS n RETURN n"))
+
+    assert rows == [{"n": 1}, {"n": 2}]
+    assert datastore.reason(written.value) == "query"
+    assert datastore.reason(missing.value) == "unsupported"
+    assert flood.value.reason == "limit"
+    assert server.run("MATCH (n:Written) RETURN count(n) AS n") == [{"n": 0}]
+
+
+@each_version
+async def test_wrong_password(server: Neo4j) -> None:
+    """It is said to be one, and nothing of it is told."""
+    async with opened(server, password="wrong-canary") as datastore:
+        with pytest.raises(Exception) as refused:  # noqa: PT011 - the driver's own, classified below
+            await datastore.ping()
+
+    assert datastore.reason(refused.value) == "auth"
+    assert "wrong-canary" not in str(refused.value)
+
+
+def _query(text: str) -> Query:
+    return Query(name="mine", store="neo4j", query=text)
+
+
+def _difference(metric: str, before: Collected, after: Collected) -> float:
+    then, now = before.value(metric, db="neo4j"), after.value(metric, db="neo4j")
+    assert then is not None
+    assert now is not None
+    return now - then
+
+
+def _transactions(collected: Collected) -> tuple[float | None, float | None]:
+    running, blocked = (
+        collected.value("neo4j_transactions", db="neo4j", status=status) for status in ("Running", "Blocked")
+    )
+    return running, blocked
+
+
+def _durations(collected: Collected) -> HistogramValue:
+    value: Any = collected.samples["neo4j_query_duration_seconds"][("db", "neo4j"),]
+    assert isinstance(value, HistogramValue)
+    return value

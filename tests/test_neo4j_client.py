@@ -1,0 +1,86 @@
+"""What Neo4j's client does without a server: addresses, rows, reasons."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from neo4j.exceptions import Neo4jError, ServiceUnavailable
+
+from exporter.config import Globs, Neo4jTarget
+from exporter.datastores.neo4j.client import chosen, unwound
+from exporter.datastores.neo4j.connection import address, reason_of
+from exporter.query import QueryError, Row
+
+
+def target(url: str, **extra: Any) -> Neo4jTarget:
+    return Neo4jTarget.model_validate({"name": "graph", "store": "neo4j", "url": url, **extra})
+
+
+def error(code: str) -> Neo4jError:
+    return Neo4jError._hydrate_neo4j(code=code, message="said the server")  # noqa: SLF001 - as the driver makes them
+
+
+def test_address_carries_no_login() -> None:
+    """The driver refuses a URI with a login; ours is given to it apart."""
+    assert address(target("neo4j+s://me:word@graph:7687")) == ("neo4j+s://graph:7687", {})
+
+
+def test_own_authority_moves_tls_from_the_scheme_to_the_settings(tmp_path: Path) -> None:
+    """The driver takes no certificate authority beside a scheme that says +s."""
+    (tmp_path / "ca.pem").write_text("certificate")
+
+    uri, trust = address(target("bolt+s://graph", ca_file=tmp_path / "ca.pem"))
+
+    assert (uri, trust["encrypted"]) == ("bolt://graph", True)
+    assert trust["trusted_certificates"].certs == (str(tmp_path / "ca.pem"),)
+
+
+def test_column_rows_is_unwound() -> None:
+    """A list of maps in the column `rows` stands for rows that share the other columns."""
+    rows: list[Row] = [{"type": "RANGE", "rows": [{"state": "ONLINE", "n": 2}, {"state": "FAILED", "n": 0}]}, {"n": 1}]
+
+    assert list(unwound(rows)) == [
+        {"type": "RANGE", "state": "ONLINE", "n": 2},
+        {"type": "RANGE", "state": "FAILED", "n": 0},
+        {"n": 1},
+    ]
+
+
+def test_globs_choose_databases() -> None:
+    """What is included and not excluded is visited."""
+    names = ["neo4j", "orders", "orders-test"]
+
+    assert list(chosen(names, Globs())) == names
+    assert list(chosen(names, Globs(include=("orders*",), exclude=("*-test",)))) == ["orders"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("Neo.ClientError.Security.Unauthorized", "auth"),
+        ("Neo.ClientError.Security.AuthenticationRateLimit", "auth"),
+        ("Neo.ClientError.Security.CredentialsExpired", "auth"),
+        ("Neo.ClientError.Security.Forbidden", "privilege"),
+        ("Neo.ClientError.Procedure.ProcedureNotFound", "unsupported"),
+        ("Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration", "timeout"),
+        ("Neo.TransientError.Database.DatabaseUnavailable", "connect"),
+        ("Neo.ClientError.Statement.SyntaxError", "query"),
+        ("Neo.DatabaseError.General.UnknownError", "query"),
+    ],
+)
+def test_servers_codes_have_reasons(code: str, reason: str) -> None:
+    """What the server says is classified by its code, never by its words."""
+    assert reason_of(error(code)) == reason
+
+
+def test_drivers_errors_have_reasons() -> None:
+    """A server that cannot be reached and one that is silent are two reasons."""
+    silent = ServiceUnavailable("no handshake")
+    silent.__cause__ = TimeoutError()
+
+    assert reason_of(ServiceUnavailable("refused")) == "connect"
+    assert reason_of(silent) == "timeout"
+    assert reason_of(TimeoutError()) == "timeout"
+    assert reason_of(ConnectionResetError()) == "connect"
+    assert reason_of(KeyError("column")) == "decode"
+    assert reason_of(QueryError("limit", "too many")) == "limit"
