@@ -1,0 +1,101 @@
+"""What the PostgreSQL client decides without a server."""
+
+import asyncpg
+import pytest
+
+from exporter.config import Globs, PostgresTarget
+from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.facts import Facts, matching, open_databases, server_info
+from exporter.datastores.postgres.reasons import reason_of
+from exporter.query import QueryError, Reason
+from tests.integration.collect import target_of
+
+NO_FACTS = Facts(capabilities={}, missing_privileges={}, extensions={}, closed=frozenset())
+PING = {"version": "15.19 (Debian 15.19-1)", "is_replica": True, "started_at": 12.5, "databases": ["app", "shop"]}
+
+
+def target(url: str) -> PostgresTarget:
+    made = target_of({"name": "db", "store": "postgres", "url": url})
+    assert isinstance(made, PostgresTarget)
+    return made
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (asyncpg.InvalidPasswordError(""), "auth"),
+        (asyncpg.InvalidAuthorizationSpecificationError(""), "auth"),
+        (asyncpg.InsufficientPrivilegeError(""), "privilege"),
+        (asyncpg.QueryCanceledError(""), "timeout"),
+        (asyncpg.LockNotAvailableError(""), "timeout"),
+        (asyncpg.TooManyConnectionsError(""), "limit"),
+        (asyncpg.CannotConnectNowError(""), "connect"),
+        (asyncpg.AdminShutdownError(""), "connect"),
+        (asyncpg.InvalidCatalogNameError(""), "connect"),
+        (asyncpg.ConnectionDoesNotExistError(""), "connect"),
+        (asyncpg.InterfaceError(""), "connect"),
+        (asyncpg.FeatureNotSupportedError(""), "unsupported"),
+        (asyncpg.ObjectNotInPrerequisiteStateError(""), "unsupported"),
+        (asyncpg.UndefinedTableError(""), "query"),
+        (asyncpg.ReadOnlySQLTransactionError(""), "query"),
+        (ConnectionRefusedError(), "connect"),
+        (TimeoutError(), "timeout"),
+        (QueryError("limit", ""), "limit"),
+        (LookupError(), "decode"),
+    ],
+)
+def test_errors_have_typed_reasons(error: BaseException, reason: Reason) -> None:
+    if isinstance(error, asyncpg.PostgresError):
+        error.sqlstate = type(error).sqlstate
+
+    assert reason_of(error) == reason
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (Globs(), ["app", "app_old", "postgres"]),
+        (Globs(include=("app*",)), ["app", "app_old"]),
+        (Globs(include=("app*", "postgres"), exclude=("*_old",)), ["app", "postgres"]),
+        (Globs(include=("APP",)), []),
+    ],
+)
+def test_databases_are_chosen_by_globs(globs: Globs, expected: list[str]) -> None:
+    assert matching(["app", "app_old", "postgres"], globs) == expected
+
+
+def test_databases_closed_to_us_are_not_visited() -> None:
+    facts = Facts(capabilities={}, missing_privileges={}, extensions={}, closed=frozenset({"shop"}))
+
+    assert open_databases(PING, facts, Globs()) == ("app",)
+
+
+def test_packagers_additions_are_no_part_of_the_version() -> None:
+    info = server_info(PING, NO_FACTS)
+
+    assert (info.version, info.role, info.started_at) == ("15.19", "replica", 12.5)
+
+
+async def test_a_url_that_does_not_parse_is_not_quoted() -> None:
+    """urllib's own message would quote the part of the password that it took for the port."""
+    link = Link(target("postgresql://user:top-s3cret/rest@localhost/db"))
+
+    with pytest.raises(asyncpg.ClientConfigurationError) as caught:
+        await link.rows("SELECT 1")
+
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+    assert reason_of(caught.value) == "connect"
+
+
+async def test_a_session_before_the_first_ping_says_so() -> None:
+    async with PostgresDatastore(target("postgresql://localhost")) as datastore:
+        with pytest.raises(QueryError, match="not reached"):
+            async with datastore.session("fast"):
+                pass
