@@ -30,8 +30,9 @@ def _chosen(name: str, wanted: list[str]) -> bool:
 
 def _fetches() -> dict[str, Fetch]:
     """Return what there is to fetch; the slowest first."""
+    first: dict[str, Fetch] = {"minio": minio.fetch, "prometheus": partial(debian.program, "prometheus")}
     return (
-        {"minio": minio.fetch, "prometheus": partial(debian.program, "prometheus")}
+        first
         | {f"neo4j:{version}": partial(_neo4j, version) for version in neo4j_programs.VERSIONS}
         | {f"postgres:{version}": partial(postgres.prepared_data, version) for version in postgres_programs.VERSIONS}
     )
