@@ -5,16 +5,19 @@ import random
 import time
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
+from tests.servers.qdrant_double.replay import POINTS, fill, vector, wait_indexed
 from tests.servers.session import Servers
 
 
 @pytest.fixture
 async def client(servers: Servers) -> AsyncIterator[AsyncQdrantClient]:
     server = servers.qdrant()
-    client = AsyncQdrantClient(url=server.url, api_key=server.api_key, check_compatibility=False, prefer_grpc=False)
+    key = {"api-key": server.api_key} if server.api_key else {}  # `api_key=` warns without TLS
+    client = AsyncQdrantClient(url=server.url, metadata=key, check_compatibility=False, prefer_grpc=False)
     yield client
     await client.close()
 
@@ -91,3 +94,42 @@ async def _recall(client: AsyncQdrantClient, name: str, *, links: int, effort: i
         ids = [{point.id for point in answer.points} for answer in answers]
         found += len(ids[0] & ids[1])
     return found / 200
+
+
+async def test_indexing_is_yellow_then_green(client: AsyncQdrantClient, name: str) -> None:
+    """While the index is built the server says so, and answers as fast as ever."""
+    source = random.Random(8)
+    await client.create_collection(
+        name,
+        models.VectorParams(size=64, distance=models.Distance.COSINE),
+        optimizers_config=models.OptimizersConfigDiff(indexing_threshold=50, default_segment_number=1),
+    )
+    points = [models.PointStruct(id=number, vector=[source.gauss(0, 1) for _ in range(64)]) for number in range(3000)]
+    await client.upsert(name, points)
+    states: list[models.CollectionStatus] = []
+    slowest, deadline = 0.0, time.monotonic() + 30
+    while states[-1:] != [models.CollectionStatus.GREEN]:
+        begin = time.monotonic()
+        states.append((await client.get_collection(name)).status)
+        await client.query_points(name, [0.1] * 64)
+        slowest = max(slowest, time.monotonic() - begin)
+        assert begin < deadline
+
+    assert states[0] == models.CollectionStatus.YELLOW
+    assert slowest < 1.0
+    assert (await client.get_collection(name)).indexed_vectors_count == 3000
+
+
+def test_a_backlog_from_before_a_crash_is_grey(servers: Servers) -> None:
+    """The server waits with old work until the next write, and keeps every point."""
+    with servers.private_qdrant() as server, httpx.Client(base_url=server.url) as client:
+        fill(client)
+        points = [{"id": 10_000 + number, "vector": vector()} for number in range(1000)]
+        client.put("/collections/docs/points?wait=true", json={"points": points}).raise_for_status()
+        server.kill()
+        server.start()
+        info = client.get("/collections/docs").json()["result"]
+        client.put("/collections/docs/points?wait=true", json={"points": points[:1]}).raise_for_status()
+        wait_indexed(client, "docs")
+
+    assert (info["status"], info["points_count"]) == ("grey", POINTS + 1000)

@@ -119,10 +119,12 @@ def _json(body: bytes) -> Json:
     if not body:
         return {}
     try:
-        parsed: Json = json.loads(body)
+        parsed = json.loads(body)
     except json.JSONDecodeError as error:
         problem = f"{NOT_JSON.get(error.msg, error.msg)} at line {error.lineno} column {error.colno}"
         raise Refused(400, f"Format error in JSON body: {problem}") from None
+    if not isinstance(parsed, dict):
+        raise Refused(400, "Format error in JSON body: invalid type, expected a map")
     return parsed
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.servers.qdrant_double import edge
 from tests.servers.qdrant_double.calls import Json, wrong_input
 from tests.servers.qdrant_double.durations import Durations
 from tests.servers.qdrant_double.optimizer import Optimizer
+from tests.servers.qdrant_double.shard import Shard
 from tests.servers.qdrant_double.versions import at_least
 
 FLOAT_BYTES = 4
@@ -55,7 +55,6 @@ class Collection:
         self.operations = 0
         self.snapshots_made = 0
         self.searches = Durations()
-        self.files = threading.Lock()
         self._open()
         self.init_milliseconds = int((time.perf_counter() - begin) * 1000)
 
@@ -70,13 +69,18 @@ class Collection:
         return params
 
     @property
+    def shard(self) -> engine.EdgeShard:
+        """Return the engine's shard; another one after an optimization."""
+        return self.live.engine
+
+    @property
     def snapshots(self) -> Path:
         return self.folder / "snapshots"
 
     def update(self, operation: engine.UpdateOperation) -> int:
         """Apply a write and return its number."""
         try:
-            self.shard.update(operation)
+            self.live.update(operation)
         except Exception as error:  # noqa: BLE001 - the engine raises bare Exception
             raise wrong_input(error) from None
         self.operations += 1
@@ -120,43 +124,35 @@ class Collection:
 
     @property
     def optimizing(self) -> bool:
-        """Tell whether work for the optimizer is left; the server shows it as yellow."""
-        threshold = self.config["optimizer_config"]["indexing_threshold"]
-        if self.optimizer.settled or not threshold:
-            return False
-        sizes = [vector["size"] for vector in edge.dense_vectors(self.params).values()]
-        return bool(self.unindexed() * max(sizes, default=0) * FLOAT_BYTES / 1024 > threshold)
+        """Tell whether the optimizer is at work or about to; the server shows it as yellow."""
+        return not self.optimizer.settled and self._backlog() > 0
 
-    def live_segments(self) -> list[str]:
-        return sorted(self.shard.snapshot_manifest())
+    @property
+    def waiting(self) -> bool:
+        """Tell whether work is left from before a restart: the server waits for a write, and shows it as grey."""
+        return not self.operations and self.optimizer.settled and self._backlog() > 0
 
     def close(self) -> None:
         self.optimizer.close()
-        self._tidy()
-        self.shard.close()
+        self.live.close()
 
     def remove(self) -> None:
         self.close()
         shutil.rmtree(self.folder)
 
     def _open(self) -> None:
-        shard = self.folder / "shard"
-        loads = shard.exists()
-        shard.mkdir(parents=True, exist_ok=True)
-        self.snapshots.mkdir(exist_ok=True)
+        self.snapshots.mkdir(parents=True, exist_ok=True)
         saved = json.dumps({"name": self.name, "config": self.config})
         (self.folder / "config.json").write_text(saved)
-        config = edge.config(self.config)
-        self.shard = (engine.EdgeShard.load if loads else engine.EdgeShard.create)(str(shard), config)
-        self.optimizer = Optimizer(self.shard, self.unindexed, self.live_segments, self._tidy)
+        self.live = Shard(self.folder, edge.config(self.config))
+        self.optimizer = Optimizer(self.live, self._backlog)
 
-    def _tidy(self) -> None:
-        """Remove segments that an optimization replaced: the engine leaves them, and would load them again."""
-        with self.files:
-            live = self.live_segments()
-            for folder in (self.folder / "shard" / "segments").iterdir():
-                if folder.name not in live:
-                    shutil.rmtree(folder)
+    def _backlog(self) -> int:
+        """Return the number of vectors without an index when it exceeds the threshold to make one, else 0."""
+        threshold, links = self.config["optimizer_config"]["indexing_threshold"], self.config["hnsw_config"]["m"]
+        sizes = [vector["size"] for vector in edge.dense_vectors(self.params).values()]
+        unindexed = self.unindexed() if threshold and links else 0
+        return unindexed if unindexed * max(sizes, default=0) * FLOAT_BYTES / 1024 > (threshold or 0) else 0
 
     def _count(self, vector: str) -> int:
         if vector == edge.DEFAULT_VECTOR:

@@ -66,7 +66,9 @@ def status(state: State, collection: Collection) -> str:
         return state.scene.status[collection.name]
     if collection.name in state.scene.optimizer_error:
         return "red"
-    return "yellow" if collection.optimizing else "green"
+    if collection.optimizing:
+        return "yellow"
+    return "grey" if collection.waiting else "green"
 
 
 def optimizer_status(state: State, collection: Collection) -> Any:

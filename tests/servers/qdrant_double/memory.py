@@ -14,7 +14,7 @@ Files = list[tuple[str, Path]]  # a path inside its segment, such as vector_inde
 
 def memory(collection: Collection) -> Json:
     """Return the use by component. Only vectors that shall be in RAM and their graphs are expected in the cache."""
-    with collection.files:
+    with collection.live.files:
         files = _files(collection)
         vectors = [_dense(collection, files, name) for name in dense_vectors(collection.params)]
         sparse = [_vector(files, name, kept=False) for name in collection.sparse]

@@ -1,16 +1,20 @@
-"""Run the engine's optimizer in the background after writes, as the server does, and keep its history."""
+"""Index a collection in the background after writes, as the server does, and keep the history."""
 
+import logging
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import qdrant_edge as engine
+from dataclasses import dataclass, replace
 
 from tests.servers.qdrant_double.durations import Durations
+from tests.servers.qdrant_double.shard import Shard
 
 SETTLE_SECONDS = 0.05
+KEPT_RUNS = 16
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,42 +29,33 @@ class Run:
 
 
 class Optimizer:
-    """A thread that waits for writes to settle, then optimizes until nothing is left to do."""
+    """A thread that waits for writes to settle and has the shard indexed when enough vectors lack an index."""
 
-    def __init__(
-        self,
-        shard: engine.EdgeShard,
-        backlog: Callable[[], int],
-        segments: Callable[[], list[str]],
-        tidy: Callable[[], None],
-    ) -> None:
+    def __init__(self, shard: Shard, backlog: Callable[[], int]) -> None:
         self.durations = Durations()
         self.runs: list[Run] = []
         self.points = 0
         self.running: Run | None = None
+        self.settled = True
         self._shard = shard
-        self._tidy = tidy
         self._backlog = backlog
-        self._segments = segments
         self._wake = threading.Event()
         self._end = False
-        self._settled = True
+        self._child: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self._thread.start()
 
-    @property
-    def settled(self) -> bool:
-        """Tell whether the optimizer has looked at everything that was written."""
-        return self._settled
-
     def notice(self) -> None:
         """Say that something was written."""
-        self._settled = False
+        self.settled = False
         self._wake.set()
 
     def close(self) -> None:
+        """End the thread, and what it has running."""
         self._end = True
         self._wake.set()
+        if self._child is not None:
+            self._child.kill()
         self._thread.join()
 
     def _loop(self) -> None:
@@ -68,22 +63,30 @@ class Optimizer:
             self._wake.wait()
             time.sleep(0 if self._end else SETTLE_SECONDS)
             self._wake.clear()
+            if not self._end and (points := self._backlog()):
+                self._optimize(points)
             if self._end:
                 return
-            while self._optimize() and not self._end:
-                pass
-            if not self._wake.is_set():
-                self._settled = True
+            self.settled = not self._wake.is_set()
 
-    def _optimize(self) -> bool:
-        begin, points, segments = time.time(), self._backlog(), tuple(self._segments())
-        self.running = Run(str(uuid.uuid4()), begin, begin, points, segments)
-        changed = self._shard.optimize()
-        run, self.running = Run(self.running.number, begin, time.time(), points, segments), None
-        if changed:
-            self._tidy()
-            self.durations.add(run.end - run.begin)
-            self.points += points
-            self.runs.insert(0, run)
-            del self.runs[16:]
-        return changed
+    def _optimize(self, points: int) -> None:
+        begin = time.time()
+        run = Run(str(uuid.uuid4()), begin, begin, points, tuple(self._shard.segments()))
+        self.running, copy = run, self._shard.copy()
+        command = [sys.executable, "-m", "tests.servers.qdrant_double.indexing", str(copy)]
+        self._child = subprocess.Popen(command)
+        failed = self._child.wait() != 0
+        self._child = None
+        if failed:
+            self._shard.abandon(copy)
+            if not self._end:
+                log.error("the engine could not optimize %s", copy)
+        else:
+            self._shard.adopt(copy)
+            self._remember(replace(run, end=time.time()))
+        self.running = None
+
+    def _remember(self, run: Run) -> None:
+        self.durations.add(run.end - run.begin)
+        self.points += run.points
+        self.runs = [run, *self.runs][:KEPT_RUNS]

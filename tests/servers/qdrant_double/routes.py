@@ -1,7 +1,9 @@
 """The server's routes: who answers, and which key it takes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from starlette.routing import compile_path
@@ -31,8 +33,13 @@ class Route:
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """Return the path's variables, or None when the request is for another route."""
-        found = compile_path(self.template)[0].match(path) if method == self.method else None
+        found = _pattern(self.template).match(path) if method == self.method else None
         return None if found is None else found.groupdict()
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return compile_path(template)[0]
 
 
 def root(state: State, _: Call) -> Json:

@@ -29,8 +29,8 @@ class Segment:
 
 def segments(collection: Collection) -> list[Segment]:
     """Return the live segments. A closed one tells its points; the open one has the rest."""
-    root, total = collection.folder / "shard" / "segments", collection.shard.info().points_count
-    closed = {root / name: _closed_points(root / name) for name in collection.live_segments()}
+    root, total = collection.live.folder / "segments", collection.shard.info().points_count
+    closed = {root / name: _closed_points(root / name) for name in collection.live.segments()}
     rest = total - sum(points or 0 for points in closed.values())
     found = []
     for folder, points in closed.items():
@@ -48,7 +48,7 @@ def segments(collection: Collection) -> list[Segment]:
 def telemetry(collection: Collection) -> list[Json]:
     counts, schema = collection.vector_counts(), payload_schema(collection)
     total = max(1, collection.shard.info().points_count)
-    with collection.files:
+    with collection.live.files:
         return [_telemetry(one, collection, counts, schema, total) for one in segments(collection)]
 
 
