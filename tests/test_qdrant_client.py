@@ -91,6 +91,22 @@ async def test_every_query_reads_each_page_once() -> None:
     assert sorted(asked) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
 
 
+async def test_a_refused_page_is_not_asked_for_again() -> None:
+    """One refusal answers all queries on a page in this pass; the next pass asks again."""
+    asked: list[str] = []
+    async with datastore(transport({**TWO, "/metrics": (408, "")}, asked)) as store:
+        await store.ping()
+        for _ in range(2):
+            async with store.session("fast") as session:
+                for name in ("process", "requests", "request_duration"):
+                    with pytest.raises(QueryError) as error:
+                        await session.fetch(_query(name))
+
+                    assert error.value.reason == "timeout"
+
+    assert asked.count("/metrics") == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -18,8 +18,10 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
+from exporter.datastores.qdrant.canary import SearchParams
 from exporter.query import HistogramValue, Query, QueryError, Reason
-from exporter.query_files import load_queries
+from exporter.query_files import load_queries, load_query
+from exporter.yaml_file import ConfigError
 from tests.integration.collect import Collected, collect, collect_from, target_of
 from tests.servers.qdrant import Qdrant
 from tests.servers.session import Servers
@@ -281,6 +283,16 @@ async def test_a_canary_on_nothing(server: Qdrant, name: str, admin: Admin, cana
     assert set(gone.failures) == set(OWN)
 
 
+@pytest.mark.parametrize("wrong", ["filter: {most: []}", "filter: {must: [{key: 1}]}", "vector: []", "limit: 0"])
+def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> None:
+    """What Qdrant would refuse at every poll is told once, with the file."""
+    file = tmp_path / "search.yaml"
+    file.write_text(f"operation: search\ntiming: true\nparams: {{collection: docs, {wrong}}}\n")
+
+    with pytest.raises(ConfigError, match=str(file)):
+        load_query(file, "qdrant")
+
+
 def test_the_client_is_imported_for_canaries_alone() -> None:
     """Qdrant's own client costs 75 MiB: monitoring does without, and loading query files without HTTP too."""
     code = (
@@ -394,7 +406,10 @@ async def test_a_cluster_without_a_leader(scene: Qdrant) -> None:
     assert found.verdicts["cluster"] == "fail"
 
 
-async def _within(seconds: float, datastore: Datastore, *queries: str) -> list[Reason]:
+CANARY = Query(name="search", store="qdrant", operation="search", params=SearchParams(collection="docs"), timing=True)
+
+
+async def _within(seconds: float, datastore: Datastore, *queries: Query) -> list[Reason]:
     """Ping and fetch as the poller does, each under a deadline; return the reasons of what failed."""
     reasons: list[Reason] = []
 
@@ -408,7 +423,7 @@ async def _within(seconds: float, datastore: Datastore, *queries: str) -> list[R
     await attempt(datastore.ping())
     async with datastore.session("fast") as session:
         for query in queries:
-            await attempt(session.fetch(_query(query)))
+            await attempt(session.fetch(query))
     return reasons
 
 
@@ -417,35 +432,27 @@ async def test_one_slow_page_costs_its_own_queries(scene: Qdrant) -> None:
     async with open_datastore(target_of(scene.target("q"))) as datastore:
         await datastore.ping()
         scene.scene(delay={"/telemetry": 2.0})
-        reasons = await _within(0.3, datastore, "ready", "collections")
+        reasons = await _within(0.3, datastore, _query("ready"), _query("collections"))
         scene.scene()
 
     assert reasons == ["timeout"]
 
 
-async def test_a_refused_page_is_not_asked_for_again(scene: Qdrant) -> None:
-    """One refusal answers for all queries on the page."""
-    scene.scene(refuse={"/metrics": 408})
-    found = await collect(scene.target("q"), ["process", "requests", "ready"])
-
-    assert {name: failure.partition(":")[0] for name, failure in found.failures.items()} == {
-        "process": "timeout",
-        "requests": "timeout",
-    }
-    assert found.value("qdrant_ready") == 1
-
-
 async def test_a_frozen_server(servers: Servers) -> None:
     """Ping and fetch end at their deadline, nothing is left open, and all is well after the thaw."""
-    queries = ("collections", "requests", "ready")
+    queries = (_query("collections"), _query("requests"), _query("ready"), CANARY)
     with servers.private_qdrant() as server:
+        admin = Admin(server)
+        admin.create("docs")
+        admin.upsert("docs", range(20))
+        admin.close()
         open_before = _open_files()
         async with open_datastore(target_of(server.target("q"))) as datastore:
             assert await _within(5, datastore, *queries) == []
             server.freeze()
             for _ in range(5):
-                assert await _within(0.1, datastore, *queries) == ["timeout"] * 4
-            assert _open_files() - open_before <= 4
+                assert await _within(0.1, datastore, *queries) == ["timeout"] * 5
+            assert _open_files() - open_before <= 6
             server.thaw()
             assert await _within(10, datastore, *queries) == []
             server.freeze()

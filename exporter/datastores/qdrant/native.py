@@ -32,7 +32,7 @@ _PROTOCOLS = ("rest", "grpc")
 _ALWAYS_SHOWN = ("search", "upsert")  # counted from 0, so that the first increase is seen
 
 # Before 1.16 the page leaves out empty buckets, and each request may bring one back.
-_SPARSE_BOUNDS = tuple(m * 10.0**e for e in range(-6, 2) for m in (1, 5))
+_SPARSE_BOUNDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 _DENSE_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 
 
@@ -53,14 +53,14 @@ class NativePage:
 def picked_rows(page: NativePage, columns: Mapping[str, str], labels: Mapping[str, str]) -> list[Row]:
     """Return one row a set of labels, with a column for each metric, None where it lacks; highest first."""
     column_of = {native: column for column, native in columns.items()}
-    first = next(iter(columns))
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     for name, found, value in page.samples(*column_of):
         if name in column_of:
             key = tuple(found.get(native, "") for native in labels.values())
             row = rows.setdefault(key, {**dict(zip(labels, key, strict=True)), **dict.fromkeys(columns)})
             row[column_of[name]] = value
-    return sorted(rows.values(), key=lambda row: row[first] or 0.0, reverse=True)
+    first = next(iter(columns))
+    return [*sorted(rows.values(), key=lambda row: row[first] or 0.0, reverse=True)]
 
 
 def limit_rows(page: NativePage) -> list[Row]:
