@@ -1,0 +1,158 @@
+"""One MinIO server, or any S3 server as far as it answers."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Self
+
+from exporter.config import MinioTarget
+from exporter.datastores.base import Lane, States, run_operation
+from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
+from exporter.datastores.minio.connection import Connection, Keys, reason_of
+from exporter.datastores.minio.facts import Facts, identity_of, read_facts
+from exporter.datastores.minio.operations import OPERATIONS
+from exporter.query import Query, QueryError, Reason, Row
+from exporter.server import ServerInfo
+
+_FACTS_SECONDS = 600.0
+_INCOMPLETE_FACTS_SECONDS = 60.0
+# Read quorum is lost: the server is up, knows our keys and says so; the health checks show it.
+_ALIVE_CODES = {"InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
+
+
+def open_datastore(target: MinioTarget) -> "MinioDatastore":
+    return MinioDatastore(target)
+
+
+class MinioDatastore:
+    """Pings with a signed call, and keeps what it learnt about the server until something contradicts it."""
+
+    def __init__(self, target: MinioTarget) -> None:
+        self._target = target
+        self._connection = Connection(target.url.get_secret_value(), target.region, target.ca_file)
+        self._facts: Facts | None = None
+        self._facts_due = 0.0
+        self._states: States = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._connection.close()
+
+    async def ping(self) -> ServerInfo:
+        keys = self._keys()
+        if keys != self._connection.keys:
+            self._connection.sign_in(keys)
+            self._facts = None
+        try:
+            await self._round_trip()
+            if self._facts is None or time.monotonic() >= self._facts_due:
+                facts = await read_facts(self._connection)
+                pause = _FACTS_SECONDS if facts.complete else _INCOMPLETE_FACTS_SECONDS
+                self._facts_due = time.monotonic() + pause
+                self._facts = facts if facts.complete else self._facts or facts
+        except BaseException:
+            self._facts = None
+            raise
+        return self._facts.info
+
+    async def databases(self) -> Sequence[str]:
+        return ()
+
+    def session(self, lane: Lane) -> AbstractAsyncContextManager["MinioSession"]:  # noqa: ARG002 - no held connection
+        return self._session()
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator["MinioSession"]:
+        yield MinioSession(self._connection, self._facts, self._states, self._doubt)
+
+    def _keys(self) -> Keys | None:
+        try:
+            access, secret = self._target.secret("access_key"), self._target.secret("secret_key")
+        except ValueError as error:
+            raise QueryError("auth", str(error)) from None
+        return Keys(access, secret) if access and secret else None
+
+    async def _round_trip(self) -> None:
+        if self._connection.keys is None:
+            live = await self._connection.health("live")
+            if live.status >= 500:  # noqa: PLR2004 - the server's own trouble
+                raise Refused("health endpoint", live.status, "")
+            return
+        try:
+            await self._connection.list_buckets()
+        except Refused as refused:
+            if not refused.denied and refused.code not in _ALIVE_CODES:
+                raise
+
+    def _doubt(self) -> None:
+        """Read the facts again at the next ping: a page said otherwise."""
+        self._facts_due = 0.0
+
+
+class MinioSession:
+    """One pass: each page is read at most once, and a page that failed is not tried again."""
+
+    def __init__(self, connection: Connection, facts: Facts | None, states: States, doubt: Callable[[], None]) -> None:
+        self._connection = connection
+        self._facts = facts
+        self._states = states
+        self._doubt = doubt
+        self._pages: dict[str, Any] = {}
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        return await run_operation(OPERATIONS, self._states, self, query, database)
+
+    @property
+    def drives_per_set(self) -> Sequence[int]:
+        return self._facts.drives_per_set if self._facts else ()
+
+    async def health(self, endpoint: str) -> Health:
+        answer: Health = await self._once(endpoint, lambda: self._connection.health(endpoint))
+        return answer
+
+    async def metrics(self) -> NativePage:
+        first = "metrics" not in self._pages
+        page: NativePage = await self._once("metrics", self._connection.metrics)
+        if first and self._facts and identity_of(page) != self._facts.identity:
+            self._doubt()
+        return page
+
+    async def info(self) -> Json:
+        answer: Json = await self._once("info", self._connection.info)
+        return answer
+
+    async def account(self) -> Json:
+        answer: Json = await self._once("account", self._connection.account)
+        return answer
+
+    async def usage(self) -> Json:
+        answer: Json = await self._once("usage", self._connection.usage)
+        return answer
+
+    async def _once(self, page: str, read: Callable[[], Awaitable[Any]]) -> Any:
+        if page not in self._pages:
+            # Stands when a deadline ends the read: who asks next must not wait as long again.
+            self._pages[page] = TimeoutError(f"{page} was not answered in this pass")
+            try:
+                self._pages[page] = await read()
+            except Exception as error:
+                self._pages[page] = error
+                raise
+            finally:
+                self._compare(page)
+        if isinstance(self._pages[page], Exception):
+            raise self._pages[page]
+        return self._pages[page]
+
+    def _compare(self, page: str) -> None:
+        """Doubt the facts when a policy has changed since they were read."""
+        answer = self._pages[page]
+        denied = isinstance(answer, Refused) and answer.denied
+        known = self._facts is not None and page in self._facts.denied
+        if denied != known and page != "account" and not isinstance(answer, TimeoutError):
+            self._doubt()

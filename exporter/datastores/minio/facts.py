@@ -1,0 +1,179 @@
+"""What a server is, what it can answer and what our keys may ask, beyond the round trip of a ping."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from exporter.datastores.minio.answers import Json, NativePage, Refused, number, objects
+from exporter.datastores.minio.connection import NO_KEYS, Connection
+from exporter.query import QueryError
+from exporter.server import ServerInfo
+
+# A node that is gone can keep its peers' metrics page and admin calls waiting; the ping's verdict must not wait.
+_BUDGET_SECONDS = 2.0
+_LIVE_STATUSES = (200, 503)
+_ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "metrics": "admin:Prometheus",
+        "info": "admin:ServerInfo",
+        "usage": "admin:DataUsageInfo",
+        "account": "s3:GetBucketLocation",
+    }
+)
+_Identity = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What read_facts saw; `denied` names the pages that our keys may not read.
+
+    drives_per_set: the size of an erasure set, by pool.
+    identity: each node's start time, empty when unknown; another one means the rest is out of date.
+    complete: False when the budget ended before every page was read.
+    """
+
+    info: ServerInfo
+    denied: frozenset[str]
+    drives_per_set: Sequence[int]
+    identity: _Identity
+    complete: bool
+
+
+async def read_facts(connection: Connection) -> Facts:
+    """Read every page once, what hangs excepted; a page that is not known to be missing counts as available."""
+    live = await connection.health("live")
+    if live.status not in _LIVE_STATUSES:
+        return _not_minio(connection)
+    answers = await _read_pages(connection)
+    denied = frozenset(name for name, answer in answers.items() if isinstance(answer, Refused) and answer.denied)
+    account, page, info = answers.get("account"), answers.get("metrics"), answers.get("info")
+    if _sees_no_bucket(account, answers.get("usage")):
+        denied |= {"account"}
+    server = ServerInfo(
+        version=_version(info, page),
+        role=_role(info, page, account),
+        edition=_edition(info),
+        started_at=_started_at(info, page),
+        capabilities=_capabilities(connection, answers),
+        missing_privileges=_missing(denied) if connection.keys else {},
+    )
+    return Facts(server, denied, _drives_per_set(account), identity_of(page), set(answers) >= set(_pages(connection)))
+
+
+def identity_of(page: object) -> _Identity:
+    if not isinstance(page, NativePage):
+        return ()
+    starts = page.samples("minio_node_process_starttime_seconds")
+    return tuple(sorted((labels.get("server", ""), value) for _, labels, value in starts))
+
+
+def _pages(connection: Connection) -> Sequence[str]:
+    """Name the pages that can be asked for, the cheap ones first; admin calls need keys."""
+    return ("usage", "account", "info", "metrics") if connection.keys else ("metrics",)
+
+
+async def _read_pages(connection: Connection) -> Mapping[str, object]:
+    answers: dict[str, object] = {}
+    try:
+        async with asyncio.timeout(_BUDGET_SECONDS):
+            for name in _pages(connection):
+                answers[name] = await _outcome(getattr(connection, name)())
+    except TimeoutError:
+        pass  # the queries that need the page will tell
+    return answers
+
+
+async def _outcome(reading: Awaitable[object]) -> object:
+    try:
+        return await reading
+    except (Refused, QueryError, json.JSONDecodeError) as error:
+        return error
+
+
+def _not_minio(connection: Connection) -> Facts:
+    missing = "the server has no MinIO endpoints"
+    capabilities = {"health": missing, "metrics": missing, "admin": missing, "s3": "" if connection.keys else NO_KEYS}
+    return Facts(ServerInfo(version="", capabilities=capabilities), frozenset(), (), (), complete=True)
+
+
+def _capabilities(connection: Connection, answers: Mapping[str, object]) -> dict[str, str]:
+    without_keys = "" if connection.keys else NO_KEYS
+    metrics = answers.get("metrics")
+    return {
+        "health": "",
+        "metrics": without_keys if isinstance(metrics, Refused) and metrics.denied else _why_not(metrics, "metrics v2"),
+        "admin": without_keys or _why_not(answers.get("account"), "MinIO admin API"),
+        "s3": without_keys,
+    }
+
+
+def _why_not(answer: object, what: str) -> str:
+    """Say that something is missing, only when the server did; being refused or in trouble is another matter."""
+    missing = (isinstance(answer, Refused) and answer.not_there) or isinstance(answer, QueryError | ValueError)
+    return f"the server has no {what}" if missing else ""
+
+
+def _missing(denied: Iterable[str]) -> dict[str, str]:
+    return {_ACTIONS[name]: _statement(_ACTIONS[name]) for name in sorted(denied)}
+
+
+def _statement(action: str) -> str:
+    statement: dict[str, object] = {"Effect": "Allow", "Action": [action]}
+    if action.startswith("s3:"):
+        statement["Resource"] = ["arn:aws:s3:::*"]
+    return json.dumps(statement)
+
+
+def _sees_no_bucket(account: object, usage: object) -> bool:
+    """Tell whether our keys hide every bucket that the scanner has counted; hiding some may be intended."""
+    if not isinstance(account, Mapping) or not isinstance(usage, Mapping):
+        return False
+    return not objects(account, "Buckets") and bool(usage.get("bucketsUsageInfo"))
+
+
+def _nodes(info: object) -> Sequence[Json]:
+    return objects(info, "servers") if isinstance(info, Mapping) else ()
+
+
+def _version(info: object, page: object) -> str:
+    """Return the lowest version of the cluster's nodes, so that no condition promises too much."""
+    versions = [str(node["version"]) for node in _nodes(info) if node.get("version")]
+    if not versions and isinstance(page, NativePage):
+        versions = [labels.get("version", "") for _, labels, _ in page.samples("minio_software_version_info")]
+    return min(versions, default="")
+
+
+def _edition(info: object) -> str:
+    editions = {str(node.get("edition", "")) for node in _nodes(info)}
+    return (max(editions) or "community").lower() if editions else ""
+
+
+def _role(info: object, page: object, account: object) -> str:
+    """Return distributed, single-node or single-drive; empty when nothing tells."""
+    nodes = float(len(_nodes(info)))
+    if not nodes and isinstance(page, NativePage):
+        counts = [page.value(f"minio_cluster_nodes_{state}_total") for state in ("online", "offline")]
+        nodes = sum(count or 0.0 for count in counts)
+    if not nodes:
+        return ""
+    if nodes > 1:
+        return "distributed"
+    return "single-drive" if tuple(_drives_per_set(account)) == (1,) else "single-node"
+
+
+def _drives_per_set(account: object) -> Sequence[int]:
+    server = account.get("Server") if isinstance(account, Mapping) else None
+    found = server.get("DrivesPerSet") if isinstance(server, Mapping) else None
+    return tuple(int(size) for size in found) if isinstance(found, list) else ()
+
+
+def _started_at(info: object, page: object) -> float | None:
+    """Return when the node that started last did so: behind one address, any node's restart is a change."""
+    starts = [value for _, value in identity_of(page)]
+    uptimes = [uptime for node in _nodes(info) if (uptime := number(node, "uptime")) is not None]
+    if not starts and uptimes:
+        starts = [time.time() - min(uptimes)]
+    return max(starts, default=None)
