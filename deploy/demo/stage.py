@@ -1,0 +1,136 @@
+"""What the demo puts up: PostgreSQL, its replica and the stores asked for, all at work."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from deploy.demo import load, stores
+from deploy.demo.fetch import fetch
+from deploy.demo.terminal import Terminal
+from tests.servers import Unavailable
+from tests.servers.machine import CommandError
+from tests.servers.minio import Minio
+from tests.servers.neo4j import Neo4j
+from tests.servers.postgres import Postgres
+from tests.servers.process import Process, StartError
+from tests.servers.qdrant import Qdrant
+
+POSTGRES = "postgres:18"
+PROBLEMS = (Unavailable, StartError, CommandError, OSError, subprocess.SubprocessError)
+
+Added = Neo4j | Minio | Qdrant
+Job = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One that `WITH=` can add: its target's name, its name for `tests.servers fetch`, and what it is."""
+
+    target: str
+    fetched: str | None
+    make: Callable[[], Added]
+    title: str
+
+
+STORES: Mapping[str, Store] = MappingProxyType(
+    {
+        "neo4j": Store("graph", "neo4j:5.26", Neo4j, "Neo4j Community 5.26"),
+        "minio": Store("objects", "minio", Minio, "MinIO"),
+        "qdrant": Store("search", None, Qdrant, "Qdrant: its own engine behind a stand-in for its server"),
+    }
+)
+
+
+@asynccontextmanager
+async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[dict[str, object]]]:
+    """Fetch and start the servers, put them to work, and yield their entries for `targets:`.
+
+    A store of `names` that cannot be had is left out, with its reason; without PostgreSQL there is no demo.
+    """
+    missing = await fetch([POSTGRES, *filter(None, (STORES[name].fetched for name in names))], terminal)
+    if POSTGRES in missing:
+        raise Unavailable(f"PostgreSQL cannot be had: {missing[POSTGRES]}")
+    for name in names:
+        if reason := missing.get(STORES[name].fetched or ""):
+            terminal.say(f"  without {name}: {reason}")
+    primary = Postgres("18")
+    replica = primary.replica()
+    others = {name: STORES[name].make() for name in names if STORES[name].fetched not in missing}
+    with ExitStack() as closing:
+        for server in (primary, replica, *others.values()):
+            closing.callback(server.close)
+        running = await _start(primary, replica, others, terminal)
+        work = [load.shop(primary, replica), *(stores.work(server) for server in running.values())]
+        async with _at_work(work):
+            yield [
+                primary.target("shop-1"),
+                replica.target("shop-2"),
+                *(server.target(STORES[name].target) for name, server in running.items()),
+            ]
+
+
+async def _start(
+    primary: Postgres, replica: Postgres, others: Mapping[str, Added], terminal: Terminal
+) -> dict[str, Added]:
+    """Start all side by side and return which of the others run; raise why PostgreSQL does not."""
+    began = time.monotonic()
+
+    def shop() -> None:
+        primary.start().psql(load.ROLE, "app")
+        replica.start()
+
+    terminal.show(["  starting ..."])
+    jobs = [shop, *(server.start for server in others.values())]
+    first, *rest = await together(jobs, [primary, replica, *others.values()])
+    if first is not None:
+        raise first
+    terminal.say(f"  running after {time.monotonic() - began:.1f} s: PostgreSQL 18 and its streaming replica")
+    running = {}
+    for (name, server), problem in zip(others.items(), rest, strict=True):
+        if problem is None:
+            running[name] = server
+        terminal.say(f"  running: {STORES[name].title}" if problem is None else f"  without {name}: {problem}")
+    return running
+
+
+async def together(jobs: Iterable[Job], servers: Iterable[Process]) -> list[Exception | None]:
+    """Run jobs in threads and return what went wrong, one by one.
+
+    A signal cannot interrupt a thread halfway, which might leave a server that nobody knows: when the wait is
+    cancelled, the servers are killed and the threads end by that.
+    """
+    jobs = list(jobs)
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        outcomes = [loop.run_in_executor(pool, _attempt, job) for job in jobs]
+        try:
+            await asyncio.wait(outcomes)
+        except asyncio.CancelledError:
+            for server in servers:
+                server.kill()
+            raise
+    return [outcome.result() for outcome in outcomes]
+
+
+def _attempt(job: Job) -> Exception | None:
+    try:
+        job()
+    except PROBLEMS as problem:
+        return problem
+    return None
+
+
+@asynccontextmanager
+async def _at_work(work: Iterable[Coroutine[object, object, None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
