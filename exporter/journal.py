@@ -9,7 +9,7 @@ _log = structlog.get_logger("exporter")
 
 
 class Journal:
-    """Log when a target or query begins to fail, fails for another reason, or returns."""
+    """Log when a target or query begins to fail and when it returns; a mere change of reason is for debugging."""
 
     def __init__(self) -> None:
         self._targets: dict[str, Reason | None] = {}
@@ -24,24 +24,27 @@ class Journal:
 
     def _note_ping(self, ping: Ping) -> None:
         reason = ping.error.reason if ping.error else None
-        if self._targets.get(ping.target, "never seen") == reason:
-            return
+        before = self._targets.get(ping.target, "never seen")
         self._targets[ping.target] = reason
+        if before == reason:
+            return
         if ping.error is not None:
-            _log.warning("target down", target=ping.target, reason=reason, error=str(ping.error))
+            log = _log.warning if before in (None, "never seen") else _log.debug
+            log("target down", target=ping.target, reason=reason, error=str(ping.error))
         elif ping.info is not None:
             _log.info("target up", target=ping.target, version=ping.info.version, role=ping.info.role or None)
 
     def _note_result(self, result: Result) -> None:
         reason = result.error.reason if result.error else None
         before = self._queries.get(result.key)
+        self._queries[result.key] = reason
         if before == reason:
             return
-        self._queries[result.key] = reason
         names = {"target": result.target, "query": result.query.name, "database": result.database}
         if result.error is None:
             _log.info("query works again", **names)
         elif reason == "unsupported":
-            _log.info("query not supported here", **names, why=str(result.error))
+            _log.debug("query not supported here", **names, why=str(result.error))
         else:
-            _log.warning("query failed", **names, reason=reason, error=str(result.error))
+            log = _log.warning if before in (None, "unsupported") else _log.debug
+            log("query failed", **names, reason=reason, error=str(result.error))
