@@ -143,6 +143,18 @@ def test_the_verdict_on_a_status(status: str | None, verdict: str) -> None:
     assert summary_rows(telemetry)[0]["verdict"] == verdict
 
 
+def test_points_before_1_14() -> None:
+    """A shard tells no number of points there; its segments do, on the same page."""
+    telemetry = _telemetry(a="green")
+    segments = [{"info": {"num_points": 3}}, {"info": {"num_points": 4}}]
+    telemetry["collections"]["collections"][0]["shards"][0]["local"] = {
+        "variant_name": "local shard",
+        "segments": segments,
+    }
+
+    assert collections_of(telemetry, 1)[0].points == 7.0
+
+
 def test_exactly_one_status_is_set() -> None:
     """Each collection has every status, 1 for one of them."""
     rows = status_rows(collections_of(_telemetry(a="green", b="violet"), 200))

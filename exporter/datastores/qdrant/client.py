@@ -64,7 +64,9 @@ class QdrantDatastore:
             await self._close_api()  # the authorities' file is read again: certificates rotate
             raise
         if self._info is None or time.monotonic() - read_at > _FACTS_SECONDS:
-            self._info, read_at = await read_facts(self.api()), time.monotonic()
+            self._info = await read_facts(self.api())
+            complete = self._info.role or self._info.missing_privileges
+            read_at = time.monotonic() if complete else -math.inf
         self._info_read_at = read_at
         return self._info
 

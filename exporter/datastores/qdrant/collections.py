@@ -47,6 +47,14 @@ class Shard:
         return status if status in STATUSES else "unknown"
 
     @property
+    def points(self) -> float | None:
+        """Return the local replica's points; before 1.14 its segments alone tell them."""
+        points = number(self.local, "num_points")
+        if points is not None:
+            return points
+        return total([number(segment, "info", "num_points") for segment in rows_of(self.local, "segments")])
+
+    @property
     def readable(self) -> int:
         active = {peer for peer, state in self.states.items() if state in _READABLE}
         return len(active - {self.own} if self.failed else active)
@@ -76,7 +84,7 @@ class Collection:
 
     @property
     def points(self) -> float | None:
-        return total([number(shard.local, "num_points") for shard in self.local])
+        return total([shard.points for shard in self.local])
 
     @property
     def without_active_replica(self) -> int:

@@ -24,15 +24,17 @@ _GLOBAL_READ = 'use the read_only_api_key, or a JWT with {"access": "r"} instead
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold a page, or why there is none."""
+    """Hold a page, None where it did not come, and whether the key may not read it."""
 
     page: Any = None
-    error: str = ""
     privilege: bool = False
 
 
 async def read_facts(api: Api) -> ServerInfo:
-    """Read the pages that say what the server is; only its version is indispensable."""
+    """Read the pages that say what the server is; only its version is indispensable.
+
+    The role stays empty where neither page that tells it came: ask again soon.
+    """
     root = await api.json("/")
     version = at(root, "version")
     if not isinstance(version, str):
@@ -58,9 +60,9 @@ async def _optional(api: Api, path: str) -> Answer:
     try:
         return Answer(await api.json(path, timeout_seconds=_PAGE_SECONDS))
     except QueryError as error:
-        return Answer(error=str(error), privilege=error.reason == "privilege")
-    except httpx.HTTPError as error:
-        return Answer(error=f"no answer in time: {type(error).__name__}")
+        return Answer(privilege=error.reason == "privilege")
+    except httpx.HTTPError:
+        return Answer()
 
 
 def _cluster_enabled(telemetry: Answer, cluster: Answer) -> bool | None:
@@ -73,9 +75,7 @@ def _cluster_enabled(telemetry: Answer, cluster: Answer) -> bool | None:
 def _cluster_capability(enabled: bool | None, cluster: Answer) -> str:  # noqa: FBT001 - three states, not a flag
     if cluster.privilege:
         return "the API key may not read /cluster"
-    if cluster.page is None:
-        return "/cluster did not answer"
-    return "" if enabled else "cluster mode is disabled"
+    return {True: "", False: "cluster mode is disabled", None: "/cluster did not answer"}[enabled]
 
 
 def _capability(version: str, since: str) -> str:
