@@ -83,7 +83,7 @@ def test_packagers_additions_are_no_part_of_the_version() -> None:
 
 
 async def test_a_url_that_does_not_parse_is_not_quoted() -> None:
-    """urllib's own message would quote the part of the password that it took for the port."""
+    """Urllib's own message would quote the part of the password that it took for the port."""
     link = Link(target("postgresql://user:top-s3cret/rest@localhost/db"))
 
     with pytest.raises(asyncpg.ClientConfigurationError) as caught:

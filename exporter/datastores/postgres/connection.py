@@ -26,7 +26,8 @@ _SETTINGS: Mapping[str, str] = {
     "TimeZone": "UTC",
 }
 _EXTENSIONS = """
-SELECT extname, extversion, nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+SELECT extname, extversion, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE')
+FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
 """
 # libpq keeps these to itself; asyncpg would send them to the server, which would refuse the login.
 _LIBPQ_ONLY = {
@@ -40,7 +41,8 @@ class Extension(NamedTuple):
     """An installed extension; the search path holds pg_catalog alone, so its functions are called by their schema."""
 
     version: str
-    schema: str
+    schema: str  # quoted where it must be
+    usable: bool  # the role may use that schema
 
 
 class Link:
@@ -73,7 +75,7 @@ class Link:
         async with self._connected(database) as connection:
             if fresh or self._extensions is None:
                 rows = await connection.fetch(_EXTENSIONS)
-                self._extensions = {name: Extension(version, schema) for name, version, schema in rows}
+                self._extensions = {row[0]: Extension(*row[1:]) for row in rows}
         return self._extensions
 
     async def decode_json(self, database: str | None = None) -> None:

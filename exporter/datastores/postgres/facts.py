@@ -48,7 +48,7 @@ async def read_facts(link: Link, databases: Globs) -> Facts:
     closed = frozenset(_names(row["closed"]))
     return Facts(
         capabilities=_capabilities(row, extensions),
-        missing_privileges=_missing_privileges(row, matching(closed, databases)),
+        missing_privileges=_missing_privileges(row, extensions, matching(closed, databases)),
         extensions={name: extension.version for name, extension in extensions.items()},
         closed=closed,
     )
@@ -97,11 +97,15 @@ def _statements_reason(row: Row, extensions: Mapping[str, Extension]) -> str:
     return ""
 
 
-def _missing_privileges(row: Row, closed: Iterable[str]) -> dict[str, str]:
+def _missing_privileges(row: Row, extensions: Mapping[str, Extension], closed: Iterable[str]) -> dict[str, str]:
     role = _quoted(str(row["role"]))
     missing = {name: f"GRANT {name} TO {role}" for name in ("pg_monitor", "pg_read_all_stats") if not row[name]}
-    connect = {f"connect to {name}": f"GRANT CONNECT ON DATABASE {_quoted(name)} TO {role}" for name in closed}
-    return missing | connect
+    statements = extensions.get("pg_stat_statements")
+    if statements is not None and not statements.usable:
+        missing[f"use schema {statements.schema}"] = f"GRANT USAGE ON SCHEMA {statements.schema} TO {role}"
+    for name in closed:
+        missing[f"connect to {name}"] = f"GRANT CONNECT ON DATABASE {_quoted(name)} TO {role}"
+    return missing
 
 
 def _quoted(identifier: str) -> str:

@@ -130,7 +130,7 @@ async def _schema(session: Any) -> str:
     extension = (await session.extensions()).get("pg_stat_statements")
     if reason or extension is None:
         raise QueryError("unsupported", reason or "extension pg_stat_statements is not installed")
-    return '"' + str(extension.schema).replace('"', '""') + '"'
+    return str(extension.schema)
 
 
 async def _statements_info(session: Any, _params: Params, _state: None) -> Sequence[Row]:
