@@ -16,7 +16,7 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider  # type: ignore[attr-defined]  # missing in the package's __all__
 from minio.error import InvalidResponseError, MinioAdminException, S3Error
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as SocketTimeoutError
 
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
@@ -191,6 +191,8 @@ def reason_of(error: BaseException) -> Reason:
         error = error.reason
     if isinstance(error, QueryError):
         return error.reason
+    if isinstance(error, NewConnectionError):  # a kind of timeout, for urllib3
+        return "connect"
     if isinstance(error, TimeoutError | SocketTimeoutError):
         return "timeout"
     if isinstance(error, Refused):

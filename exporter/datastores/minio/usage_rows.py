@@ -4,25 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from exporter.datastores.minio.answers import Json, number, objects
-from exporter.query import Row
+from exporter.query import QueryError, Row
 
 _VERSIONING_STATES = ("enabled", "suspended", "off")
 
 
-def scanned_at(usage: Json) -> float | None:
-    """Return when the scanner last saved what it counted, None before its first round."""
-    try:
-        time = datetime.fromisoformat(str(usage.get("lastUpdate", "")))
-    except ValueError:
-        return None
-    return time.timestamp() if time > datetime(1970, 1, 1, tzinfo=UTC) else None
-
-
 def usage_rows(usage: Json) -> list[Row]:
-    """Return the totals of the cluster; no row before the first scan, because nothing is known then."""
-    timestamp = scanned_at(usage)
-    if timestamp is None:
-        return []
+    """Return the totals of the cluster."""
+    timestamp = _scanned_at(usage)
     columns = {
         "bytes": "objectsTotalSize",
         "objects": "objectsCount",
@@ -35,9 +24,7 @@ def usage_rows(usage: Json) -> list[Row]:
 
 def bucket_rows(usage: Json) -> list[Row]:
     """Return each bucket as the scanner counted it; one that is younger than the last scan is not there yet."""
-    buckets = usage.get("bucketsUsageInfo")
-    if scanned_at(usage) is None or not isinstance(buckets, Mapping):
-        return []
+    _scanned_at(usage)
     return [
         {
             "bucket": bucket,
@@ -46,7 +33,8 @@ def bucket_rows(usage: Json) -> list[Row]:
             "versions": number(counts, "versionsCount"),
             "delete_markers": number(counts, "deleteMarkersCount"),
         }
-        for bucket, counts in sorted(buckets.items())
+        for bucket, counts in sorted(_object(usage, "bucketsUsageInfo").items())
+        if isinstance(counts, Mapping)
     ]
 
 
@@ -89,6 +77,14 @@ def versioning_rows(account: Json) -> list[Row]:
         for bucket in objects(account, "Buckets")
         for state in _VERSIONING_STATES
     ]
+
+
+def _scanned_at(usage: Json) -> float:
+    """Return when the scanner last saved its counts; before its first round they are 0 and mean nothing."""
+    time = datetime.fromisoformat(str(usage["lastUpdate"]))
+    if time < datetime(1970, 1, 1, tzinfo=UTC):
+        raise QueryError("unsupported", "the scanner has not finished its first round")
+    return time.timestamp()
 
 
 def _versioning(bucket: Json) -> str:

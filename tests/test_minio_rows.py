@@ -1,0 +1,258 @@
+"""MinIO's answers become the right rows, also those that a test server does not give."""
+
+import asyncio
+import json
+import math
+
+import pytest
+
+from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
+from exporter.datastores.minio.answers import Health, NativePage
+from exporter.datastores.minio.operations import HealthParams, NativeParams, health
+from exporter.query import QueryError, Row
+
+PAGE = NativePage(b"""\
+# HELP minio_s3_requests_total Total number of S3 requests.
+# TYPE minio_s3_requests_total counter
+minio_s3_requests_total{api="getobject",server="a:9000"} 7
+minio_s3_requests_total{api="getobject",server="b:9000"} 5
+minio_s3_requests_total{api="putobject",server="a:9000"} 2
+minio_s3_requests_canceled_total{api="getobject",server="b:9000"} 1
+minio_s3_requests_4xx_errors_total{api="getobject",server="a:9000"} 3
+minio_s3_requests_inflight_total{api="getobject",server="a:9000"} 2
+minio_s3_requests_inflight_total{api="putobject",server="a:9000"} 1
+minio_s3_requests_waiting_total{server="a:9000"} 0
+minio_s3_requests_waiting_total{server="b:9000"} 4
+minio_s3_requests_rejected_timestamp_total{server="a:9000"} 9
+minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="0.050",server="a:9000"} 6
+minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="+Inf",server="a:9000"} 7
+minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="0.050",server="b:9000"} 6
+minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="+Inf",server="b:9000"} 5
+minio_s3_requests_ttfb_seconds_distribution{api="putobject",le="+Inf",server="b:9000"} 5
+minio_cluster_capacity_usable_total_bytes{server="a:9000"} 400
+minio_cluster_capacity_usable_free_bytes{server="a:9000"} 100
+minio_cluster_capacity_usable_free_bytes_more{server="a:9000"} 1
+minio_cluster_health_erasure_set_online_drives{pool="0",server="a:9000",set="0"} 16
+minio_cluster_health_erasure_set_online_drives{pool="0",server="a:9000",set="1"} 11
+minio_cluster_health_erasure_set_online_drives{pool="1",server="a:9000",set="0"} 3
+minio_cluster_health_erasure_set_healing_drives{pool="0",server="a:9000",set="0"} 1
+minio_cluster_health_erasure_set_write_quorum{pool="0",server="a:9000",set="0"} 12
+minio_cluster_health_erasure_set_write_quorum{pool="0",server="a:9000",set="1"} 12
+minio_cluster_health_erasure_set_write_quorum{pool="1",server="a:9000",set="0"} 3
+minio_cluster_health_erasure_set_status{pool="0",server="a:9000",set="0"} 1
+minio_cluster_health_erasure_set_status{pool="0",server="a:9000",set="1"} 0
+minio_cluster_health_erasure_set_status{pool="1",server="a:9000",set="0"} 1
+minio_cluster_nodes_online_total{server="a:9000"} 2
+minio_cluster_nodes_offline_total{server="a:9000"} 1
+""")
+
+
+class OnePage:
+    """Answers every health request alike."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.answer = Health(status, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    async def health(self, endpoint: str) -> Health:  # noqa: ARG002 - all alike
+        return self.answer
+
+
+def by(rows: list[Row], *labels: str, value: str) -> dict[tuple[object, ...], object]:
+    return {tuple(row[label] for label in labels): row[value] for row in rows}
+
+
+def test_counters_stay_apart_by_node() -> None:
+    """Adding nodes up would make a restart look like a burst; what was never counted is 0."""
+    columns = {"requests": "minio_s3_requests_total", "canceled": "minio_s3_requests_canceled_total"}
+    rows = page_rows.native_rows(PAGE, columns, {"server": "server", "api": "api"}, zero=["canceled"])
+
+    assert by(rows, "server", "api", value="requests") == {
+        ("a:9000", "getobject"): 7.0,
+        ("b:9000", "getobject"): 5.0,
+        ("a:9000", "putobject"): 2.0,
+    }
+    assert by(rows, "server", "api", value="canceled")["b:9000", "getobject"] == 1.0
+    assert by(rows, "server", "api", value="canceled")["a:9000", "putobject"] == 0.0
+
+
+def test_native_adds_up_what_is_not_a_label() -> None:
+    """Requests in flight of all APIs are one number; a column not in `zero` has no sample where it is absent."""
+    columns = {"waiting": "minio_s3_requests_waiting_total", "inflight": "minio_s3_requests_inflight_total"}
+
+    assert page_rows.native_rows(PAGE, columns, {"server": "server"}) == [
+        {"server": "a:9000", "waiting": 0.0, "inflight": 3.0},
+        {"server": "b:9000", "waiting": 4.0, "inflight": None},
+    ]
+
+
+def test_errors_are_zero_until_they_happen() -> None:
+    """Each API that was called has both classes."""
+    rows = by(page_rows.error_rows(PAGE), "server", "api", "class", value="errors")
+
+    assert len(rows) == 6
+    assert rows["a:9000", "getobject", "4xx"] == 3.0
+    assert rows["a:9000", "getobject", "5xx"] == 0.0
+
+
+def test_rejected_requests_by_reason() -> None:
+    """The reason moves from the name into a label."""
+    assert page_rows.rejected_rows(PAGE) == [{"server": "a:9000", "reason": "timestamp", "requests": 9.0}]
+
+
+def test_ttfb_leaves_out_what_is_no_histogram() -> None:
+    """A +Inf below another bucket was a bug of the server; other APIs were not asked for."""
+    rows = page_rows.ttfb_rows(PAGE, ["getobject"])
+
+    assert rows == [{"server": "a:9000", "api": "getobject", "buckets": {0.05: 6.0, math.inf: 7.0}}]
+
+
+def test_disk_is_what_objects_can_take() -> None:
+    """Used is usable less free; without the page's capacity there is no row."""
+    assert page_rows.disk_rows(PAGE) == [{"used_ratio": 0.75}]
+    assert page_rows.disk_rows(NativePage(b"")) == []
+
+
+def test_erasure_tolerance() -> None:
+    """Tolerance is judged against what the set was built for: 0 is fine only where it is by design."""
+    rows = page_rows.erasure_set_rows(PAGE, [16])
+
+    assert by(rows, "pool", "set", value="tolerance") == {("0", "0"): 4.0, ("0", "1"): -1.0, ("1", "0"): 0.0}
+    assert by(rows, "pool", "set", value="designed") == {("0", "0"): 4.0, ("0", "1"): 4.0, ("1", "0"): None}
+    assert by(rows, "pool", "set", value="status") == {
+        ("0", "0"): "pass",
+        ("0", "1"): "fail",
+        ("1", "0"): "unknown",
+    }
+    assert by(page_rows.erasure_set_rows(PAGE, [16, 4]), "pool", "set", value="status")["1", "0"] == "warn"
+
+
+def test_drives_by_state() -> None:
+    """Every state of every set is there; a node that is gone brings its drives as offline."""
+    info = {
+        "servers": [
+            {"drives": [{"state": "ok", "pool_index": 0, "set_index": 0}, {"state": "corrupt"} | at(0, 0)]},
+            {"drives": [{"state": "ok", "healing": True} | at(0, 0), {"state": "unknown (disk sick)"} | at(0, 1)]},
+            {"state": "offline", "drives": [{"state": "offline"} | at(0, 1)]},
+            {"state": "initializing", "drives": None},
+        ]
+    }
+    rows = cluster_rows.drive_rows(info)
+    counts = by(rows, "set", "state", value="count")
+
+    assert len(rows) == 12
+    assert {key: count for key, count in counts.items() if count} == {
+        ("0", "ok"): 1.0,
+        ("0", "healing"): 1.0,
+        ("0", "faulty"): 1.0,
+        ("1", "offline"): 1.0,
+        ("1", "other"): 1.0,
+    }
+    assert by(rows, "set", "state", value="status")["0", "ok"] == "pass"
+    assert by(rows, "set", "state", value="status")["0", "healing"] == "warn"
+    assert by(rows, "set", "state", value="status")["0", "offline"] == "pass"
+
+
+def test_drives_as_the_page_knows_them() -> None:
+    """Without the admin call healing drives are told apart, and all others that are missing count as offline."""
+    counts = by(cluster_rows.drive_rows_of_page(PAGE, [16]), "pool", "set", "state", value="count")
+
+    assert counts["0", "0", "ok"] == 15.0
+    assert counts["0", "0", "healing"] == 1.0
+    assert counts["0", "1", "offline"] == 5.0
+    assert counts["1", "0", "offline"] is None
+
+
+def test_nodes() -> None:
+    """Both sources give the states they know, zeros filled in."""
+    info = {"servers": [{"state": "online"}, {"state": "online"}, {"state": "offline"}]}
+
+    assert by(cluster_rows.node_rows(info), "state", value="count") == {
+        ("online",): 2.0,
+        ("offline",): 1.0,
+        ("initializing",): 0.0,
+    }
+    assert by(cluster_rows.node_rows_of_page(PAGE), "state", value="status") == {
+        ("online",): "pass",
+        ("offline",): "warn",
+    }
+
+
+def at(pool: int, drive_set: int) -> dict[str, int]:
+    return {"pool_index": pool, "set_index": drive_set}
+
+
+def test_usage_before_the_first_scan() -> None:
+    """The server then answers with zeros; they are not passed on."""
+    usage = {"lastUpdate": "0001-01-01T00:00:00Z", "objectsCount": 0, "bucketsUsageInfo": None}
+
+    for rows in (usage_rows.usage_rows, usage_rows.bucket_rows):
+        with pytest.raises(QueryError) as caught:
+            rows(usage)
+        assert caught.value.reason == "unsupported"
+    assert usage_rows.bucket_rows_of_account({"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}) == []
+
+
+def test_usage_reads_nanoseconds() -> None:
+    """The server writes more digits than Python keeps."""
+    rows = usage_rows.usage_rows({"lastUpdate": "2026-11-21T03:22:46.047024908Z", "objectsCount": 5})
+
+    assert rows[0]["timestamp"] == pytest.approx(1795231366.047024)
+    assert rows[0]["objects"] == 5.0
+    assert rows[0]["bytes"] is None
+
+
+def test_bucket_flags() -> None:
+    """Suspended wins over enabled; a quota of 0 is none; old servers write it as `quota`."""
+    account = {
+        "Buckets": [
+            {
+                "name": "a",
+                "details": {"versioning": True, "versioningSuspended": True, "quota": {"quota": 10, "size": 0}},
+            },
+            {"name": "b", "details": {"locking": True, "quota": {"quota": 0, "size": 0}}},
+            {"name": "c", "details": None},
+        ]
+    }
+    versioning = by(usage_rows.versioning_rows(account), "bucket", "state", value="is")
+    flags = usage_rows.flag_rows(account)
+
+    assert [key for key, value in versioning.items() if value] == [("a", "suspended"), ("b", "off"), ("c", "off")]
+    assert [row["quota"] for row in flags] == [10.0, None, None]
+    assert [row["object_lock"] for row in flags] == [None, True, None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "row"),
+    [
+        (OnePage(200, x_minio_write_quorum="3"), {"ok": True, "quorum": 3.0, "status": "pass"}),
+        (OnePage(503, x_minio_write_quorum="3"), {"ok": False, "quorum": 3.0, "status": "fail"}),
+        (OnePage(503, x_minio_server_status="offline"), {"ok": False, "quorum": None, "status": "warn"}),
+    ],
+)
+def test_health(answer: OnePage, row: Row) -> None:
+    """A server that still starts is not one that has lost its quorum."""
+    rows = asyncio.run(health(answer, HealthParams(endpoint="cluster"), None))  # type: ignore[arg-type]  # one page will do
+
+    assert rows == [row]
+
+
+def test_health_endpoint_that_is_not_there() -> None:
+    """Old releases answer 403 and other servers 404: not supported, not down."""
+    with pytest.raises(QueryError) as caught:
+        asyncio.run(health(OnePage(403), HealthParams(endpoint="cluster"), None))  # type: ignore[arg-type]  # one page will do
+
+    assert caught.value.reason == "unsupported"
+
+
+def test_native_refuses_what_reading_resets() -> None:
+    """Two readers of that family steal from each other."""
+    with pytest.raises(ValueError, match="means nothing"):
+        NativeParams(columns={"incoming": "minio_s3_requests_incoming_total"})
+
+
+def test_rows_survive_json() -> None:
+    """Rows are made of what JSON brings, whatever is missing."""
+    empty = json.loads('{"servers": null, "Buckets": null}')
+
+    assert cluster_rows.drive_rows(empty) == []
+    assert usage_rows.flag_rows(empty) == []
