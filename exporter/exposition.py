@@ -3,7 +3,6 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from exporter.core_metrics import CORE_METRICS
@@ -29,25 +28,19 @@ class Page(NamedTuple):
     series: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Fragment:
-    result: Result
-    lines: Lines
-
-
 class Exposition:
     """Keep every result's lines; join them to pages, once for each state of the snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._fragments: dict[Key, _Fragment] = {}
+        self._lines: dict[Key, Lines] = {}
         self._metrics: dict[str, Metric] = {name: core.metric for name, core in CORE_METRICS.items()}
         self._pages: dict[tuple[Format, str | None], tuple[int, float, Page]] = {}
 
     def render(self, result: Result) -> None:
         """Render a result's lines and keep them in place of the last ones."""
         watched = self._snapshot.targets[result.target]
-        self._fragments[result.key] = _Fragment(result, render_families(result, watched))
+        self._lines[result.key] = render_families(result, watched)
         self._metrics.update({family.metric.name: family.metric for family in result.families})
 
     def page(self, kind: Format, now: Now, target: str | None = None) -> Page:
@@ -62,10 +55,9 @@ class Exposition:
     def _assemble(self, kind: Format, now: Now, target: str | None) -> Page:
         parts: defaultdict[str, list[str]] = defaultdict(list)
         for result in self._snapshot.current(now.monotonic):
-            fragment = self._fragments.get(result.key)
-            if fragment is not None and (target is None or result.target == target):
-                for name, lines in fragment.lines.items():
-                    parts[name].append(lines)
+            if target is None or result.target == target:
+                for family in result.families:
+                    parts[family.metric.name].append(self._lines[result.key][family.metric.name])
         for name, target_name, labels, value in core_samples(self._snapshot, now):
             if value is not None and (target is None or target_name == target):
                 prefix = target_prefix(self._snapshot.targets[target_name], name)

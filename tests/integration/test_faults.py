@@ -33,7 +33,7 @@ def test_a_store_that_fails_takes_only_its_own_series(servers: Servers, store: s
     other = servers.postgres("18") if store == "qdrant" else servers.qdrant()
     with (
         PRIVATE[store](servers) as server,
-        Exporter([server.target("victim"), other.target("other", required=False)]) as exporter,
+        Exporter([server.target("victim"), other.target("other", required=False)], "2s") as exporter,
     ):
         exporter.wait_up("victim", "other")
         before = names_of(exporter.samples(), "victim")
