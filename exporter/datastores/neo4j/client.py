@@ -61,13 +61,14 @@ class Neo4jDatastore:
     async def ping(self) -> ServerInfo:
         if self._connection is None:
             self._connection = Connection(self._target)
-        known, self._info = self._info, None  # unless this succeeds
+        known, due = self._info, self._facts_due
+        self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
         started_at = await round_trip(self._connection, known, _PING_SECONDS)
-        if known is None or known.started_at != started_at or time.monotonic() >= self._facts_due:
+        if known is None or known.started_at != started_at or time.monotonic() >= due:
             known = await read_info(self._connection, _PING_SECONDS)
-            self._facts_due = time.monotonic() + _FACTS_SECONDS
+            due = time.monotonic() + _FACTS_SECONDS
             self._home_only.clear()
-        self._info = known
+        self._info, self._facts_due = known, due
         return known
 
     async def databases(self) -> Sequence[str]:
@@ -84,7 +85,7 @@ class Neo4jDatastore:
     @property
     def info(self) -> ServerInfo:
         if self._info is None:
-            raise QueryError("connect", "the last ping failed")
+            raise QueryError("connect", "no ping has succeeded yet")
         return self._info
 
     async def run(

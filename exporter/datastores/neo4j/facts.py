@@ -53,12 +53,12 @@ async def read_info(connection: Connection, seconds: float) -> ServerInfo:
     procedures = await _told(connection, _PROCEDURES, SYSTEM, seconds)
     names = procedures if isinstance(procedures, str) else {str(row["name"]) for row in procedures}
     start = await _told(connection, _START, SYSTEM, seconds)
-    roles = await _told(connection, _ROLES, SYSTEM, seconds)
     statistics = await _told(connection, _STATISTICS, None, seconds)
     return ServerInfo(
         version=version,
         edition=edition,
-        role=str(roles[0]["role"] or "") if not isinstance(roles, str) and len(roles) == 1 else "",
+        # A server's first SHOW DATABASES may take seconds: not asked where the answer is known.
+        role="primary" if edition == _COMMUNITY else await _role(connection, seconds),
         started_at=None if isinstance(start, str) else _started_at(start),
         capabilities={
             **_capabilities_by_edition(edition),
@@ -69,6 +69,12 @@ async def read_info(connection: Connection, seconds: float) -> ServerInfo:
             "query_stats": statistics if isinstance(statistics, str) else _collecting(statistics),
         },
     )
+
+
+async def _role(connection: Connection, seconds: float) -> str:
+    """Return the role of the home database's copies; of a cluster's several roles none is this server's for sure."""
+    rows = await _told(connection, _ROLES, SYSTEM, seconds)
+    return str(rows[0]["role"] or "") if not isinstance(rows, str) and len(rows) == 1 else ""
 
 
 async def _told(connection: Connection, text: str, database: str | None, seconds: float) -> list[Row] | str:

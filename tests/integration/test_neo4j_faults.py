@@ -1,0 +1,170 @@
+"""Neo4j that is frozen, stopped, restarted, broken or has a new password: deadlines hold, and it all comes back."""
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from neo4j import GraphDatabase
+from neo4j.exceptions import DriverError, Neo4jError
+
+from exporter.datastores import open_datastore
+from exporter.datastores.base import Datastore
+from exporter.datastores.neo4j.client import Neo4jDatastore
+from exporter.query import Query, QueryError, Reason
+from exporter.query_files import load_queries
+from exporter.server import ServerInfo
+from tests.integration.collect import collect_from, target_of
+from tests.integration.test_neo4j import each_version
+from tests.servers.neo4j import Neo4j
+from tests.servers.session import Servers
+
+DEADLINE = 0.5
+ATTEMPTS = 4  # more than the pool has connections
+SLACK = 2.0  # a slow machine
+NEW_PASSWORD = "another-secret"
+
+
+def opened(server: Neo4j, **extra: object) -> Datastore:
+    return open_datastore(target_of({**server.target("graph"), **extra}))
+
+
+def query(name: str) -> Query:
+    return next(query for query in load_queries(["neo4j"]) if query.name == name)
+
+
+async def why(datastore: Datastore, seconds: float = 5.0) -> Reason:
+    """Ping in vain and return the reason."""
+    with pytest.raises(Exception) as failed:  # noqa: PT011 - of many kinds, classified by the datastore
+        async with asyncio.timeout(seconds):
+            await datastore.ping()
+    return datastore.reason(failed.value)
+
+
+async def fetch(datastore: Datastore, name: str) -> None:
+    async with asyncio.timeout(DEADLINE), datastore.session("fast") as session:
+        await session.fetch(query(name))
+
+
+def sockets() -> int:
+    """Count this process's sockets."""
+    count = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            count += str(entry.readlink()).startswith("socket:")
+    return count
+
+
+@each_version
+async def test_frozen_server_costs_a_deadline_and_nothing_else(servers: Servers, version: str) -> None:
+    """Pings and queries end at their deadline however often they fail; nothing leaks; it works after the thaw."""
+    server = servers.neo4j(version)
+    before = sockets()
+    async with opened(server) as datastore:
+        await collect_from(datastore, "neo4j", ["databases"])
+        tasks, open_sockets = len(asyncio.all_tasks()), sockets()
+        server.freeze()
+        try:
+            began = time.perf_counter()
+            for _ in range(ATTEMPTS):
+                with pytest.raises(TimeoutError):
+                    await fetch(datastore, "databases")
+            reasons = {await why(datastore, DEADLINE) for _ in range(ATTEMPTS)}
+            took = time.perf_counter() - began
+            await asyncio.sleep(0.1)  # a transport closes at the loop's next turn
+            leaked = (len(asyncio.all_tasks()) - tasks, max(0, sockets() - open_sockets))
+        finally:
+            server.thaw()
+        again = await collect_from(datastore, "neo4j", ["databases", "jvm_memory"])
+
+    await asyncio.sleep(0.1)
+
+    assert took < 2 * ATTEMPTS * DEADLINE + SLACK
+    assert reasons == {"timeout"}
+    assert leaked == (0, 0)
+    assert again.failures == {}
+    assert sockets() == before
+
+
+@each_version
+async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version: str) -> None:
+    """Closing says farewell to a server that does not listen."""
+    server = servers.neo4j(version)
+    datastore = opened(server)
+    async with datastore:
+        await datastore.ping()
+        server.freeze()
+        began = time.perf_counter()
+    took = time.perf_counter() - began
+    server.thaw()
+
+    assert took < 2.0
+
+
+async def test_unreachable_server_says_connect() -> None:
+    """Nobody listens: that is known at once, and entering and leaving do not mind."""
+    target = {"name": "graph", "store": "neo4j", "url": "bolt://127.0.0.1:1", "user": "neo4j", "password": "secret"}
+    async with open_datastore(target_of(target)) as datastore:
+        assert await why(datastore) == "connect"
+
+        with pytest.raises(QueryError, match="ping"):
+            await fetch(datastore, "jvm_memory")
+
+
+async def test_server_stops_returns_breaks_and_changes_its_password(
+    servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One server's bad day: each turn is noticed with its reason, and the datastore never has to be made anew."""
+    server = servers.private_neo4j("5.26")
+    secret = tmp_path / "password"
+    secret.write_text(server.password)
+    async with opened(server, password=None, password_file=secret) as datastore:
+        first = await datastore.ping()
+        await asyncio.to_thread(server.restart)
+        second = await _answers(datastore)  # a restart between two pings is no failure, but seen
+        assert (first.started_at or 0) < (second.started_at or 0)
+
+        server.run("ALTER CURRENT USER SET PASSWORD FROM $old TO $new", "system", old=server.password, new=NEW_PASSWORD)
+        server.password = NEW_PASSWORD
+        secret.write_text(NEW_PASSWORD)
+        assert (await collect_from(datastore, "neo4j", ["counts", "databases"])).failures == {}
+
+        await asyncio.to_thread(server.stop)
+        assert await why(datastore) == "connect"
+
+        (server.folder / "data" / "databases" / "neo4j" / "neostore").write_bytes(bytes(range(256)) * 32)
+        monkeypatch.setattr(server, "_ready", lambda: _system_answers(server))
+        await asyncio.to_thread(server.start)
+        assert await why(datastore) == "connect"
+        await _broken_database_is_seen(datastore)
+    await asyncio.to_thread(server.close)
+
+
+async def _answers(datastore: Datastore) -> ServerInfo:
+    """Ping within the deadline of the service, a second time where a cold server used up the first."""
+    try:
+        async with asyncio.timeout(5.0):
+            return await datastore.ping()
+    except TimeoutError:
+        return await datastore.ping()
+
+
+async def _broken_database_is_seen(datastore: Datastore) -> None:
+    """Show that the system database still answers and tells which database should be online and is not."""
+    assert isinstance(datastore, Neo4jDatastore)
+    asked = query("databases")
+    rows = await datastore.run(asked.text("5"), None, 30.0)
+    verdict = asked.verdict(rows, asked.samples(rows))
+
+    assert verdict is not None
+    assert verdict.status == "fail"
+
+
+def _system_answers(server: Neo4j) -> bool:
+    try:
+        with GraphDatabase.driver(server.url, auth=(server.user, server.password)) as driver:
+            driver.execute_query("SHOW DATABASES", database_="system")
+    except (DriverError, Neo4jError):
+        return False
+    return True
