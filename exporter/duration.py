@@ -11,8 +11,6 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 def parse_duration(value: object) -> float:
     """Return seconds; raise ValueError for anything but a positive duration with its unit."""
-    if isinstance(value, float):  # already parsed: a model is validated from a model
-        return value
     text = str(value)
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:

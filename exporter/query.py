@@ -61,7 +61,11 @@ class Family(NamedTuple):
 
     @property
     def series(self) -> int:
-        return sum(value is not None for value in self.values)
+        """Count what Prometheus will store: a histogram is a series for each bucket, and two where it has a sum."""
+        if self.metric.type != "histogram":
+            return sum(value is not None for value in self.values)
+        histograms = [value for value in self.values if isinstance(value, HistogramValue)]
+        return sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
 
 
 class HealthRule(BaseModel):
@@ -153,7 +157,7 @@ class Query(BaseModel):
             for family in families
             if family.metric.name == self.health.metric
             for value in family.values
-            if isinstance(value, float)
+            if isinstance(value, float) and not math.isnan(value)
         ]
         judged = [Verdict(self.health, self.health.judge(value), value) for value in values]
         return max(judged, key=self._badness, default=None)
@@ -205,10 +209,14 @@ def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None
         buckets = sorted((float(bound), float(count)) for bound, count in value.items())
     except (TypeError, ValueError) as error:
         raise QueryError("decode", f"{metric.name}: a bucket is no number: {error}") from None
-    counts = [count for _, count in buckets]
+    bounds, counts = [bound for bound, _ in buckets], [count for _, count in buckets]
+    if any(map(math.isnan, bounds + counts)):
+        raise QueryError("decode", f"{metric.name}: a bucket is no number")
+    if len(set(bounds)) != len(bounds):
+        raise QueryError("decode", f"{metric.name}: two buckets have the same bound")
     if counts != sorted(counts):
         raise QueryError("decode", f"{metric.name}: bucket counts are not cumulative")
-    if buckets and not math.isinf(buckets[-1][0]):
+    if buckets and bounds[-1] != math.inf:
         buckets.append((math.inf, counts[-1]))
     total = _number(metric, row.get(metric.sum)) if metric.sum else None
     return HistogramValue(tuple(buckets), total) if buckets else None

@@ -40,27 +40,25 @@ class ServerInfo:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return the leading dotted number as integers, so that 5.10 sorts after 5.9."""
+    """Return the leading dotted number as integers: 5.10 sorts after 5.9, and 15 is the same as 15.0."""
     match = re.match(r"\D*(\d+(?:\.\d+)*)", version)
-    return tuple(int(part) for part in match[1].split(".")) if match else ()
+    parts = [int(part) for part in match[1].split(".")] if match else []
+    while parts and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
 
 
 def version_satisfies(version: str, specifier: str) -> bool:
-    """Tell whether every clause of ">=15,<18" holds; missing parts count as zero."""
-    return all(_clause_holds(version_key(version), clause) for clause in specifier.split(","))
+    """Tell whether every clause of ">=15,<18" holds."""
+    # A list, not a generator: a clause that is none is an error wherever it stands.
+    return all([_clause_holds(version_key(version), clause) for clause in specifier.split(",")])
 
 
 def _clause_holds(version: tuple[int, ...], clause: str) -> bool:
     match = _CLAUSE.match(clause)
     if match is None:
         raise ValueError(f"{clause!r} is not a version clause such as '>=15'")
-    wanted = version_key(match[2])
-    width = max(len(version), len(wanted))
-    return _COMPARE[match[1]](_padded(version, width), _padded(wanted, width))
-
-
-def _padded(key: tuple[int, ...], width: int) -> tuple[int, ...]:
-    return key + (0,) * (width - len(key))
+    return _COMPARE[match[1]](version, version_key(match[2]))
 
 
 class When(BaseModel):
@@ -106,11 +104,10 @@ class When(BaseModel):
 
     def extension_unmet(self, installed: Mapping[str, str]) -> str | None:
         """Name the extension condition that the installed ones (name to version) do not meet."""
-        if self.extension is None:
+        match = _EXTENSION.match(self.extension or "")
+        if match is None:
             return None
-        match = _EXTENSION.match(self.extension)
-        if match is None or match[1] not in installed:
-            return f"needs extension {self.extension}"
-        if match[2] and not version_satisfies(installed[match[1]], match[2]):
-            return f"needs extension {self.extension}"
-        return None
+        version = installed.get(match[1])
+        if version is not None and (not match[2] or version_satisfies(version, match[2])):
+            return None
+        return f"needs extension {self.extension}"

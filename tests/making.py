@@ -1,0 +1,82 @@
+"""Makers of small valid things; each test says only what it is about."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.query import Metric, Query, QueryError, Reason, Row
+from exporter.server import ServerInfo
+from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, Watched, fresh_seconds
+
+
+def metric(name: str = "pg_size_bytes", **changes: Any) -> Metric:
+    return Metric.model_validate({"name": name, "type": "gauge", "help": "Size.", "value": "bytes", **changes})
+
+
+def query(name: str = "sizes", **changes: Any) -> Query:
+    """Make a query with the label datname and the metric pg_size_bytes."""
+    settings = {"store": "postgres", "query": "SELECT 1", "labels": ("datname",), "metrics": (metric(),), **changes}
+    return Query.model_validate({"name": name, **settings})
+
+
+def watched(name: str = "orders", store: str = "postgres", interval: float = 15.0, **changes: Any) -> Watched:
+    return Watched(name=name, store=store, interval=interval, **changes)
+
+
+def info(version: str = "15.4", **changes: Any) -> ServerInfo:
+    return ServerInfo(version=version, **changes)
+
+
+def at(seconds: float) -> Now:
+    """Return an instant that both clocks call by the same number."""
+    return Now(seconds, seconds)
+
+
+def snapshot(*targets: Watched) -> Snapshot:
+    return Snapshot(targets or [watched()], at(0.0))
+
+
+class Events:
+    """Make what a poller of one target publishes; each takes `now`, on both clocks."""
+
+    def __init__(self, target: Watched | None = None) -> None:
+        self.target = target or watched()
+
+    def ping(self, now: float, server: ServerInfo | None = None, seconds: float = 0.001) -> Ping:
+        return Ping(self.target.name, now, self._fresh_until(now), seconds, server or info())
+
+    def failed_ping(self, now: float, reason: Reason = "connect") -> Ping:
+        error = QueryError(reason, f"{reason} at db1.example")
+        return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error)
+
+    def result(self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None) -> Result:
+        """Make a result as the poller does, with one row unless told."""
+        asked = asked or query()
+        rows = [{"datname": "app", "bytes": 5.0}] if rows is None else rows
+        families = tuple(asked.samples(rows))
+        verdict = asked.verdict(rows, families)
+        until = self._fresh_until(now, asked.interval)
+        return Result(self.target.name, asked, None, now, until, 0.002, len(rows), families, verdict)
+
+    def failed_result(self, now: float, asked: Query | None = None, error: QueryError | None = None) -> Result:
+        asked, error = asked or query(), error or QueryError("timeout", "no answer")
+        until = self._fresh_until(now, asked.interval)
+        return Result(self.target.name, asked, None, now, until, 5.0, error=error)
+
+    def poll(self, now: float, skipped: int = 0) -> Poll:
+        return Poll(self.target.name, now, 0.004, skipped)
+
+    def _fresh_until(self, now: float, interval: float | None = None) -> float:
+        return now + fresh_seconds(interval or self.target.interval)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def plain(samples: Mapping[str, float] | Sequence[tuple[str, float]]) -> list[Row]:
+    """Return rows of datname and bytes."""
+    pairs = samples.items() if isinstance(samples, Mapping) else samples
+    return [{"datname": name, "bytes": value} for name, value in pairs]

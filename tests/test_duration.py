@@ -1,0 +1,26 @@
+"""Durations are read as people write them, and never without a unit."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.duration import Duration
+
+ADAPTER: TypeAdapter[float] = TypeAdapter(Duration)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("15s", 15.0), ("5m", 300.0), ("1h30m", 5400.0), ("1.5h", 5400.0), ("1d", 86400.0)],
+)
+def test_durations_are_seconds(text: str, seconds: float) -> None:
+    assert ADAPTER.validate_python(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "16", 15, "15 s", "-5s", "5s!", "s", "1h 30m", "0s", "0ms", "5S", None, True, [], float("inf"), -1.5, 0.0],
+)
+def test_anything_else_is_refused(value: object) -> None:
+    """A number alone would leave the reader to guess its unit."""
+    with pytest.raises(ValidationError, match=r"is not a duration such as 500ms|longer than nothing"):
+        ADAPTER.validate_python(value)
