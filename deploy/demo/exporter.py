@@ -27,7 +27,7 @@ class Exporter(Process):
     stop_signal = SIGINT  # at once; SIGTERM would go on answering for a while
 
     def __init__(self, targets: Sequence[dict[str, object]]) -> None:
-        super().__init__("exporter")
+        super().__init__("demo")
         self.port = _next_free_port()
         listen = f"{HOST}:{self.port}"
         settings = {"listen": listen, "poll": {"interval": "5s"}, "targets": list(targets)}

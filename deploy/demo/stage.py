@@ -1,6 +1,7 @@
 """What the demo puts up: PostgreSQL, its replica and the stores asked for, all at work."""
 
 import asyncio
+import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from deploy.demo import load, stores
 from deploy.demo.fetch import fetch
 from deploy.demo.terminal import Terminal
 from tests.servers import Unavailable
+from tests.servers.guard import signal_tree
 from tests.servers.machine import CommandError
 from tests.servers.minio import Minio
 from tests.servers.neo4j import Neo4j
@@ -70,7 +72,7 @@ async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[
             yield [
                 primary.target("shop-1"),
                 replica.target("shop-2"),
-                *(server.target(STORES[name].target) for name, server in running.items()),
+                *(server.target(STORES[name].target, interval="15s") for name, server in running.items()),
             ]
 
 
@@ -112,7 +114,8 @@ async def together(jobs: Iterable[Job], servers: Iterable[Process]) -> list[Exce
             await asyncio.wait(outcomes)
         except asyncio.CancelledError:
             for server in servers:
-                server.kill()
+                if (pid := server.pid) is not None:
+                    signal_tree(pid, signal.SIGKILL)
             raise
     return [outcome.result() for outcome in outcomes]
 

@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 _HEADINGS = ("target", "state", "version", "role", "ping ms", "conns", "tx/s", "cache", "lag s", "series")
 _LEFT = 4  # columns of words; the others are numbers
 _WIDTH = 79
+_VERSION_WIDTH = 9
 _MOST_REASONS = 4
 
 
@@ -71,7 +72,7 @@ class Summary:
         return (
             name,
             target["state"],
-            target.get("version", "-"),
+            target.get("version", "-")[:_VERSION_WIDTH],
             target.get("role", "-"),
             "-" if latency is None else f"{latency * 1000:.1f}",
             *self._of_postgres(name, samples, is_replica=target.get("role") == "replica"),
