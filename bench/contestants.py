@@ -1,0 +1,110 @@
+"""The two exporters on one PostgreSQL with 500 tables, and the four stores."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from bench.client import page
+from tests.integration.exporter_process import Exporter
+from tests.servers import Server, debian
+from tests.servers.machine import hand_over
+from tests.servers.minio import Minio
+from tests.servers.neo4j import Neo4j
+from tests.servers.postgres import PASSWORDS, Postgres
+from tests.servers.process import Process, free_port
+from tests.servers.qdrant import Qdrant
+
+HERE = Path(__file__).parent
+VERSION = "15"  # postgres_exporter 0.11.1 is of 2022
+INTERVAL = 15.0
+TABLES = 500
+_SETTINGS = {"shared_buffers": "256MB", "log_line_prefix": "%u %t ", "log_connections": "on"}
+_SETUP = f"""
+ALTER ROLE monitor CONNECTION LIMIT 20;
+CREATE ROLE peer LOGIN PASSWORD '{PASSWORDS["monitor"]}' IN ROLE pg_monitor;
+"""
+_FILL = f"""
+DO $$ BEGIN
+    FOR number IN 1..{TABLES} LOOP
+        EXECUTE format('CREATE TABLE table_%s (id bigserial PRIMARY KEY, a int, b text, c timestamptz)', number);
+        EXECUTE format('INSERT INTO table_%s (a, b, c) SELECT i, ''text'' || i, now() FROM generate_series(1, 200) i',
+            number);
+        EXECUTE format('CREATE INDEX ON table_%s (a)', number);
+    END LOOP;
+END $$;
+ANALYZE;
+"""
+
+
+@cache
+def database() -> Postgres:
+    """Start the PostgreSQL that all benchmarks of a run share; it ends with the run."""
+    server = Postgres(VERSION, _SETTINGS).start()
+    server.psql(_SETUP)
+    server.psql(_FILL, "app")
+    return server
+
+
+@cache
+def stores() -> dict[str, Server]:
+    """Start one small server of each store; they end with the run."""
+    return {
+        "postgres": Postgres("18").start(),
+        "qdrant": Qdrant().start(),
+        "neo4j": Neo4j("5.26").start(),
+        "minio": Minio().start(),
+    }
+
+
+FOUR = ("postgres", "qdrant", "neo4j", "minio")
+
+
+def targets(*names: str) -> list[dict[str, Any]]:
+    return [stores()[name].target(name) for name in names]
+
+
+def ours() -> Exporter:
+    """Return our exporter on all 500 tables: the built-in queries, those of the tables replaced by the bench's."""
+    server = database()
+    target = server.target("bench", url=server.url.replace("/postgres", "/app"))
+    return Exporter([target], interval=f"{INTERVAL:g}s", queries=[str(HERE / "queries")])
+
+
+class PostgresExporter(Process):
+    """Debian's postgres_exporter on the same tables."""
+
+    def __init__(self) -> None:
+        super().__init__("postgres-exporter")
+        self.port = free_port()
+
+    def _prepare(self) -> None:
+        shutil.copy(HERE / "postgres_exporter.yaml", self.folder / "queries.yaml")
+        hand_over(self.folder)
+
+    def _command(self) -> list[str]:
+        program = debian.program("prometheus-postgres-exporter")
+        listen = f"--web.listen-address=127.0.0.1:{self.port}"
+        return [str(program), listen, f"--extend.query-path={self.folder / 'queries.yaml'}"]
+
+    def _environment(self) -> dict[str, str]:
+        login = f"peer:{PASSWORDS['monitor']}@127.0.0.1:{database().port}"
+        return {"DATA_SOURCE_NAME": f"postgresql://{login}/app?sslmode=disable"}
+
+    def _ready(self) -> bool:
+        with urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
+            return bool(answer.status == 200)
+
+
+@contextmanager
+def both() -> Iterator[tuple[Exporter, PostgresExporter]]:
+    """Run both on the same tables, ours until it has read all of them."""
+    database()
+    with ExitStack() as stack:
+        exporter = stack.enter_context(ours())
+        peer = stack.enter_context(PostgresExporter())
+        exporter.wait(lambda: page(exporter.port).count("\npg_stat") > TABLES, "the first poll")
+        yield exporter, peer
