@@ -40,8 +40,11 @@ async def datastore(quiet: Postgres) -> AsyncIterator[PostgresDatastore]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("role", ["primary", "replica"])
 async def test_every_query_answers(servers: Servers, version: str, role: str) -> None:
-    server = servers.postgres(version) if role == "primary" else servers.replica(version)
+    replica = servers.replica(version)
+    server = servers.postgres(version) if role == "primary" else replica
     async with opened(server.target("db")) as datastore:
+        if role == "primary":
+            await eventually(datastore, "stat_replication", lambda now: now.series["stat_replication"])
         await poll(datastore)
         collected = await poll(datastore)
         server.psql("SELECT count(*) FROM orders", "app")

@@ -98,6 +98,13 @@ async def test_a_rotated_password_is_read_at_the_next_login(server: Postgres, tm
 
         assert (await datastore.ping()).role == "primary"
 
+        file.unlink()
+        server.psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'rotating'")
+        await asyncio.sleep(0.1)
+        with pytest.raises(QueryError, match="password_file") as caught:
+            await datastore.ping()
+        assert caught.value.reason == "auth"
+
 
 async def test_what_is_not_granted_is_named_with_its_grant(server: Postgres) -> None:
     url = f"postgresql://nobody_special@127.0.0.1:{server.port}/postgres"

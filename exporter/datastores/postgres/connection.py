@@ -10,10 +10,11 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from exporter.config import PostgresTarget
-from exporter.query import Row
+from exporter.query import QueryError, Row
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
 
 _SETTINGS: Mapping[str, str] = {
     "application_name": "datatier-exporter",
@@ -89,7 +90,7 @@ class Link:
     async def close(self) -> None:
         """Say goodbye to a server that listens, and leave one that does not."""
         if self._connection is not None:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await self._connection.close(timeout=CLOSE_SECONDS)
             self.terminate()
 
@@ -103,39 +104,47 @@ class Link:
         try:
             if self._connection is None or self._connection.is_closed() or database != self._database:
                 await self.close()
-                await self._open(database)
+                await self._open(database, seconds)
             await self._limit(seconds)
             yield self._connection
         except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             self.terminate()
             raise
 
-    async def _open(self, database: str | None) -> None:
-        self._connection = await _connect(self._target, database)
+    async def _open(self, database: str | None, seconds: float) -> None:
+        self._statement_timeout = _statement_timeout(seconds)
+        self._connection = await _connect(self._target, database, self._statement_timeout)
         self._database = database
-        self._statement_timeout = ""
         self._extensions = None
         self._decodes_json = False
         self.opened += 1
 
     async def _limit(self, seconds: float) -> None:
-        """Let the server end a statement a little before the caller's deadline would."""
-        milliseconds = f"{seconds * 900:.0f}ms"
-        if milliseconds != self._statement_timeout:
-            await self._connection.fetch("SELECT set_config('statement_timeout', $1, false)", milliseconds)
-            self._statement_timeout = milliseconds
+        wanted = _statement_timeout(seconds)
+        if wanted != self._statement_timeout:
+            await self._connection.fetch("SELECT set_config('statement_timeout', $1, false)", wanted)
+            self._statement_timeout = wanted
 
 
-async def _connect(target: PostgresTarget, database: str | None) -> Any:
+def _statement_timeout(seconds: float) -> str:
+    """Return what lets the server end a statement a little before the caller's deadline does."""
+    return f"{seconds * 900:.0f}ms"
+
+
+async def _connect(target: PostgresTarget, database: str | None, statement_timeout: str) -> Any:
+    try:
+        password = target.secret("password")
+    except ValueError as error:  # its file can be read no more
+        raise QueryError("auth", str(error)) from None
     try:
         return await asyncpg.connect(
             _without_libpq_parameters(target.url.get_secret_value()),
-            password=target.secret("password"),
+            password=password,
             database=database,
-            server_settings=dict(_SETTINGS),
+            server_settings={**_SETTINGS, "statement_timeout": statement_timeout},
             max_cached_statement_lifetime=0,  # for ever: the statements are always the same
             max_cacheable_statement_size=0,
-            timeout=10,
+            timeout=CONNECT_SECONDS,
         )
     except asyncpg.ClientConfigurationError:
         raise

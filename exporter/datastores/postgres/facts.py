@@ -28,7 +28,11 @@ SELECT
     pg_has_role('pg_read_all_stats', 'usage') AS pg_read_all_stats,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
     current_setting('track_io_timing') AS track_io_timing,
-    ARRAY(SELECT datname::text FROM pg_database WHERE NOT has_database_privilege(oid, 'CONNECT')) AS closed
+    ARRAY(
+        SELECT datname::text FROM pg_database
+        WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
+            AND NOT has_database_privilege(oid, 'CONNECT')
+    ) AS closed
 """
 
 
