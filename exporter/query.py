@@ -111,7 +111,7 @@ class Query(BaseModel):
     when: When = When()
     labels: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
-    max_series: int = 1000
+    max_series: int = Field(default=1000, gt=0)
     timing: bool = False
     health: HealthRule | None = None
     targets: tuple[str, ...] = ("*",)

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES, operations
-from exporter.query import Labels, Query
+from exporter.query import Query
 from exporter.query_lint import lint
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import ConfigError, Document, KeyPath, read_document
@@ -29,7 +29,9 @@ def load_queries(
     wanted = sorted(set(stores))
     problems: list[str] = []
     builtin = list(_load_folder(builtin_folder(), wanted, thresholds, problems))
-    users = [query for folder in folders for query in _load_folder(folder, wanted, thresholds, problems)]
+    own = dict.fromkeys(folders)
+    problems.extend(problem for folder in own for problem in _misplaced(folder))
+    users = [query for folder in own for query in _load_folder(folder, wanted, thresholds, problems)]
     files = {(query.store, query.name) for _, query in users}
     names = {metric.name for _, query in users for metric in query.metrics} - CORE_METRICS.keys()
     kept = [
@@ -46,17 +48,24 @@ def load_queries(
 def _load_folder(
     folder: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
-    problems.extend(
-        f"{path}: no store has this name; there are {', '.join(sorted(STORES))}"
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and path.name not in STORES
-    )
     for store in stores:
         for path in sorted((folder / store).glob("*.yaml")):
             try:
                 yield path, load_query(path, store, thresholds)
             except ConfigError as error:
                 problems.extend(error.problems)
+
+
+def _misplaced(folder: Path) -> Iterator[str]:
+    """Name what looks like a query and would never be read; hidden entries are Kubernetes' own."""
+    stores = ", ".join(sorted(STORES))
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in STORES and not path.name.startswith("."):
+            yield f"{path}: no store has this name; there are {stores}"
+        elif path.is_file() and path.suffix in (".yaml", ".yml"):
+            yield f"{path}: a query file lies in the folder of its store: {stores}"
+    for path in sorted(folder.glob("*/*.yml")):
+        yield f"{path}: a query file's name ends in .yaml"
 
 
 def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHOLDS) -> Query:
@@ -108,7 +117,7 @@ def _params(document: Document, store: str) -> tuple[object, list[str]]:
     if operation is None:
         return None, [document.problem(("params",), "only an operation takes params")] if params else []
     known = operations(store)
-    if operation not in known:
+    if not isinstance(operation, str) or operation not in known:
         there = ", ".join(sorted(known)) or "none"
         return None, [document.problem(("operation",), f"{store} has no operation {operation!r}; there is {there}")]
     try:
@@ -123,7 +132,7 @@ def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object
     if not isinstance(health, dict) or "threshold" not in health:
         return health, []
     rule: dict[str, Any] = {key: value for key, value in health.items() if key != "threshold"}
-    limit = thresholds.get(health["threshold"])
+    limit = thresholds.get(str(health["threshold"]))
     if limit is None:
         there = ", ".join(sorted(thresholds))
         return rule, [document.problem(("health", "threshold"), f"there is no such threshold; there are {there}")]
@@ -131,11 +140,16 @@ def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object
 
 
 def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:
-    first: dict[tuple[str, Labels], Path] = {}
+    """Name what two files declare; several may feed one core metric, each with labels of its own."""
+    first: dict[tuple[object, ...], Path] = {}
     for path, query in queries:
+        keys: dict[tuple[object, ...], KeyPath] = {(query.store, query.name): ()}
         for metric in query.metrics:
-            core = metric.name in CORE_METRICS
-            key = (metric.name, (("store", query.store), *sorted(metric.labels.items())) if core else ())
+            if metric.name not in CORE_METRICS:
+                keys[(metric.name,)] = ("metrics", metric.name)
+            elif not query.labels:
+                keys[(metric.name, query.store, *sorted(metric.labels.items()))] = ("metrics", metric.name)
+        for key, at in keys.items():
             other = first.setdefault(key, path)
             if other != path:
-                yield f"{path}: {metric.name} is declared in {other} already"
+                yield read_document(path).problem(at, f"declared in {other} already")

@@ -7,8 +7,9 @@ from exporter.core_metrics import CORE_METRICS
 from exporter.query import DATABASE_LABELS, HealthRule, Metric, Query
 from exporter.yaml_file import KeyPath
 
-_METRIC_NAME = re.compile(r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
-_LABEL_NAME = re.compile(r"^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$")
+_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_VERSION = re.compile(r"\d+(\.\d+)*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile"}
 _NOT_A_BASE_UNIT = re.compile(
     r"_(ms|msec|millis|milliseconds|us|microseconds|ns|nanoseconds|minutes|hours|days|weeks|percent|pct"
@@ -17,7 +18,7 @@ _NOT_A_BASE_UNIT = re.compile(
 _SUFFIXES_OF_OTHERS = ("_total", "_count", "_sum", "_bucket", "_info")
 
 _METRIC_RULES: tuple[tuple[Callable[[Metric], object], str], ...] = (
-    (lambda m: not _METRIC_NAME.match(m.name), "is not a metric name"),
+    (lambda m: not _METRIC_NAME.fullmatch(m.name), "is not a metric name"),
     (lambda m: m.name.startswith("datatier_"), "the prefix datatier_ is the exporter's own"),
     (lambda m: not m.help.strip(), "help is empty"),
     (
@@ -33,7 +34,10 @@ _METRIC_RULES: tuple[tuple[Callable[[Metric], object], str], ...] = (
         lambda m: m.type != "unknown" and _NOT_A_BASE_UNIT.search(m.name),
         "use base units: seconds, bytes, ratio",
     ),
-    (lambda m: m.value is None and m.type != "info", "value: names the column of the value"),
+    (
+        lambda m: (m.value is None) != (m.type == "info"),
+        "value: names the column of the value; an info metric has none",
+    ),
     (lambda m: m.sum is not None and m.type != "histogram", "only a histogram has a sum"),
 )
 
@@ -46,15 +50,27 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
         yield ("scope",), f"{query.store} has no databases to visit"
     if not query.metrics and not query.timing and query.health is None:
         yield ("metrics",), "without metrics, timing or health the query has no effect"
-    for index, label in enumerate(query.labels):
-        if not _LABEL_NAME.match(label) or label in _RESERVED_LABELS | _added_label(query):
-            yield ("labels", index), f"{label!r} cannot be a label here: it is reserved, added, or no label name"
+    for version in query.query if isinstance(query.query, dict) else ():
+        if not _VERSION.fullmatch(version):
+            yield ("query", version), f"{version!r} is not a version such as '14' or '5.26'"
+    yield from _lint_labels(query)
     for metric in query.metrics:
         problems = _lint_fed(metric, query) if metric.name in CORE_METRICS else _lint_own(metric, query)
         for message in problems:
             yield ("metrics", metric.name), message
     if query.health is not None:
         yield from _lint_health(query.health, query)
+
+
+def _lint_labels(query: Query) -> Iterator[tuple[KeyPath, str]]:
+    for index, label in enumerate(query.labels):
+        if not _LABEL_NAME.fullmatch(label) or label in {*query.labels[:index]} | _RESERVED_LABELS | _added_label(
+            query
+        ):
+            yield (
+                ("labels", index),
+                f"{label!r} cannot be a label here: it is reserved, there already, or no label name",
+            )
 
 
 def _added_label(query: Query) -> set[str]:
@@ -65,7 +81,7 @@ def _lint_fed(metric: Metric, query: Query) -> Iterator[str]:
     core = CORE_METRICS[metric.name]
     if not core.fed:
         yield "the exporter makes this metric itself"
-    elif {*metric.labels, *query.labels} | _added_label(query) != set(core.labels):
+    elif sorted([*metric.labels, *query.labels, *_added_label(query)]) != sorted(core.labels):
         yield f"needs exactly the labels {', '.join(core.labels) or '(none)'}"
 
 
@@ -76,13 +92,22 @@ def _lint_own(metric: Metric, query: Query) -> Iterator[str]:
     clash = metric.labels.keys() & ({*query.labels} | _added_label(query) | _RESERVED_LABELS)
     if clash:
         yield f"the labels {', '.join(sorted(clash))} are there already"
+    for label in metric.labels:
+        if not _LABEL_NAME.fullmatch(label):
+            yield f"{label!r} is not a label name"
 
 
 def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]]:
     if (rule.metric is None) == (rule.status is None):
         yield ("health",), "needs either metric or status"
     if rule.metric is not None:
-        if rule.metric not in {metric.name for metric in query.metrics}:
+        judged = next((metric for metric in query.metrics if metric.name == rule.metric), None)
+        if judged is None:
             yield ("health", "metric"), f"{rule.metric} is not a metric of this file"
-        if {rule.warn_above, rule.fail_above, rule.warn_below, rule.fail_below} == {None}:
-            yield ("health",), "needs a limit: threshold, warn_above, fail_above, warn_below or fail_below"
+        elif judged.type in ("histogram", "info"):
+            yield ("health", "metric"), f"there is no limit to the values of type {judged.type}"
+    unlimited = {rule.warn_above, rule.fail_above, rule.warn_below, rule.fail_below} == {None}
+    if rule.metric is not None and unlimited:
+        yield ("health",), "needs a limit: threshold, warn_above, fail_above, warn_below or fail_below"
+    if rule.status is not None and not unlimited:
+        yield ("health",), "rows that bring their own status need no limit"

@@ -50,8 +50,9 @@ def version_key(version: str) -> tuple[int, ...]:
 
 def version_satisfies(version: str, specifier: str) -> bool:
     """Tell whether every clause of ">=15,<18" holds."""
-    # A list, not a generator: a clause that is none is an error wherever it stands.
-    return all([_clause_holds(version_key(version), clause) for clause in specifier.split(",")])
+    # All are tried first: a clause that is none is an error wherever it stands.
+    holds = [_clause_holds(version_key(version), clause) for clause in specifier.split(",")]
+    return all(holds)
 
 
 def _clause_holds(version: tuple[int, ...], clause: str) -> bool:

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
-_VARIABLE = re.compile(r"\$?\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
+_QUOTED_VALUE = re.compile(r"(alias|tag) '.*'")  # a secret without quotes, taken for something else
 _PLAIN_WORDS = {
     "extra_forbidden": "unknown key",
     "missing": "required, but not there",
@@ -41,8 +42,8 @@ class Document:
         for part in key:
             if (*known, part) in self._lines:
                 known = (*known, part)
-        name = ".".join(str(part) for part in key)
-        return f"{self.path}:{self._lines.get(known, 1)}: {name + ': ' if name else ''}{message}"
+        place = f"{self.path}:{self._lines.get(known, 1)}" if self._lines else str(self.path)
+        return ": ".join(filter(None, (place, ".".join(str(part) for part in key), message)))
 
     def validate(self, model: type[Model], data: object, at: Callable[[KeyPath], KeyPath] = lambda k: k) -> Model:
         """Parse data, which came from this document, into a model; `at` maps the model's keys to the file's."""
@@ -63,10 +64,18 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is plain text", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value}: the key is there twice", problem_mark=key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # what looks like a date or a number, and is none
+            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
 
 
 def read_document(path: Path) -> Document:
@@ -76,17 +85,16 @@ def read_document(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         data = loader.construct_document(node) if node else {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError([f"{path}:{line}: {error.problem}"]) from None
+        problem = _QUOTED_VALUE.sub(r"\1: quote a value that begins with * or !", str(error.problem))
+        raise ConfigError([f"{path}:{line}: {problem}"]) from None
     except yaml.YAMLError as error:
-        raise ConfigError([f"{path}: {error}"]) from None
-    finally:
-        loader.dispose()
+        raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1: expected keys and values, found {type(data).__name__}"])
     return Document(path, data, dict(_lines(node, ())) if node else {})

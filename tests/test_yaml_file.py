@@ -1,0 +1,120 @@
+"""What is wrong with a YAML file is said in one line with file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.yaml_file import ConfigError, Document, expand_variables, read_document
+from tests.making import write
+
+
+def problem(tmp_path: Path, text: str) -> str:
+    """Return the one problem that reading a file has, its path cut off."""
+    path = write(tmp_path / "x.yaml", text)
+    with pytest.raises(ConfigError) as caught:
+        read_document(path)
+    [found] = caught.value.problems
+    assert "\n" not in found
+    return found.removeprefix(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", ":3: a: the key is there twice"),
+        ("a:\n  b: 1\n  b: 2\n", ":3: b: the key is there twice"),
+        ("a: 1\n- b\n", ":2: expected <block end>, but found '-'"),
+        ("- a\n", ":1: expected keys and values, found list"),
+        ("text", ":1: expected keys and values, found str"),
+        ("a: b: c", ":1: mapping values are not allowed here"),
+        ("? [a]\n: 1\n", ":1: a key is plain text"),
+        ("\n{{ name }}: 1", ":2: a key is plain text"),
+        ("x: 1\na: 2024-13-99\n", ":2: month must be in 1..12"),
+    ],
+)
+def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
+    """YAML's own words, with the line where it happened."""
+    assert problem(tmp_path, text) == message
+
+
+def test_control_characters_are_refused(tmp_path: Path) -> None:
+    assert problem(tmp_path, "a: \x01").startswith(": unacceptable character #x0001")
+
+
+@pytest.mark.parametrize("secret", ["*hunter22", "!hunter22", "!!hunter22"])
+def test_a_secret_without_quotes_is_not_repeated(tmp_path: Path, secret: str) -> None:
+    """YAML takes some first letters for its own; the message says so and leaves the value out."""
+    found = problem(tmp_path, f"\npassword: {secret}")
+
+    assert found.startswith(":2: ")
+    assert found.endswith(": quote a value that begins with * or !")
+    assert "hunter22" not in found
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_document(tmp_path / "none.yaml")
+
+    assert caught.value.problems == [f"{tmp_path / 'none.yaml'}: cannot be read: No such file or directory"]
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"a: \xff\n")
+    with pytest.raises(ConfigError) as caught:
+        read_document(tmp_path / "x.yaml")
+
+    assert caught.value.problems == [f"{tmp_path / 'x.yaml'}: cannot be read: it is not UTF-8 text"]
+
+
+def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
+    assert read_document(write(tmp_path / "x.yaml", "# nothing yet\n")).data == {}
+
+
+def test_merged_keys_are_no_duplicates(tmp_path: Path) -> None:
+    """Overriding what an anchor brings is what anchors are for."""
+    text = "a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, y: 3}\n"
+
+    assert read_document(write(tmp_path / "x.yaml", text)).data["c"] == {"x": 2, "y": 3}
+
+
+def test_a_problem_has_the_line_of_the_nearest_key(tmp_path: Path) -> None:
+    """A key that is missing has no line, but its parent has."""
+    path = write(tmp_path / "x.yaml", "targets:\n  - name: a\n    url: x\n  - name: b\n")
+    document = read_document(path)
+
+    assert document.problem(("targets", 0, "url"), "no") == f"{path}:3: targets.0.url: no"
+    assert document.problem(("targets", 1, "url"), "required") == f"{path}:4: targets.1.url: required"
+    assert document.problem(("nothing",), "required") == f"{path}:1: nothing: required"
+    assert document.problem((), "wrong") == f"{path}:1: wrong"
+
+
+def expanded(data: dict[str, object], **environment: str) -> object:
+    return expand_variables(Document(Path("x.yaml"), data, {}), environment)
+
+
+def test_variables_are_replaced_everywhere() -> None:
+    """In lists and inside of text, too; what is no text stays what it is."""
+    data: dict[str, object] = {"a": "${USER}@${HOST}", "b": ["${HOST}", 5, None], "c": {"d": "$HOST"}}
+
+    assert expanded(data, USER="me", HOST="db") == {"a": "me@db", "b": ["db", 5, None], "c": {"d": "$HOST"}}
+
+
+def test_a_replaced_value_is_not_replaced_again() -> None:
+    """A password may contain anything."""
+    assert expanded({"a": "${SECRET}"}, SECRET="${HOME}$${") == {"a": "${HOME}$${"}
+
+
+def test_two_dollars_are_one() -> None:
+    """So one writes the braces themselves."""
+    assert expanded({"a": "$${USER}"}, USER="me") == {"a": "${USER}"}
+
+
+def test_all_unset_variables_are_named_at_once() -> None:
+    """An empty variable is set; a default, which this syntax does not have, is not silently text."""
+    with pytest.raises(ConfigError) as caught:
+        expanded({"a": "${ONE}", "b": {"c": "${TWO:-2}"}, "d": "${EMPTY}"}, EMPTY="")
+
+    assert caught.value.problems == [
+        "x.yaml: a: the environment variable ONE is not set",
+        "x.yaml: b.c: the environment variable TWO:-2 is not set",
+    ]
