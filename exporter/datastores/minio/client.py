@@ -105,7 +105,10 @@ class MinioSession:
         self._pages: dict[str, Any] = {}
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
-        return await run_operation(OPERATIONS, self._states, self, query, database)
+        try:
+            return await run_operation(OPERATIONS, self._states, self, query, database)
+        except Refused as refused:
+            raise QueryError(reason_of(refused), str(refused)) from None
 
     @property
     def drives_per_set(self) -> Sequence[int]:
