@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from exporter.duration import Duration
 from exporter.server import ServerInfo, When, version_key
@@ -117,6 +117,14 @@ class Query(BaseModel):
     targets: tuple[str, ...] = ("*",)
     databases: tuple[str, ...] = ("*",)
     source: str | None = None
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _text_or_texts(cls, value: object) -> object:
+        texts = [text for pair in value.items() for text in pair] if isinstance(value, dict) else ["" if value is None else value]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError('expected a text, or texts by version, each version in quotes: {"14": ...}')
+        return value
 
     def text(self, version: str) -> str:
         """Return the text for a server version; raise QueryError where the server is too old for any."""

@@ -78,6 +78,9 @@ def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHO
         raise ConfigError([document.problem(("metrics",), "expected metric names, each with its keys")])
     names = tuple(metrics)
     data["metrics"] = tuple(_metric(name, entry) for name, entry in metrics.items())
+    for name in metrics.keys() & CORE_METRICS.keys():
+        declared = [key for key in ("type", "help") if isinstance(metrics[name], dict) and key in metrics[name]]
+        problems += [document.problem(("metrics", name, key), "a core metric has its own") for key in declared]
     data["params"], found = _params(document, store)
     problems.extend(found)
     data["health"], found = _health(document, thresholds)
@@ -106,9 +109,8 @@ def _metric(name: str, entry: object) -> object:
     if not isinstance(entry, dict):
         return entry
     core = CORE_METRICS.get(name)
-    if core and core.fed and not {"type", "help"} & entry.keys():
-        return {**entry, "name": name, "type": core.metric.type, "help": core.metric.help}
-    return {**entry, "name": name}
+    declared = {"type": core.metric.type, "help": core.metric.help} if core else {}
+    return {**entry, **declared, "name": name}
 
 
 def _params(document: Document, store: str) -> tuple[object, list[str]]:

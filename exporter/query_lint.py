@@ -63,14 +63,12 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _lint_labels(query: Query) -> Iterator[tuple[KeyPath, str]]:
+    taken = _RESERVED_LABELS | _added_label(query)
     for index, label in enumerate(query.labels):
-        if not _LABEL_NAME.fullmatch(label) or label in {*query.labels[:index]} | _RESERVED_LABELS | _added_label(
-            query
-        ):
-            yield (
-                ("labels", index),
-                f"{label!r} cannot be a label here: it is reserved, there already, or no label name",
-            )
+        if not _LABEL_NAME.fullmatch(label) or label in taken:
+            message = f"{label!r} cannot be a label here: it is reserved, there already, or no label name"
+            yield ("labels", index), message
+        taken.add(label)
 
 
 def _added_label(query: Query) -> set[str]:

@@ -16,6 +16,9 @@ _QUOTED_VALUE = re.compile(r"(alias|tag) '.*'")  # a secret without quotes, take
 _PLAIN_WORDS = {
     "extra_forbidden": "unknown key",
     "missing": "required, but not there",
+    "model_type": "expected keys and values",
+    "dict_type": "expected keys and values",
+    "tuple_type": "expected a list",
     "union_tag_not_found": "required: one of the known stores",
 }
 
