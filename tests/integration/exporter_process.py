@@ -22,6 +22,9 @@ from tests.servers.process import free_port
 ROOT = Path(__file__).parent.parent.parent
 
 
+Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]  # by name, then by sorted labels
+
+
 class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
@@ -87,9 +90,9 @@ class Exporter:
         assert answer.status == 200
         return gzip.decompress(answer.body).decode()
 
-    def samples(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    def samples(self) -> Samples:
         """Read the page as Prometheus would; samples by name, then by sorted labels."""
-        found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+        found: Samples = {}
         for family in text_string_to_metric_families(self.text()):
             for sample in family.samples:
                 labels = tuple(sorted(sample.labels.items()))
@@ -128,7 +131,7 @@ class Exporter:
             self.wait(lambda target=target: self.state(target) == "ok", f"{target} to be ok", 60)  # type: ignore[misc]
 
 
-def names_of(samples: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]], target: str) -> set[str]:
+def names_of(samples: Samples, target: str) -> set[str]:
     """Name the metrics of a target's store: not the core's, and not the store's own word for up."""
     return {
         name

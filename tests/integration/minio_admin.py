@@ -15,6 +15,7 @@ from minio import Minio as Client
 from minio import MinioAdmin
 from minio.credentials import StaticProvider  # type: ignore[attr-defined]  # missing in the package's __all__
 
+from tests.integration.collect import Collected, collect
 from tests.servers.minio import Minio
 
 _T = TypeVar("_T")
@@ -77,3 +78,23 @@ async def eventually(look: Callable[[], Awaitable[_T]], good: Callable[[_T], obj
         if good(seen) or time.monotonic() > deadline:
             return seen
         await asyncio.sleep(0.3)
+
+
+async def see(server: Minio, good: Callable[[Collected], object], *only: str, **settings: object) -> Collected:
+    """Collect until it is good, within what the server's caches last."""
+
+    async def look() -> Collected:
+        return await collect(server.target("objects", **settings), only or None)
+
+    return await eventually(look, good)
+
+
+def total(collected: Collected, metric: str, **labels: str) -> float:
+    """Add up a metric's samples that have these labels."""
+    found = collected.samples.get(metric, {}).items()
+    return sum(value for key, value in found if labels.items() <= dict(key).items() and isinstance(value, float))
+
+
+def shown(collected: Collected) -> set[str]:
+    """Return the metrics that have a sample."""
+    return {metric for metric, samples in collected.samples.items() if samples}

@@ -157,7 +157,7 @@ async def test_two_connections_do_for_everything(server: Postgres, datastore: Po
 async def test_sessions_are_read_only_named_and_closed_in(datastore: PostgresDatastore) -> None:
     settings = sql(
         "SELECT name, setting FROM pg_settings WHERE name IN ('application_name', 'lock_timeout', 'jit', "
-        "'search_path', 'idle_in_transaction_session_timeout', 'default_transaction_read_only', 'TimeZone')"
+        "'idle_in_transaction_session_timeout', 'default_transaction_read_only', 'TimeZone')"
     )
     rows = await fetch(datastore, settings)
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
@@ -171,7 +171,6 @@ async def test_sessions_are_read_only_named_and_closed_in(datastore: PostgresDat
         "idle_in_transaction_session_timeout": "10000",
         "jit": "off",
         "lock_timeout": "250",
-        "search_path": "pg_catalog",
         "TimeZone": "UTC",
     }
 

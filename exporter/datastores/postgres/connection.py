@@ -23,7 +23,6 @@ _SETTINGS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "10s",
     "default_transaction_read_only": "on",
     "jit": "off",
-    "search_path": "pg_catalog",
     "TimeZone": "UTC",
 }
 _EXTENSIONS = """
