@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config import Config, load_config
+from exporter.config import Config, load_config, parse_listen
 from exporter.logs import LOG_LEVELS, configure_logs
 from exporter.query import Query
-from exporter.query_files import load_queries
+from exporter.query_files import check_labels, load_queries
 from exporter.thresholds import limits
 from exporter.yaml_file import ConfigError
 
@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _load(path: Path | None) -> tuple[Config, tuple[Query, ...]]:
     config = load_config(path)
     stores = {target.store for target in config.targets}
-    return config, load_queries(stores, config.queries, limits(config.thresholds))
+    queries = load_queries(stores, config.queries, limits(config.thresholds))
+    if path is not None:
+        check_labels(path, config, queries)
+    return config, queries
 
 
 def _check(config: Config, queries: Sequence[Query], kind: str) -> int:
@@ -58,17 +61,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(command="serve", config=None, listen=None, log_level="info", log_format="logfmt")
     _add_common(parser)
-    parser.add_argument("--listen", metavar="HOST:PORT", help="where to serve (default: the file's, 0.0.0.0:9187)")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", type=_address, help="where to serve (default: the file's, 0.0.0.0:9187)"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.default = "serve"
     serve = commands.add_parser("serve", help="poll and serve (the default)")
     _add_common(serve)
-    serve.add_argument("--listen", metavar="HOST:PORT", default=argparse.SUPPRESS, help="where to serve")
+    serve.add_argument("--listen", metavar="HOST:PORT", type=_address, default=argparse.SUPPRESS, help="where to serve")
     check = commands.add_parser("check", help="validate the configuration, connect, run each query once")
     _add_common(check)
     check.add_argument("--format", choices=("text", "json"), default="text", help="how to print the outcome")
     commands.add_parser("version", help="print the version")
     return parser
+
+
+def _address(value: str) -> str:
+    try:
+        parse_listen(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return value
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

@@ -9,14 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
-from exporter.environment import target_settings
+from exporter.environment import target_settings, variable
 from exporter.thresholds import THRESHOLDS, Limit
-from exporter.yaml_file import ConfigError, Document, expand_variables, read_document
+from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-_LABEL = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_]*$")
-_RESERVED_LABELS = {"target", "store", "query", "check", "le", "quantile", "job", "instance"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
+_CORE_LABELS = {label for core in CORE_METRICS.values() for label in core.labels}
 
 
 class _Strict(BaseModel):
@@ -41,7 +43,7 @@ class TargetBase(_Strict):
     @field_validator("name")
     @classmethod
     def _valid_name(cls, value: str) -> str:
-        if not _NAME.match(value):
+        if not _NAME.fullmatch(value):
             raise ValueError(f"{value!r} must start with a letter or digit, then letters, digits, '_', '.' or '-'")
         return value
 
@@ -49,44 +51,55 @@ class TargetBase(_Strict):
     @classmethod
     def _valid_labels(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if not _LABEL.match(name) or name.startswith("__") or name in _RESERVED_LABELS:
-                raise ValueError(f"{name!r} cannot be a label of a target")
+            if not _LABEL.fullmatch(name) or name in _RESERVED_LABELS | _CORE_LABELS:
+                raise ValueError(f"{name!r} cannot be a label of a target: it is taken, or no label name")
         return value
 
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, value: SecretStr) -> SecretStr:
-        scheme = urlsplit(value.get_secret_value()).scheme
-        if scheme not in cls.schemes():
+        if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in cls.schemes())):
             raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
+        try:
+            urlsplit(value.get_secret_value())
+        except ValueError:  # its text would repeat the URL
+            raise ValueError("not a URL; special characters of a password are written as %40 and the like") from None
         return value
 
     @classmethod
     def schemes(cls) -> tuple[str, ...]:
         return ("http", "https")
 
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        if isinstance(value, Path):
+            _read_file(value)
+        return value
+
     @model_validator(mode="after")
-    def _secrets_are_readable(self) -> Self:
-        for name in type(self).model_fields:
-            if name.endswith("_file") and getattr(self, name) is not None:
-                if name != "ca_file" and getattr(self, name.removesuffix("_file")) is not None:
-                    raise ValueError(f"{name} and {name.removesuffix('_file')} exclude each other")
-                _read_secret_file(name, getattr(self, name))
+    def _one_source_a_secret(self) -> Self:
+        for name in self._secret_names():
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file exclude each other")
         return self
+
+    @classmethod
+    def _secret_names(cls) -> set[str]:
+        return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
 
     def secret(self, name: str) -> str | None:
         """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
         file: Path | None = getattr(self, f"{name}_file")
         if file is not None:
-            return _read_secret_file(f"{name}_file", file)
+            return _read_file(file)
         value: SecretStr | None = getattr(self, name)
         return value.get_secret_value() if value is not None else None
 
     def secrets(self) -> set[str]:
         """Return the present value of every secret, a password inside the URL included."""
-        names = {name for name in type(self).model_fields if f"{name}_file" in type(self).model_fields}
         url = urlsplit(self.url.get_secret_value())
-        values = [self._present(name) for name in names]
+        values = [self._present(name) for name in self._secret_names()]
         return {value for value in (*values, url.password, unquote(url.password or "")) if value}
 
     def _present(self, name: str) -> str | None:
@@ -147,7 +160,7 @@ class Poll(_Strict):
 class Config(_Strict):
     listen: str = "0.0.0.0:9187"
     poll: Poll = Poll()
-    targets: tuple[Annotated[Target, Field(discriminator="store")], ...] = Field(min_length=1)
+    targets: tuple[Annotated[Target, Field(discriminator="store")], ...]
     queries: tuple[Path, ...] = ()
     thresholds: dict[str, Limit] = {}
     drain: Duration = 5.0
@@ -168,7 +181,9 @@ class Config(_Strict):
 
     @field_validator("targets")
     @classmethod
-    def _unique_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+    def _some_of_different_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+        if not value:
+            raise ValueError("name at least one server to watch")
         names = [target.name for target in value]
         for name in names:
             if names.count(name) > 1:
@@ -186,32 +201,42 @@ class Config(_Strict):
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
     """Read the file, or make one target a store from the environment alone; raise ConfigError with every problem."""
     if path is None:
-        document = Document(Path("environment"), {"targets": target_settings(environment)}, {})
-        if not document.data["targets"]:
+        targets = target_settings(environment)
+        if not targets:
             raise ConfigError(
                 ["nothing to watch: name a file with --config, or set POSTGRES_URL, QDRANT_URL, NEO4J_URL or MINIO_URL"]
             )
-        return document.validate(Config, document.data)
+        document = Document(Path("environment"), {"targets": targets}, {})
+        return document.validate(
+            Config,
+            document.data,
+            lambda key: (variable(targets[int(key[1])]["store"], str(key[-1]), environment),),
+        )
     document = read_document(path)
-    config = document.validate(Config, expand_variables(document, environment))
-    folders = tuple(folder if folder.is_absolute() else path.parent / folder for folder in config.queries)
-    for index, folder in enumerate(folders):
-        if not folder.is_dir():
-            raise ConfigError([document.problem(("queries", index), f"{folder} is not a folder")])
+    config = document.validate(Config, expand_variables(document, environment), _without_store)
+    folders = tuple(path.parent / folder for folder in config.queries)
+    missing = [(("queries", index), folder) for index, folder in enumerate(folders) if not folder.is_dir()]
+    if missing:
+        raise ConfigError([document.problem(key, f"{folder} is not a folder") for key, folder in missing])
     return config.model_copy(update={"queries": folders})
+
+
+def _without_store(key: KeyPath) -> KeyPath:
+    """Drop the store from targets.0.postgres.url: it tells pydantic the model, and is no key of the file."""
+    return (*key[:2], *key[3:]) if key[0] == "targets" else key
 
 
 def parse_listen(value: str) -> tuple[str, int]:
     """Split host:port; [::1]:9187 and :9187 are fine."""
     host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 - the highest port
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 - the highest port
         raise ValueError(f"{value!r} is not an address such as 0.0.0.0:9187")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what a bare port means everywhere
 
 
-def _read_secret_file(name: str, file: Path) -> str:
+def _read_file(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(f"{name}: {file} cannot be read: {reason}") from None
+        raise ValueError(f"{file} cannot be read: {reason}") from None

@@ -6,8 +6,8 @@ from urllib.parse import quote
 _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "postgres": {
         "url": ("POSTGRES_URL", "DATA_SOURCE_NAME"),
-        "password": ("POSTGRES_PASSWORD", "PGPASSWORD"),
-        "password_file": ("POSTGRES_PASSWORD_FILE",),
+        "password": ("POSTGRES_PASSWORD", "DATA_SOURCE_PASS", "PGPASSWORD"),
+        "password_file": ("POSTGRES_PASSWORD_FILE", "DATA_SOURCE_PASS_FILE"),
     },
     "qdrant": {
         "url": ("QDRANT_URL",),
@@ -41,19 +41,20 @@ def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
             if environment.get(name)
         }
         if store == "postgres" and "url" not in settings and environment.get("DATA_SOURCE_URI"):
-            settings.update(_data_source(environment))
+            settings["url"] = _data_source(environment)
         if "url" in settings:
             found.append({"name": store, "store": store, **settings})
     return found
 
 
-def _data_source(environment: Mapping[str, str]) -> dict[str, str]:
+def variable(store: str, key: str, environment: Mapping[str, str]) -> str:
+    """Name the variable that a target's setting came from, or the store where it came from none."""
+    names = (*_STORES[store].get(key, ()), *(["DATA_SOURCE_URI"] if key == "url" else ()))
+    return next((name for name in names if environment.get(name)), store)
+
+
+def _data_source(environment: Mapping[str, str]) -> str:
     """Compose what postgres_exporter calls the data source: host:port/database and a user apart from it."""
     user = environment.get("DATA_SOURCE_USER")
     login = f"{quote(user, safe='')}@" if user else ""
-    settings = {"url": f"postgresql://{login}{environment['DATA_SOURCE_URI']}"}
-    if environment.get("DATA_SOURCE_PASS"):
-        settings["password"] = environment["DATA_SOURCE_PASS"]
-    if environment.get("DATA_SOURCE_PASS_FILE"):
-        settings["password_file"] = environment["DATA_SOURCE_PASS_FILE"]
-    return settings
+    return f"postgresql://{login}{environment['DATA_SOURCE_URI']}"

@@ -121,10 +121,20 @@ class Query(BaseModel):
     @field_validator("query", mode="before")
     @classmethod
     def _text_or_texts(cls, value: object) -> object:
-        texts = [text for pair in value.items() for text in pair] if isinstance(value, dict) else ["" if value is None else value]
+        texts = (
+            [text for pair in value.items() for text in pair]
+            if isinstance(value, dict)
+            else ["" if value is None else value]
+        )
         if not all(isinstance(text, str) for text in texts):
             raise ValueError('expected a text, or texts by version, each version in quotes: {"14": ...}')
         return value
+
+    @property
+    def label_names(self) -> set[str]:
+        """Name every label that its samples bring themselves."""
+        constant = {label for metric in self.metrics for label in metric.labels}
+        return constant.union(self.labels, [DATABASE_LABELS[self.store]] if self.scope == "database" else [])
 
     def text(self, version: str) -> str:
         """Return the text for a server version; raise QueryError where the server is too old for any."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from exporter.config import Config
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES, operations
 from exporter.query import Query
@@ -43,6 +44,20 @@ def load_queries(
     if problems:
         raise ConfigError(problems)
     return tuple(query for _, query in kept + users)
+
+
+def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
+    """Raise ConfigError where a target's label is one of a query's: no series has the same label twice."""
+    clashes = {
+        ("targets", index, "labels", label): f"the query {query.name} has this label, too"
+        for index, target in enumerate(config.targets)
+        for query in queries
+        if query.store == target.store
+        for label in sorted(target.labels.keys() & query.label_names)
+    }
+    if clashes:
+        document = read_document(path)
+        raise ConfigError([document.problem(key, message) for key, message in clashes.items()])
 
 
 def _load_folder(

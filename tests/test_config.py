@@ -1,0 +1,261 @@
+"""The configuration is checked whole before anything starts, and keeps its secrets."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.config import Config, PostgresTarget, load_config, parse_listen
+from exporter.yaml_file import ConfigError
+from tests.making import write
+
+ORDERS = """\
+targets:
+  - name: orders
+    store: postgres
+    url: postgresql://monitor@db1/postgres
+"""
+Read = Callable[[str], Config]
+Rejected = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    return lambda text: load_config(write(tmp_path / "datatier.yaml", text), {})
+
+
+@pytest.fixture
+def rejected(tmp_path: Path) -> Rejected:
+    """Return a function that loads a text and returns its problems without the path."""
+
+    def load(text: str) -> list[str]:
+        path = write(tmp_path / "datatier.yaml", text)
+        with pytest.raises(ConfigError) as caught:
+            load_config(path, {})
+        assert all(problem.startswith(f"{path}:") and "\n" not in problem for problem in caught.value.problems)
+        return [problem.removeprefix(f"{path}:") for problem in caught.value.problems]
+
+    return load
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    """Every key that is promised is taken."""
+    write(tmp_path / "secret", "s3cr3t\n")
+    (tmp_path / "queries.d").mkdir()
+    text = f"""\
+listen: 0.0.0.0:9187
+poll: {{interval: 15s}}
+targets:
+  - name: orders
+    store: postgres
+    url: postgresql://monitor@db1:5432/postgres?sslmode=verify-full
+    password_file: {tmp_path}/secret
+    databases: {{include: ["*"], exclude: [template*]}}
+    required: true
+    groups: [write]
+    labels: {{cluster: eu-1}}
+    interval: 30s
+  - {{name: search,  store: qdrant, url: "https://qdrant:6333", api_key_file: "{tmp_path}/secret"}}
+  - {{name: graph,   store: neo4j,  url: "neo4j+s://graph:7687", user: monitor, password_file: "{tmp_path}/secret"}}
+  - {{name: objects, store: minio,  url: "https://minio:9000", access_key: me44, secret_key_file: "{tmp_path}/secret"}}
+queries: [queries.d]
+thresholds: {{disk_used_ratio: {{warn: 0.8, fail: 0.9}}}}
+"""
+    config = load_config(write(tmp_path / "datatier.yaml", text), {})
+
+    assert [(target.name, target.store) for target in config.targets] == [
+        ("orders", "postgres"), ("search", "qdrant"), ("graph", "neo4j"), ("objects", "minio")
+    ]  # fmt: skip
+    assert [config.interval(target) for target in config.targets] == [30.0, 15.0, 15.0, 15.0]
+    assert config.queries == (tmp_path / "queries.d",)
+    assert config.secrets() == {"s3cr3t", "me44"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (ORDERS + "lissten: x\n", "5: lissten: unknown key"),
+        (ORDERS + "listen: nowhere\n", "5: listen: 'nowhere' is not an address such as 0.0.0.0:9187"),
+        (ORDERS + "poll: {interval: 15}\n", "5: poll.interval: '15' is not a duration"),
+        (ORDERS + "poll: {interval: 15.5}\n", "5: poll.interval: '15.5' is not a duration"),
+        (ORDERS + "thresholds: {disc: {warn: 1, fail: 2}}\n", "5: thresholds: 'disc' is not a threshold; there are"),
+        (ORDERS + "thresholds:\n  disk_used_ratio: {warn: 2, fail: 1}\n", "6: thresholds.disk_used_ratio: warn 2.0"),
+        (ORDERS + "queries: [none.d]\n", "5: queries.0: "),
+        (ORDERS.replace("postgres\n", "mysql\n", 1), "2: targets.0: Input tag 'mysql' found using 'store'"),
+        (ORDERS.replace("    store: postgres\n", ""), "2: targets.0: required: one of the known stores"),
+        (ORDERS.replace("orders", "or ders"), "2: targets.0.name: 'or ders' must start with a letter"),
+        (ORDERS.replace("postgresql:", "mysql:"), "4: targets.0.url: expected a URL that starts with postgresql://"),
+        (ORDERS.replace("url", "uri"), "4: targets.0.uri: unknown key"),
+        (ORDERS.replace("url", "uri"), "2: targets.0.url: required, but not there"),
+        (ORDERS + "    api_key: x\n", "5: targets.0.api_key: unknown key"),
+        (ORDERS + "    password: 12345\n", "5: targets.0.password: expected a valid string"),
+        (ORDERS + "    labels: {datatier: x, target: y}\n", "5: targets.0.labels: 'target' cannot be a label"),
+        (ORDERS + "    labels: {reason: x}\n", "5: targets.0.labels: 'reason' cannot be a label"),
+        (ORDERS + "    labels: {a-b: x}\n", "5: targets.0.labels: 'a-b' cannot be a label"),
+        (ORDERS + "    password_file: /none\n", "5: targets.0.password_file: /none cannot be read: No such file"),
+        (ORDERS + "    databases: [app]\n", "5: targets.0.databases: expected keys and values"),
+        ("targets: []\n", "1: targets: name at least one server to watch"),
+        ("{}\n", "targets: required, but not there"),
+    ],
+)
+def test_a_wrong_configuration(rejected: Rejected, text: str, problem: str) -> None:
+    """The message has the line, the key as the file has it, and what would be right."""
+    assert problem in " | ".join(rejected(text))
+
+
+def test_all_problems_come_at_once(rejected: Rejected) -> None:
+    """One run tells everything."""
+    text = (
+        ORDERS.replace("url", "uri")
+        + "    required: maybe\n    password_file: /none\nlisten: x\npoll: {intervall: 5s}\n"
+    )
+
+    assert sorted({problem.split(": ")[1] for problem in rejected(text)}) == [
+        "listen", "poll.intervall", "targets.0.password_file", "targets.0.required", "targets.0.uri", "targets.0.url"
+    ]  # fmt: skip
+
+
+def test_all_missing_folders_come_at_once(rejected: Rejected) -> None:
+    assert [problem.split(":")[0:2] for problem in rejected(ORDERS + "queries:\n  - a.d\n  - b.d\n")] == [
+        ["6", " queries.0"], ["7", " queries.1"]
+    ]  # fmt: skip
+
+
+def test_two_targets_of_one_name(rejected: Rejected) -> None:
+    """A name is a label, so it must be the only one."""
+    again = ORDERS.removeprefix("targets:\n")
+
+    assert rejected(ORDERS + again) == ["1: targets: two targets have the name 'orders'"]
+
+
+def test_a_secret_has_one_source(rejected: Rejected, tmp_path: Path) -> None:
+    """Two would leave it open which one counts."""
+    write(tmp_path / "secret", "x")
+    found = rejected(ORDERS + f"    password: x\n    password_file: {tmp_path}/secret\n")
+
+    assert found == ["2: targets.0: password and password_file exclude each other"]
+
+
+def test_several_targets_of_one_server_are_normal(read: Read) -> None:
+    config = read(ORDERS + ORDERS.removeprefix("targets:\n").replace("orders", "invoices"))
+
+    assert [target.name for target in config.targets] == ["orders", "invoices"]
+
+
+def test_variables_come_from_the_environment(tmp_path: Path) -> None:
+    """Numbers and truths, too."""
+    text = ORDERS + "    password: ${PASSWORD}\n    required: ${REQUIRED}\n"
+    config = load_config(write(tmp_path / "x.yaml", text), {"PASSWORD": "pass: word", "REQUIRED": "false"})
+
+    assert config.targets[0].secret("password") == "pass: word"
+    assert config.targets[0].required is False
+
+
+def test_an_unset_variable(rejected: Rejected) -> None:
+    """The message names the variable, and never a value."""
+    assert rejected(ORDERS + "    password: ${PASSWORD}\n") == [
+        "5: targets.0.password: the environment variable PASSWORD is not set"
+    ]
+
+
+def test_a_secret_file_is_read_again(read: Read, tmp_path: Path) -> None:
+    """Rotation needs no restart; the newline at a file's end is no part of the secret, but a space is."""
+    file = write(tmp_path / "secret", "first \r\n")
+    [target] = read(ORDERS + f"    password_file: {file}\n").targets
+    assert target.secret("password") == "first "
+
+    write(file, "second\n")
+    assert (target.secret("password"), target.secrets()) == ("second", {"second"})
+
+    file.unlink()
+    assert target.secrets() == set()
+    with pytest.raises(ValueError, match=re.escape(f"{file} cannot be read: No such file or directory")):
+        target.secret("password")
+
+
+def test_no_secret_is_shown(read: Read) -> None:
+    """Neither a password, nor a key, nor a URL, which may hold one and is nobody's business."""
+    config = read(
+        ORDERS.replace("monitor@", "monitor:hunter22@")
+        + "    password: hunter33\n"
+        + "  - {name: s3, store: minio, url: 'http://m:9000', access_key: hunter44, secret_key: hunter55}\n"
+        + "  - {name: search, store: qdrant, url: 'http://q:6333', api_key: hunter66}\n"
+    )
+
+    assert not re.search("hunter|db1", f"{config!r} {config} {config.model_dump()} {config.targets!r}")
+    assert config.secrets() == {f"hunter{n}" for n in (22, 33, 44, 55, 66)}
+
+
+def test_a_password_in_a_url_is_a_secret_both_ways(read: Read) -> None:
+    """As it is written, and as the server gets it."""
+    [target] = read(ORDERS.replace("monitor@", "monitor:p%40ss@")).targets
+
+    assert target.secrets() == {"p%40ss", "p@ss"}
+
+
+@pytest.mark.parametrize("url", ["postgresql://monitor:hunter22@[db1", "postgresql://u:hunter22\u2100@db1/x"])
+def test_a_url_that_is_none_is_not_repeated(rejected: Rejected, url: str) -> None:
+    """The reason would quote the password."""
+    [problem] = rejected(f"targets:\n  - {{name: a, store: postgres, url: '{url}'}}\n")
+
+    assert problem.startswith("2: targets.0.url: not a URL")
+    assert "hunter22" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0.0.0.0:9187", ("0.0.0.0", 9187)),
+        (":9187", ("0.0.0.0", 9187)),
+        ("[::1]:9187", ("::1", 9187)),
+        ("localhost:0", ("localhost", 0)),
+        ("db.example:65535", ("db.example", 65535)),
+    ],
+)
+def test_listen(text: str, address: tuple[str, int]) -> None:
+    assert parse_listen(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "9187", "host:", "host:http", "host:65536", "host:-1", "host:\u00b2"])
+def test_listen_needs_a_port(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not an address such as 0\.0\.0\.0:9187"):
+        parse_listen(text)
+
+
+def test_environment_alone_is_enough() -> None:
+    """Without a file, every store whose URL is set becomes a target named after it."""
+    config = load_config(
+        None, {"POSTGRES_URL": "postgresql://u@h/db", "QDRANT_URL": "http://q:6333", "QDRANT_API_KEY": "k"}
+    )
+
+    assert [target.name for target in config.targets] == ["postgres", "qdrant"]
+    assert config.targets[1].secret("api_key") == "k"
+
+
+def test_nothing_to_watch() -> None:
+    """An empty environment is told what could be in it."""
+    with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set POSTGRES_URL"):
+        load_config(None, {"PATH": "/bin"})
+
+
+def test_a_wrong_environment() -> None:
+    """There is no file to name, but a variable."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"POSTGRES_URL": "mysql://u@h/db", "NEO4J_URL": "http://x", "NEO4J_PASSWORD_FILE": "/none"})
+
+    assert [problem.split(": ")[:2] for problem in caught.value.problems] == [
+        ["environment", "POSTGRES_URL"], ["environment", "NEO4J_URL"], ["environment", "NEO4J_PASSWORD_FILE"]
+    ]  # fmt: skip
+
+
+def test_a_secret_of_the_environment_has_one_source(tmp_path: Path) -> None:
+    environment = {"MINIO_URL": "http://m", "MINIO_SECRET_KEY": "x", "MINIO_SECRET_KEY_FILE": str(tmp_path / "x")}
+    write(tmp_path / "x", "y")
+    with pytest.raises(ConfigError, match=r"^environment: minio: secret_key and secret_key_file exclude each other$"):
+        load_config(None, environment)
+
+
+def test_default_databases_leave_out_what_is_nobodys() -> None:
+    """Templates, and what cloud providers keep for themselves."""
+    assert "template*" in PostgresTarget.model_fields["databases"].default.exclude

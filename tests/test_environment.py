@@ -1,0 +1,48 @@
+"""Environment variables under the names that people already have."""
+
+import pytest
+
+from exporter.environment import target_settings
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings"),
+    [
+        ({}, None),
+        ({"POSTGRES_URL": ""}, None),
+        ({"POSTGRES_PASSWORD": "p"}, None),
+        ({"POSTGRES_URL": "u"}, {"url": "u"}),
+        ({"DATA_SOURCE_NAME": "u"}, {"url": "u"}),
+        ({"POSTGRES_URL": "u", "DATA_SOURCE_NAME": "v"}, {"url": "u"}),
+        ({"POSTGRES_URL": "u", "PGPASSWORD": "p"}, {"url": "u", "password": "p"}),
+        ({"POSTGRES_URL": "u", "POSTGRES_PASSWORD": "p", "PGPASSWORD": "q"}, {"url": "u", "password": "p"}),
+        ({"POSTGRES_URL": "u", "POSTGRES_PASSWORD_FILE": "f"}, {"url": "u", "password_file": "f"}),
+        ({"DATA_SOURCE_URI": "h:5432/db"}, {"url": "postgresql://h:5432/db"}),
+        ({"DATA_SOURCE_URI": "h/db?sslmode=disable", "DATA_SOURCE_USER": "a@b", "DATA_SOURCE_PASS": "p"},
+         {"url": "postgresql://a%40b@h/db?sslmode=disable", "password": "p"}),
+        ({"DATA_SOURCE_URI": "h/db", "DATA_SOURCE_PASS_FILE": "f"}, {"url": "postgresql://h/db", "password_file": "f"}),
+        ({"DATA_SOURCE_USER": "me"}, None),
+    ],
+)  # fmt: skip
+def test_postgres(environment: dict[str, str], settings: dict[str, str] | None) -> None:
+    """Ours come first, then postgres_exporter's, then libpq's; without an address there is no target."""
+    assert target_settings(environment) == (
+        [] if settings is None else [{"name": "postgres", "store": "postgres", **settings}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings"),
+    [
+        ({"QDRANT_URL": "u", "QDRANT_API_KEY_FILE": "f"}, {"store": "qdrant", "url": "u", "api_key_file": "f"}),
+        ({"NEO4J_URI": "u", "NEO4J_USERNAME": "me", "NEO4J_PASSWORD": "p"},
+         {"store": "neo4j", "url": "u", "user": "me", "password": "p"}),
+        ({"MINIO_URL": "u", "MINIO_ROOT_USER": "a", "MINIO_ROOT_PASSWORD": "b"},
+         {"store": "minio", "url": "u", "access_key": "a", "secret_key": "b"}),
+        ({"MINIO_URL": "u", "MINIO_ACCESS_KEY": "a", "MINIO_ROOT_USER": "root"},
+         {"store": "minio", "url": "u", "access_key": "a"}),
+    ],
+)  # fmt: skip
+def test_the_other_stores(environment: dict[str, str], settings: dict[str, str]) -> None:
+    """A key for monitoring goes before the administrator's."""
+    assert target_settings(environment) == [{"name": settings["store"], **settings}]
