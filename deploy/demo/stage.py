@@ -95,12 +95,13 @@ async def _start(
     first, *rest = await together(jobs, [primary, replica, *others.values()])
     if first is not None:
         raise first
-    terminal.say(f"  running after {time.monotonic() - began:.1f} s: PostgreSQL 18 and its streaming replica")
+    terminal.say("  running: PostgreSQL 18 and its streaming replica")
     running = {}
     for (name, server), problem in zip(others.items(), rest, strict=True):
         if problem is None:
             running[name] = server
         terminal.say(f"  running: {STORES[name].title}" if problem is None else f"  without {name}: {problem}")
+    terminal.say(f"  started in {time.monotonic() - began:.1f} s")
     return running
 
 
