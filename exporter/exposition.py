@@ -38,7 +38,9 @@ class Exposition:
         self._pages: dict[tuple[Format, str | None], tuple[int, float, Page]] = {}
 
     def render(self, result: Result) -> None:
-        """Render a result's lines and keep them in place of the last ones."""
+        """Render a result's lines and keep them in place of the last ones; a failure has none."""
+        if result.error is not None:
+            return
         watched = self._snapshot.targets[result.target]
         self._lines[result.key] = render_families(result, watched)
         self._metrics.update({family.metric.name: family.metric for family in result.families})
@@ -54,19 +56,33 @@ class Exposition:
 
     def _assemble(self, kind: Format, now: Now, target: str | None) -> Page:
         parts: defaultdict[str, list[str]] = defaultdict(list)
-        for result in self._snapshot.current(now.monotonic):
-            if target is None or result.target == target:
-                for family in result.families:
-                    parts[family.metric.name].append(self._lines[result.key][family.metric.name])
-        for name, target_name, labels, value in core_samples(self._snapshot, now):
-            if value is not None and (target is None or target_name == target):
-                prefix = target_prefix(self._snapshot.targets[target_name], name)
-                parts[name].append(render_sample(name, prefix, labels, value))
+        for name in self._snapshot.targets if target is None else (target,):
+            self._add_target(parts, name, now)
         text = "".join(
-            head(self._metrics[name], kind) + "".join(parts[name]) for name in sorted(parts) if any(parts[name])
+            head(self._metrics[name], kind) + _joined(name, parts[name]) for name in sorted(parts) if any(parts[name])
         )
-        body = text.encode()
+        body = text.encode(errors="replace")  # JSON may bring half of a surrogate pair
         return Page(body, body.count(b"\n") - body.count(b"\n# ") - body.startswith(b"# "))
+
+    def _add_target(self, parts: Mapping[str, list[str]], target: str, now: Now) -> None:
+        for result in self._snapshot.current(target, now.monotonic):
+            for family in result.families:
+                parts[family.metric.name].append(self._lines[result.key][family.metric.name])
+        watched = self._snapshot.targets[target]
+        for metric, labels, value in core_samples(self._snapshot, target, now):
+            if value is not None:
+                parts[metric].append(render_sample(metric, target_prefix(watched, metric), labels, value))
+
+
+def _joined(name: str, parts: Sequence[str]) -> str:
+    """Join a metric's lines; of a core metric that several queries feed, the first of each series counts."""
+    text = "".join(parts)
+    if len(parts) == 1 or name not in CORE_METRICS or not CORE_METRICS[name].fed:
+        return text
+    series: dict[str, str] = {}
+    for line in text.removesuffix("\n").split("\n"):
+        series.setdefault(line.rpartition(" ")[0], f"{line}\n")
+    return "".join(series.values())
 
 
 def render_families(result: Result, watched: Watched) -> Lines:

@@ -60,8 +60,8 @@ def report(snapshot: Snapshot, now: Now, names: Iterable[str] | None = None) -> 
 def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
     """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict."""
     found = {"responseTime": _response(snapshot, target, now)}
-    for result in snapshot.current(now.monotonic):
-        if result.target == target and result.query.health is not None:
+    for result in snapshot.current(target, now.monotonic):
+        if result.query.health is not None:
             check = _of_result(result, result.query.health)
             known = found.get(check.name)
             if known is None or STATUSES.index(check.status) > STATUSES.index(known.status):
@@ -119,8 +119,8 @@ def _target(snapshot: Snapshot, name: str, found: list[Check], now: Now) -> dict
         body["latency_seconds"] = round(status.latency, 6)
     failing = {
         result.query.name: result.error.reason
-        for result in snapshot.current(now.monotonic)
-        if result.target == name and result.error is not None and result.error.reason != "unsupported"
+        for result in snapshot.current(name, now.monotonic)
+        if result.error is not None and result.error.reason != "unsupported"
     }
     return body | {
         "reasons": _reasons(snapshot, name, state, found),
@@ -143,8 +143,8 @@ def _limit_reason(check: Check) -> dict[str, Any]:
     reason: dict[str, Any] = {"code": "limit", "check": check.name}
     if check.value is not None and check.rule is not None:
         kind = "fail" if check.status == "fail" else "warn"
-        limits = (getattr(check.rule, f"{kind}_above"), getattr(check.rule, f"{kind}_below"))
-        reason |= {"value": check.value, "limit": next(limit for limit in limits if limit is not None)}
+        above, below = getattr(check.rule, f"{kind}_above"), getattr(check.rule, f"{kind}_below")
+        reason |= {"value": check.value, "limit": above if above is not None and check.value > above else below}
     return reason | ({"unit": check.unit} if check.unit else {})
 
 

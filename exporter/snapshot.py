@@ -18,9 +18,10 @@ STATES: tuple[State, ...] = ("ok", "unknown", "degraded", "down")  # their numbe
 PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-_DAMPING = 2  # polls in a row that must agree before a state changes
 _BREAKER = 3  # failed polls in a row
 _FLAPPING = (4, 600.0)  # more changes than this within so many seconds
+_UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
+_DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
 
 
 def fresh_seconds(interval: float) -> float:
@@ -108,7 +109,7 @@ class TargetStatus:
     succeeded_at: float | None = None
     poll_duration: float | None = None
     failed_in_row: int = 0
-    disagreeing_in_row: int = 0
+    seen: State = "unknown"
     polls: int = 0
     skipped: int = 0
     failures: Mapping[Reason, int] = field(default_factory=dict)
@@ -123,6 +124,16 @@ class TargetStatus:
         return sum(now - change < seconds for change in self.changes) > limit
 
 
+class Tally:
+    """Count what a target did since the exporter started; it stays while the target is down."""
+
+    def __init__(self) -> None:
+        self.probes = Histogram(PROBE_BOUNDS)
+        self.timings: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(QUERY_BOUNDS))
+        self.succeeded_at: dict[str, float] = {}
+        self.dropped: Counter[tuple[str, Reason]] = Counter()
+
+
 class Snapshot:
     """Keep the last result of each query of each target; expiry is checked when it is read."""
 
@@ -132,12 +143,9 @@ class Snapshot:
             name: TargetStatus(since=now.wall, fresh_until=now.monotonic + fresh_seconds(target.interval))
             for name, target in self.targets.items()
         }
-        self.results: dict[Key, Result] = {}
+        self.results: dict[str, dict[Key, Result]] = {name: {} for name in self.targets}
+        self.tallies = {name: Tally() for name in self.targets}
         self.version = 0
-        self.probes = {name: Histogram(PROBE_BOUNDS) for name in self.targets}
-        self.timings: defaultdict[tuple[str, str], Histogram] = defaultdict(lambda: Histogram(QUERY_BOUNDS))
-        self.query_succeeded_at: dict[tuple[str, str], float] = {}
-        self.dropped: Counter[tuple[str, str, Reason]] = Counter()
 
     def put(self, event: Event) -> None:
         """Take in what a poller saw."""
@@ -159,13 +167,10 @@ class Snapshot:
         status = self.status[target]
         return status.state if monotonic < status.fresh_until else "unknown"
 
-    def current(self, monotonic: float) -> list[Result]:
-        """Return the results that may be served: fresh, and of a target that is up or a fact that outlives it."""
-        return [
-            result
-            for result in self.results.values()
-            if monotonic < result.fresh_until and (self.up(result.target, monotonic) or _outlives_target(result))
-        ]
+    def current(self, target: str, monotonic: float) -> list[Result]:
+        """Return a target's results that may be served: fresh, and facts alone while it is not up."""
+        fresh = [result for result in self.results[target].values() if monotonic < result.fresh_until]
+        return fresh if self.up(target, monotonic) else [_facts_only(result) for result in fresh if _facts(result)]
 
     def wedged(self, monotonic: float) -> list[str]:
         """Name the targets whose poller should long have published something, and has not."""
@@ -175,7 +180,7 @@ class Snapshot:
 
     def next_expiry(self, monotonic: float) -> float:
         """Return when, on the monotonic clock, `current` or `up` will change by itself."""
-        expiries = [result.fresh_until for result in self.results.values()]
+        expiries = [result.fresh_until for results in self.results.values() for result in results.values()]
         expiries += [status.fresh_until for status in self.status.values()]
         return min((expiry for expiry in expiries if expiry > monotonic), default=math.inf)
 
@@ -183,7 +188,7 @@ class Snapshot:
         before = self.status[ping.target]
         common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at)
         if ping.error is None:
-            self.probes[ping.target].observe(ping.duration)
+            self.tallies[ping.target].probes.observe(ping.duration)
             self.status[ping.target] = replace(
                 common, up=True, info=ping.info, error=None, latency=ping.duration, failed_in_row=0
             )
@@ -192,21 +197,26 @@ class Snapshot:
         self.status[ping.target] = replace(
             common, up=False, error=ping.error, latency=None, failed_in_row=before.failed_in_row + 1, failures=failures
         )
-        self.results = {
-            key: result if result.target != ping.target else _facts_only(result)
-            for key, result in self.results.items()
-            if result.target != ping.target or _outlives_target(result)
+        self.results[ping.target] = {
+            key: _facts_only(result) for key, result in self.results[ping.target].items() if _facts(result)
         }
 
     def _put_result(self, result: Result) -> None:
-        query = (result.target, result.query.name)
-        self.results[result.key] = result
-        if result.error is None:
-            self.query_succeeded_at[query] = result.finished_at
-        elif result.error.dropped:
-            self.dropped[(*query, result.error.reason)] += result.error.dropped
+        query, results, tally = result.query.name, self.results[result.target], self.tallies[result.target]
+        for reason in _DROPPING:
+            tally.dropped[(query, reason)] += 0
         if result.query.timing and (result.error is None or result.error.reason == "timeout"):
-            self.timings[query].observe(result.duration)
+            tally.timings[query].observe(result.duration)
+        if result.database is not None:  # the databases are known again
+            results.pop((result.target, query, None), None)
+        before = results.get(result.key)
+        results[result.key] = result
+        if result.error is None:
+            tally.succeeded_at[query] = result.finished_at
+            return
+        tally.dropped[(query, result.error.reason)] += result.error.dropped
+        if before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
+            results[result.key] = replace(result, families=_facts(before), fresh_until=math.inf)
 
     def _put_poll(self, poll: Poll) -> None:
         status = self.status[poll.target]
@@ -223,29 +233,30 @@ class Snapshot:
     def _seen_state(self, target: str, status: TargetStatus) -> State:
         if not status.up:
             return "down"
-        verdicts = [result.verdict for result in self.results.values() if result.target == target]
-        return "degraded" if any(v is not None and v.status in ("warn", "fail") for v in verdicts) else "ok"
+        slow = status.latency is not None and status.latency > self.targets[target].response.warn
+        verdicts = [result.verdict for result in self.results[target].values()]
+        return "degraded" if slow or any(v is not None and v.status in ("warn", "fail") for v in verdicts) else "ok"
 
     @staticmethod
     def _damped(status: TargetStatus, seen: State, now: float) -> TargetStatus:
-        """Change the state once enough polls in a row disagree with it; at once where there is nothing to damp."""
-        if seen == status.state:
-            return replace(status, disagreeing_in_row=0)
-        disagreeing = status.disagreeing_in_row + 1
+        """Move to the middle of the state and what the last two polls saw; at once where there is nothing to damp.
+
+        So one poll alone changes nothing, and a bad state is left for no better one than two polls in a row saw.
+        """
         refused = seen == "down" and status.error is not None and status.error.reason == "auth"
-        if disagreeing < _DAMPING and status.state != "unknown" and not refused:
-            return replace(status, disagreeing_in_row=disagreeing)
+        middle = sorted((status.state, status.seen, seen), key=STATES.index)[1]
+        state = seen if refused or status.state == "unknown" else middle
+        status = replace(status, seen=seen)
+        if state == status.state:
+            return status
         changes = tuple(change for change in status.changes if now - change < _FLAPPING[1])
-        return replace(status, state=seen, since=now, disagreeing_in_row=0, changes=(*changes, now))
+        return replace(status, state=state, since=now, changes=(*changes, now))
 
 
-def _is_fact(family: Family) -> bool:
-    return family.metric.name.startswith("datatier_backup_")
-
-
-def _outlives_target(result: Result) -> bool:
-    return any(_is_fact(family) for family in result.families)
+def _facts(result: Result) -> tuple[Family, ...]:
+    """Return what stays true while its server cannot be asked."""
+    return tuple(family for family in result.families if family.metric.name.startswith("datatier_backup"))
 
 
 def _facts_only(result: Result) -> Result:
-    return replace(result, families=tuple(filter(_is_fact, result.families)), verdict=None, fresh_until=math.inf)
+    return replace(result, families=_facts(result), verdict=None, fresh_until=math.inf)

@@ -1,0 +1,315 @@
+"""What the snapshot serves, and how a target's state follows what its polls see."""
+
+import math
+
+import pytest
+
+from exporter.query import HealthRule, Query, QueryError, Reason
+from exporter.snapshot import Event, Result, Snapshot, State, fresh_seconds
+from tests.making import Events, at, metric, query, snapshot, watched
+
+EVERY = 15.0
+BACKUPS = query(
+    "dumps",
+    labels=("check",),
+    metrics=(metric("datatier_backups", value="backups"), metric("pg_dump_bytes", value="bytes")),
+)
+DUMP = {"check": "nightly", "backups": 3.0, "bytes": 7.0}
+SIZE_CHECK = query(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10, fail_above=20))
+
+
+class Story:
+    """One target, and polls one after another; `now` is when the last one ended."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.events = Events()
+        self.snapshot = snapshot(self.events.target)
+
+    def poll(self, seen: str) -> State:
+        """Poll once: o(k), w(arning by a check), s(low ping), d(own), a(uth refused); return the state."""
+        self.now += EVERY
+        if seen in "da":
+            self.snapshot.put(self.events.failed_ping(self.now, "auth" if seen == "a" else "connect"))
+        else:
+            self.snapshot.put(self.events.ping(self.now, seconds=0.7 if seen == "s" else 0.001))
+            row = {"datname": "app", "bytes": 15.0 if seen == "w" else 5.0}
+            self.snapshot.put(self.events.result(self.now, SIZE_CHECK, [row]))
+        self.snapshot.put(self.events.poll(self.now))
+        return self.snapshot.state("orders", self.now)
+
+    def served(self) -> list[str]:
+        """Name the metrics that are served."""
+        current = self.snapshot.current("orders", self.now)
+        return [family.metric.name for result in current for family in result.families]
+
+
+@pytest.mark.parametrize(
+    ("polls", "states"),
+    [
+        ("o", "o"),
+        ("d", "d"),
+        ("w", "w"),
+        ("od", "oo"),
+        ("odd", "ood"),
+        ("ododod", "oooooo"),
+        ("doo", "ddo"),
+        ("dodo", "dddd"),
+        ("oww", "oow"),
+        ("wdd", "wwd"),
+        ("wod", "www"),
+        ("owd", "oow"),
+        ("owdd", "oowd"),
+        ("dowo", "ddww"),
+        ("oa", "od"),
+        ("oaoo", "oddo"),
+        ("oss", "oow"),
+    ],
+)
+def test_one_poll_alone_changes_nothing(polls: str, states: str) -> None:
+    """Two in a row do, in both directions, and no state is worse than what two in a row saw.
+
+    From unknown, and when the password is refused, there is nothing to damp.
+    """
+    letters = {"ok": "o", "degraded": "w", "down": "d"}
+    story = Story()
+
+    assert "".join(letters[story.poll(seen)] for seen in polls) == states
+
+
+def test_a_target_starts_unknown() -> None:
+    """Until its first poll has ended, a good ping notwithstanding."""
+    story = Story()
+    assert story.snapshot.state("orders", 1.0) == "unknown"
+
+    story.snapshot.put(story.events.ping(1.0))
+    assert (story.snapshot.state("orders", 1.0), story.snapshot.up("orders", 1.0)) == ("unknown", True)
+
+
+def test_since_is_when_the_state_changed() -> None:
+    story = Story()
+    for seen in "oooddd":
+        story.poll(seen)
+
+    assert story.snapshot.status["orders"].since == 5 * EVERY
+
+
+def test_more_than_four_changes_in_ten_minutes_are_flapping() -> None:
+    """And calm for ten minutes ends it."""
+    story = Story()
+    for seen in "ooddooddoo":
+        story.poll(seen)
+    status = story.snapshot.status["orders"]
+
+    assert len(status.changes) == 5
+    assert status.flapping(story.now) is True
+    assert status.flapping(status.changes[0] + 600) is False
+
+
+def test_series_vanish_at_the_first_failed_ping() -> None:
+    """The state may be damped; numbers of a server that does not answer are not served."""
+    story = Story()
+    story.poll("o")
+    assert story.served() == ["pg_size_bytes"]
+
+    assert story.poll("d") == "ok"
+    assert (story.served(), story.snapshot.up("orders", story.now)) == ([], False)
+
+
+def test_other_targets_are_untouched() -> None:
+    """One store's failure is its own."""
+    orders, search = Events(watched("orders")), Events(watched("search"))
+    both = snapshot(orders.target, search.target)
+    for events in (orders, search):
+        both.put(events.ping(1.0))
+        both.put(events.result(1.0))
+        both.put(events.poll(1.0))
+    both.put(orders.failed_ping(2.0))
+
+    assert (len(both.current("orders", 2.0)), len(both.current("search", 2.0))) == (0, 1)
+    assert (both.up("orders", 2.0), both.up("search", 2.0)) == (False, True)
+
+
+def test_a_failed_query_takes_only_its_own_series() -> None:
+    story = Story()
+    story.snapshot.put(story.events.ping(1.0))
+    other = query("other", metrics=(metric("pg_other_bytes"),))
+    story.snapshot.put(story.events.result(1.0))
+    story.snapshot.put(story.events.result(1.0, other))
+    story.snapshot.put(story.events.failed_result(2.0))
+
+    assert story.served() == ["pg_other_bytes"]
+
+
+def test_a_result_expires_by_itself() -> None:
+    """Even when nobody publishes anything any more."""
+    story = Story()
+    story.poll("o")
+    until = EVERY + fresh_seconds(EVERY)
+
+    assert len(story.snapshot.current("orders", until - 0.1)) == 1
+    assert len(story.snapshot.current("orders", until)) == 0
+    assert story.snapshot.next_expiry(EVERY) == until
+
+
+def test_a_wedged_poller_looks_like_no_live_server() -> None:
+    """Its target is not up and its state unknown; and somebody is told."""
+    story = Story()
+    story.poll("o")
+    until = EVERY + fresh_seconds(EVERY)
+
+    assert (story.snapshot.up("orders", until), story.snapshot.state("orders", until)) == (False, "unknown")
+    assert story.snapshot.wedged(until + EVERY) == []
+    assert story.snapshot.wedged(until + EVERY + 0.1) == ["orders"]
+
+
+def test_a_seldom_asked_query_stays_fresh_longer() -> None:
+    """Its series are served until two and a half of its own intervals are over."""
+    story = Story()
+    story.snapshot.put(story.events.result(0.0, query(interval="1h")))
+    story.snapshot.put(story.events.ping(8999.0))
+
+    assert len(story.snapshot.current("orders", 8999.0)) == 1
+    assert len(story.snapshot.current("orders", 9000.0)) == 0
+
+
+def facts_after(*events: Event) -> list[str]:
+    """Return what is served after a good ping and dumps, then these events."""
+    story = Story()
+    story.snapshot.put(story.events.ping(1.0))
+    story.snapshot.put(story.events.result(1.0, BACKUPS, [DUMP]))
+    for event in events:
+        story.snapshot.put(event)
+    story.now = 2.0
+    return story.served()
+
+
+def test_facts_about_backups_outlive_their_target() -> None:
+    """A dump does not vanish with the server it was made of; what else its query said does."""
+    events = Events()
+
+    assert facts_after() == ["datatier_backups", "pg_dump_bytes"]
+    assert facts_after(events.failed_ping(2.0)) == ["datatier_backups"]
+    assert facts_after(events.failed_ping(2.0), events.failed_ping(2.0), events.ping(2.0)) == ["datatier_backups"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts"),
+    [("connect", ["datatier_backups"]), ("timeout", ["datatier_backups"]), ("auth", ["datatier_backups"]),
+     ("query", []), ("decode", []), ("unsupported", [])],
+)  # fmt: skip
+def test_facts_survive_a_query_that_could_not_ask(reason: Reason, facts: list[str]) -> None:
+    """Their query often fails before the ping does; a query that is wrong says nothing, though."""
+    failed = Events().failed_result(2.0, BACKUPS, QueryError(reason, "no"))
+
+    assert facts_after(failed) == facts
+    assert facts_after(failed, Events().failed_ping(2.0)) == facts
+
+
+def test_the_last_success_of_a_query_stays() -> None:
+    """For who wants to know how long it has been failing."""
+    story = Story()
+    story.poll("o")
+    story.snapshot.put(story.events.failed_result(20.0))
+    story.poll("d")
+
+    assert story.snapshot.tallies["orders"].succeeded_at == {"sizes": EVERY}
+
+
+def test_dropped_series_are_counted_from_zero() -> None:
+    """A counter that begins with its first event would hide it."""
+    story = Story()
+    dropped = story.snapshot.tallies["orders"].dropped
+    story.poll("o")
+    assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 0}
+
+    for _ in range(2):
+        story.snapshot.put(story.events.failed_result(1.0, error=QueryError("limit", "too many", 40)))
+    assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 80}
+
+
+@pytest.mark.parametrize(("error", "count"), [(None, 1), ("timeout", 1), ("query", 0), ("connect", 0)])
+def test_a_canary_times_what_the_server_took(error: Reason | None, count: int) -> None:
+    """An answer and a time-out have a duration; a refusal says nothing about speed."""
+    story, canary = Story(), query(timing=True)
+    result = story.events.result(1.0, canary)
+    failed = story.events.failed_result(1.0, canary, error and QueryError(error, "no"))
+    story.snapshot.put(failed if error else result)
+
+    buckets = story.snapshot.tallies["orders"].timings["sizes"].value().buckets
+    assert buckets[-1][1] == count
+
+
+def test_only_canaries_are_timed() -> None:
+    story = Story()
+    story.poll("o")
+
+    assert story.snapshot.tallies["orders"].timings == {}
+
+
+def test_only_answered_pings_are_timed() -> None:
+    """What failed in no time is not fast."""
+    story = Story()
+    for seen in "od":
+        story.poll(seen)
+
+    assert story.snapshot.tallies["orders"].probes.value().buckets[-1][1] == 1
+
+
+def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
+    """One success closes it."""
+    story, opened = Story(), []
+    for seen in "ddoddd":
+        story.poll(seen)
+        opened.append(story.snapshot.status["orders"].breaker_open)
+
+    assert opened == [False, False, False, False, False, True]
+
+
+def test_polls_are_counted() -> None:
+    """Failures by reason, and those that were left out."""
+    story = Story()
+    for seen in "odda":
+        story.poll(seen)
+    story.snapshot.put(story.events.poll(90.0, skipped=2))
+    status = story.snapshot.status["orders"]
+
+    assert (status.polls, status.skipped, status.failures) == (5, 2, {"connect": 2, "auth": 1})
+
+
+def test_last_success_is_the_last_good_poll() -> None:
+    story = Story()
+    for seen in "ood":
+        story.poll(seen)
+    status = story.snapshot.status["orders"]
+
+    assert (status.attempted_at, status.succeeded_at) == (3 * EVERY, 2 * EVERY)
+
+
+def test_unknown_databases_fail_a_query_until_they_are_known() -> None:
+    """A query that could not even begin is one failure; its first result in a database takes its place."""
+    story, asked = Story(), query(labels=("schemaname",), scope="database")
+    story.snapshot.put(story.events.ping(1.0))
+    story.snapshot.put(story.events.failed_result(1.0, asked))
+    assert [result.database for result in story.snapshot.current("orders", 1.0)] == [None]
+
+    for database in ("app", "log"):
+        story.snapshot.put(in_database(story.events, asked, database))
+    assert [result.database for result in story.snapshot.current("orders", 1.0)] == ["app", "log"]
+
+
+def in_database(events: Events, asked: Query, database: str) -> Result:
+    result = events.result(1.0, asked, [])
+    return Result(result.target, asked, database, 1.0, result.fresh_until, 0.1)
+
+
+def test_every_event_makes_a_new_version() -> None:
+    """Pages are made anew when it changed."""
+    story = Story()
+    story.poll("o")
+
+    assert story.snapshot.version == 3
+
+
+def test_a_snapshot_without_results_never_expires_by_them() -> None:
+    assert Snapshot([], at(0.0)).next_expiry(0.0) == math.inf
