@@ -5,6 +5,7 @@ import sys
 import time
 
 from bench import cycle, frozen, health, memory, scrape, startup
+from bench.compiled import compiled_modules
 from bench.results import write
 from tests.servers import Unavailable
 
@@ -20,18 +21,25 @@ ALL = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*ALL, []], metavar="benchmark", help=f"of {', '.join(ALL)}")
-    status = 0
-    for name in parser.parse_args().names or ALL:
-        began = time.perf_counter()
-        print(f"{name} ...", flush=True)
-        try:
-            write(ALL[name]())
-            print(f"{name}: {time.perf_counter() - began:.0f} s\n", flush=True)
-        except Unavailable as reason:
-            print(f"{name}: not measured: {reason}\n", flush=True)
-            status = 1
-    return status
+    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"of {', '.join(ALL)}")
+    names = parser.parse_args().names or list(ALL)
+    if unknown := set(names) - ALL.keys():
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    with compiled_modules():
+        return max(report(name) for name in names)
+
+
+def report(name: str) -> int:
+    """Run one benchmark, print its outcome and return the exit status."""
+    began = time.perf_counter()
+    print(f"{name} ...", flush=True)
+    try:
+        write(ALL[name]())
+    except Unavailable as reason:
+        print(f"{name}: not measured: {reason}\n", flush=True)
+        return 1
+    print(f"{name}: {time.perf_counter() - began:.0f} s\n", flush=True)
+    return 0
 
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ _ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=
 
 
 class Answer(NamedTuple):
-    status: int
     body: bytes  # as sent: still chunked, still compressed
     seconds: float
 
 
 class Client:
-    """Ask one server; a time-out or a refused connection is an OSError."""
+    """Ask one server; a time-out or a refused connection is an OSError, and so is an answer other than 200."""
 
     def __init__(self, port: int, timeout: float = 12.0) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
@@ -51,7 +50,9 @@ class Client:
                 parts.append(self._receive())
                 missing -= len(parts[-1])
         seconds = time.perf_counter() - began
-        return Answer(int(head.split()[1]), b"".join(parts), seconds)
+        if head.split()[1] != b"200":
+            raise ConnectionError(f"{path} did not answer 200")
+        return Answer(b"".join(parts), seconds)
 
     def _receive(self) -> bytes:
         count = self._socket.recv_into(self._buffer)

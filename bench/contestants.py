@@ -6,9 +6,8 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-from bench.client import page
+from bench.client import Client, page
 from tests.integration.exporter_process import Exporter
 from tests.servers import Server, debian
 from tests.servers.machine import hand_over
@@ -28,6 +27,7 @@ ALTER ROLE monitor CONNECTION LIMIT 20;
 CREATE ROLE peer LOGIN PASSWORD '{PASSWORDS["monitor"]}' IN ROLE pg_monitor;
 """
 _FILL = f"""
+CREATE EXTENSION pg_stat_statements;
 DO $$ BEGIN
     FOR number IN 1..{TABLES} LOOP
         EXECUTE format('CREATE TABLE table_%s (id bigserial PRIMARY KEY, a int, b text, c timestamptz)', number);
@@ -95,8 +95,8 @@ class PostgresExporter(Process):
         return {"DATA_SOURCE_NAME": f"postgresql://{login}/app?sslmode=disable"}
 
     def _ready(self) -> bool:
-        with urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
-            return bool(answer.status == 200)
+        with Client(self.port, timeout=1) as client:
+            return bool(client.get("/"))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bench.client import Client
 from bench.contestants import INTERVAL, PostgresExporter, both, database
 from bench.process import cpu_seconds
-from bench.results import Figure, Outcome, write
+from bench.results import Figure, Outcome, run
 from tests.integration.exporter_process import Exporter
 
 CYCLES = 4
@@ -38,7 +38,7 @@ class Cost(NamedTuple):
 
 def measure() -> Outcome:
     with both() as (exporter, peer):
-        runs = {scrapers: run(exporter, peer, scrapers) for scrapers in (1, 2)}
+        runs = {scrapers: watch(exporter, peer, scrapers) for scrapers in (1, 2)}
     one, two = runs[1], runs[2]
     first = {who: 1000 * median(one[who].scrapes) for who in USERS}
     figures = [
@@ -56,7 +56,7 @@ def measure() -> Outcome:
     return Outcome("cycle", figures, {"method": __doc__, "scrapers": details})
 
 
-def run(exporter: Exporter, peer: PostgresExporter, scrapers: int) -> dict[str, Cost]:
+def watch(exporter: Exporter, peer: PostgresExporter, scrapers: int) -> dict[str, Cost]:
     """Watch both for some cycles, each scraped so many times a cycle."""
     server = database()
     pids = {"ours": exporter.pid, "peer": peer.pid or 0}
@@ -104,4 +104,4 @@ def _count(log: str, user: str, event: str) -> int:
 
 
 if __name__ == "__main__":
-    write(measure())
+    run(measure)

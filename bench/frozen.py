@@ -10,7 +10,7 @@ from statistics import median
 
 from bench.client import Client, page
 from bench.contestants import both, database
-from bench.results import Figure, Outcome, write
+from bench.results import Figure, Outcome, run
 from bench.scrape import percentile99
 
 PATIENCE = 12.0
@@ -67,4 +67,4 @@ def seconds_to_down(port: int) -> float | None:
 
 
 if __name__ == "__main__":
-    write(measure())
+    run(measure)

@@ -15,7 +15,7 @@ from statistics import median
 from bench.client import Client, page
 from bench.contestants import TABLES, ours
 from bench.machine import ROOT
-from bench.results import Figure, Outcome, write
+from bench.results import Figure, Outcome, run
 from bench.scrape import percentile99
 
 CLIENTS = 8
@@ -84,4 +84,4 @@ if __name__ == "__main__":
             futures = [pool.submit(scrape_for_long, port, gzip=gzip) for _ in range(CLIENTS)]
             print(sum(future.result() for future in futures))
     else:
-        write(measure())
+        run(measure)

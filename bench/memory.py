@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from bench.client import Client
 from bench.contestants import FOUR, INTERVAL, targets
 from bench.process import memory_mib
-from bench.results import Figure, Outcome, write
+from bench.results import Figure, Outcome, run
 from tests.integration.exporter_process import Exporter
 
 SECONDS = 65.0
@@ -45,4 +45,4 @@ def _scrape(port: int) -> None:
 
 
 if __name__ == "__main__":
-    write(measure())
+    run(measure)

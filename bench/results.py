@@ -1,15 +1,17 @@
 """Figures, where they are written, and the table made of them."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.compiled import compiled_modules
 from bench.machine import facts
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 README = HERE / "README.md"
+_WHOLE_FROM = 999.5
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
 ORDER = ("scrape", "cycle", "startup", "memory", "health", "frozen")
 
@@ -46,6 +48,12 @@ class Outcome(NamedTuple):
     details: Mapping[str, object]
 
 
+def run(measure: Callable[[], Outcome]) -> None:
+    """Run one benchmark and write what it found."""
+    with compiled_modules():
+        write(measure())
+
+
 def write(outcome: Outcome) -> None:
     """Write a benchmark's results, make the table anew and print what is new."""
     RESULTS.mkdir(exist_ok=True)
@@ -77,8 +85,8 @@ def _tables() -> Iterator[str]:
 def _rows(figures: Iterable[Figure]) -> Iterator[str]:
     for figure in figures:
         goal = f"≤ {_text(figure.at_most)} {figure.unit}" if figure.at_most is not None else ""
-        goal = f"≥ {figure.times_less:g}×" if figure.times_less is not None else goal
-        factor = f"{figure.factor:.1f}×" if figure.factor is not None else ""
+        goal = f"≥ {figure.times_less:g}x" if figure.times_less is not None else goal
+        factor = f"{figure.factor:.1f}x" if figure.factor is not None else ""
         met = {True: "yes", False: "**no**", None: ""}[figure.met]
         values = f"{_text(figure.ours)} | {_text(figure.peer)}"
         yield f"| {figure.name}, {figure.unit} | {values} | {factor} | {goal} | {met} |"
@@ -87,7 +95,7 @@ def _rows(figures: Iterable[Figure]) -> Iterator[str]:
 def _text(value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) > _WHOLE_FROM or value == int(value) else f"{value:.3g}"
 
 
 def _rounded(value: Any) -> Any:
