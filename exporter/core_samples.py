@@ -26,8 +26,9 @@ def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
     results = snapshot.current(target, now.monotonic)
     yield from _of_target(snapshot, target, now)
     yield from _of_polls(snapshot.status[target])
-    yield from _of_queries(results, snapshot.tallies[target])
+    yield from _of_tally(snapshot.tallies[target])
     if snapshot.up(target, now.monotonic):
+        yield from _of_queries(results)
         yield from _of_server(snapshot.status[target].info, results)
     for check in checks(snapshot, target, now):
         yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))
@@ -40,7 +41,6 @@ def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
     yield Sample("datatier_target_required", (), float(watched.required))
     yield Sample("datatier_poll_interval_seconds", (), watched.interval)
-    yield Sample("datatier_probe_seconds", (), snapshot.tallies[name].probes.value())
     failure = status.error.reason if status.error else None
     for reason in _REASONS:
         yield Sample("datatier_target_failure", (("reason", reason),), float(reason == failure))
@@ -58,7 +58,18 @@ def _of_polls(status: TargetStatus) -> Iterator[Sample]:
         yield Sample("datatier_poll_failures_total", (("reason", reason),), count)
 
 
-def _of_queries(results: Sequence[Result], tally: Tally) -> Iterator[Sample]:
+def _of_tally(tally: Tally) -> Iterator[Sample]:
+    yield Sample("datatier_probe_seconds", (), tally.probes.value())
+    for query, when in tally.succeeded_at.items():
+        yield Sample("datatier_query_last_success_timestamp_seconds", (("query", query),), when)
+    for query, timing in tally.timings.items():
+        yield Sample("datatier_query_seconds", (("query", query),), timing.value())
+    for (query, reason), count in tally.dropped.items():
+        labels = (("query", query), ("reason", reason))
+        yield Sample("datatier_series_dropped_total", labels, float(count))
+
+
+def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
     """Add up each query's databases: success is all of them, duration and series their sum."""
     runs: defaultdict[str, list[Result]] = defaultdict(list)
     for result in results:
@@ -70,13 +81,6 @@ def _of_queries(results: Sequence[Result], tally: Tally) -> Iterator[Sample]:
         yield Sample("datatier_query_success", label, float(all(result.error is None for result in found)))
         yield Sample("datatier_query_duration_seconds", label, sum(result.duration for result in found))
         yield Sample("datatier_query_series", label, float(series))
-    for query, when in tally.succeeded_at.items():
-        yield Sample("datatier_query_last_success_timestamp_seconds", (("query", query),), when)
-    for query, timing in tally.timings.items():
-        yield Sample("datatier_query_seconds", (("query", query),), timing.value())
-    for (query, reason), count in tally.dropped.items():
-        labels = (("query", query), ("reason", reason))
-        yield Sample("datatier_series_dropped_total", labels, float(count))
 
 
 def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[Sample]:

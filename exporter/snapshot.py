@@ -203,8 +203,8 @@ class Snapshot:
 
     def _put_result(self, result: Result) -> None:
         query, results, tally = result.query.name, self.results[result.target], self.tallies[result.target]
-        for reason in _DROPPING:
-            tally.dropped[(query, reason)] += 0
+        if result.error is None or result.error.reason != "unsupported":
+            tally.dropped.update(dict.fromkeys(((query, reason) for reason in _DROPPING), 0))
         if result.query.timing and (result.error is None or result.error.reason == "timeout"):
             tally.timings[query].observe(result.duration)
         if result.database is not None:  # the databases are known again
@@ -214,7 +214,8 @@ class Snapshot:
         if result.error is None:
             tally.succeeded_at[query] = result.finished_at
             return
-        tally.dropped[(query, result.error.reason)] += result.error.dropped
+        if result.error.dropped:
+            tally.dropped[(query, result.error.reason)] += result.error.dropped
         if before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
             results[result.key] = replace(result, families=_facts(before), fresh_until=math.inf)
 
