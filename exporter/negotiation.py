@@ -21,7 +21,8 @@ def choose_format(accept: str) -> tuple[Format, str]:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    return any(coding in ("gzip", "*") and _quality(params) > 0 for coding, params in _entries(accept_encoding))
+    qualities = {coding: _quality(params) for coding, params in _entries(accept_encoding)}
+    return qualities.get("gzip", qualities.get("*", 0.0)) > 0
 
 
 def _entries(header: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -1,0 +1,37 @@
+"""The product's own metrics are what the design names."""
+
+import pytest
+
+from exporter.core_metrics import CORE_METRICS, UP_ALIASES
+from exporter.datastores import STORES
+
+FED = {
+    "datatier_saturation_ratio": ("resource",),
+    "datatier_backup_last_success_timestamp_seconds": ("check",),
+    "datatier_backup_last_size_bytes": ("check",),
+    "datatier_backups": ("check",),
+    "datatier_backup_oldest_timestamp_seconds": ("check",),
+    "datatier_backup_expected": ("check",),
+    "datatier_tls_not_after_timestamp_seconds": (),
+}
+
+
+def test_query_files_may_feed_these() -> None:
+    """Each with exactly these labels beside store and target."""
+    assert {name: core.labels for name, core in CORE_METRICS.items() if core.fed} == FED
+
+
+def test_every_store_has_its_own_word_for_up() -> None:
+    """Dashboards of other exporters look for it."""
+    assert UP_ALIASES.keys() == STORES.keys()
+    assert set(UP_ALIASES.values()) <= CORE_METRICS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CORE_METRICS))
+def test_names_follow_the_rules_for_everybody(name: str) -> None:
+    """A counter ends in _total and nothing else does; help says something."""
+    metric = CORE_METRICS[name].metric
+
+    assert name.endswith("_total") == (metric.type == "counter")
+    assert name.endswith("_info") == (metric.type == "info" or name == "datatier_capability_info")
+    assert metric.help.endswith(".")

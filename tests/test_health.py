@@ -1,0 +1,280 @@
+"""What /health says: states, reasons and checks, in a body whose field names are final."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from exporter import __version__
+from exporter.health import checks, report
+from exporter.query import HealthRule, Query, QueryError
+from exporter.snapshot import Event, Snapshot, Watched
+from tests.making import Events, at, info, metric, query, snapshot, watched
+
+EVENTS = Events()
+RATIO = metric("pg_connections_used_ratio", value="used")
+
+
+def connections(**rule: Any) -> Query:
+    settings = {"check": "connections", "metric": RATIO.name, "warn_above": 0.8, "fail_above": 0.95, **rule}
+    return query("connections", labels=(), metrics=(RATIO,), health=HealthRule.model_validate(settings))
+
+
+def told(*events: Event, target: Watched | None = None) -> Snapshot:
+    made = snapshot(target or watched())
+    for event in events:
+        made.put(event)
+    return made
+
+
+def used(ratio: float | None, now: float = 1.0, asked: Query | None = None) -> list[Event]:
+    """Return a whole good poll that finds this share of the connections used."""
+    server = info("15.19", role="primary", missing_privileges={"pg_read_all_stats": "GRANT ..."})
+    result = EVENTS.result(now, asked or connections(), [{"used": ratio}])
+    return [EVENTS.ping(now, server, 0.0014), result, EVENTS.poll(now)]
+
+
+def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -> dict[str, Any]:
+    found: dict[str, Any] = report(told(*events), at(now))["targets"][name]
+    return found
+
+
+def test_the_body() -> None:
+    """Every field by name and in order: what people's probes read."""
+    bloat = EVENTS.failed_result(1.0, query("bloat"))
+    body = report(told(*used(0.91), bloat, *used(0.91, 2.0), EVENTS.failed_result(2.0, query("bloat"))), at(4.2))
+
+    assert list(body) == ["status", "serviceId", "version", "releaseId", "time", "notes", "targets", "checks"]
+    assert body == {
+        "status": "warn",
+        "serviceId": "datatier-exporter",
+        "version": "1",
+        "releaseId": __version__,
+        "time": "1970-01-01T00:00:04.200Z",
+        "notes": ["orders: degraded"],
+        "targets": {
+            "orders": {
+                "store": "postgres",
+                "state": "degraded",
+                "since": "1970-01-01T00:00:01.000Z",
+                "required": True,
+                "flapping": False,
+                "version": "15.19",
+                "role": "primary",
+                "data_age_seconds": 2.2,
+                "latency_seconds": 0.0014,
+                "reasons": [
+                    {"code": "limit", "check": "connections", "value": 0.91, "limit": 0.8, "unit": "ratio"}
+                ],
+                "missing_privileges": ["pg_read_all_stats"],
+                "failing_queries": [{"query": "bloat", "reason": "timeout"}],
+            }
+        },
+        "checks": {
+            "orders:responseTime": [
+                {
+                    "componentId": "orders",
+                    "observedValue": 0.0014,
+                    "observedUnit": "seconds",
+                    "status": "pass",
+                    "warnAbove": 0.5,
+                    "failAbove": 2.0,
+                    "time": "1970-01-01T00:00:02.000Z",
+                }
+            ],
+            "orders:replicationLag": [
+                {"componentId": "orders", "status": "unknown", "output": "not_exposed_by_server"}
+            ],
+            "orders:diskSpace": [{"componentId": "orders", "status": "unknown", "output": "not_exposed_by_server"}],
+            "orders:connections": [
+                {
+                    "componentId": "orders",
+                    "observedValue": 0.91,
+                    "observedUnit": "ratio",
+                    "status": "warn",
+                    "warnAbove": 0.8,
+                    "failAbove": 0.95,
+                    "time": "1970-01-01T00:00:02.000Z",
+                }
+            ],
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("required", "status"), [(True, "fail"), (False, "warn")])
+def test_only_a_required_target_fails_the_whole(required: bool, status: str) -> None:  # noqa: FBT001 - a table's column
+    """Down is fail or warn; the target itself is down in both."""
+    body = report(told(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=watched(required=required)), at(2.0))
+
+    assert (body["status"], body["targets"]["orders"]["state"]) == (status, "down")
+    assert body["notes"] == ["orders: down" + ("" if required else ", not required")]
+
+
+@pytest.mark.parametrize(
+    ("polls", "status"), [(used(0.1), "pass"), (used(0.9), "warn"), (used(0.99), "warn"), ([], "warn")]
+)
+def test_a_target_that_answers_never_fails_the_whole(polls: list[Event], status: str) -> None:
+    """A limit, even one for failure, degrades; starting is a warning."""
+    assert report(told(*polls), at(2.0))["status"] == status
+
+
+def test_the_worst_target_is_the_status() -> None:
+    """One that fails outweighs one that warns."""
+    both = snapshot(watched("orders"), watched("search"))
+    for event in (*used(0.1), Events(watched("search")).failed_ping(1.0), Events(watched("search")).poll(1.0)):
+        both.put(event)
+
+    assert report(both, at(2.0))["status"] == "fail"
+    assert report(both, at(2.0), ["orders"])["status"] == "pass"
+    assert list(report(both, at(2.0), ["orders"])["targets"]) == ["orders"]
+
+
+def test_a_target_that_was_not_tried_is_starting() -> None:
+    """It says neither pass nor down before anything is known, and invents no value."""
+    body = report(told(), at(2.0))
+
+    assert body["targets"]["orders"] == {
+        "store": "postgres", "state": "unknown", "since": "1970-01-01T00:00:00.000Z", "required": True,
+        "flapping": False, "reasons": [{"code": "starting"}], "missing_privileges": [], "failing_queries": [],
+    }  # fmt: skip
+    assert [check[0]["output"] for check in body["checks"].values()] == [
+        "starting", "no_recent_sample", "no_recent_sample"
+    ]  # fmt: skip
+
+
+def test_a_failure_shows_its_reason_at_once() -> None:
+    """The state is damped, the reason is not; what the server said of itself is no longer shown."""
+    target = target_of([*used(0.1), EVENTS.failed_ping(2.0, "timeout"), EVENTS.poll(2.0)])
+
+    assert (target["state"], target["reasons"]) == ("ok", [{"code": "timeout"}])
+    assert not target.keys() & {"version", "role", "latency_seconds"}
+    assert target["missing_privileges"] == []
+
+
+def test_a_failed_ping_fails_the_response_time() -> None:
+    """A server that does not answer has no response time, which is worse than a long one."""
+    body = report(told(*used(0.1), EVENTS.failed_ping(2.0, "auth")), at(2.0))
+
+    assert body["checks"]["orders:responseTime"] == [
+        {"componentId": "orders", "status": "fail", "warnAbove": 0.5, "failAbove": 2.0, "output": "auth",
+         "time": "1970-01-01T00:00:02.000Z"}
+    ]  # fmt: skip
+
+
+def test_a_slow_ping_degrades() -> None:
+    """What a check says, the state says."""
+    target = target_of([EVENTS.ping(1.0, seconds=2.5), EVENTS.poll(1.0)])
+
+    assert target["state"] == "degraded"
+    assert target["reasons"] == [
+        {"code": "limit", "check": "responseTime", "value": 2.5, "limit": 2.0, "unit": "seconds"}
+    ]
+
+
+def test_stale_data_is_unknown() -> None:
+    """When the poller is stuck, nobody pretends to know."""
+    body = report(told(*used(0.1)), at(100.0))
+    target = body["targets"]["orders"]
+
+    assert (body["status"], target["state"], target["reasons"]) == ("warn", "unknown", [{"code": "stale"}])
+    assert (target["data_age_seconds"], body["checks"]["orders:responseTime"][0]["output"]) == (99.0, "stale")
+
+
+def test_a_clock_that_jumps_back_makes_no_negative_age() -> None:
+    """Age is at least 0."""
+    assert target_of(used(0.1, 50.0), now=20.0)["data_age_seconds"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "limit"),
+    [
+        ({}, 0.9, 0.8),
+        ({}, 0.96, 0.95),
+        ({"warn_below": 0.2, "fail_below": 0.1}, 0.15, 0.2),
+        ({"warn_below": 0.2, "fail_below": 0.1}, 0.05, 0.1),
+        ({"warn_above": None, "fail_above": None, "fail_below": 0.1}, 0.05, 0.1),
+    ],
+)
+def test_a_reason_names_the_limit_that_was_crossed(rule: dict[str, Any], value: float, limit: float) -> None:
+    """Of four possible ones."""
+    [reason] = target_of(used(value, asked=connections(**rule)))["reasons"]
+
+    assert (reason["value"], reason["limit"]) == (value, limit)
+
+
+def test_rows_with_their_own_verdict_have_no_value() -> None:
+    """Neither value nor limit nor unit is made up."""
+    asked = query("cluster", labels=(), metrics=(), health=HealthRule(check="cluster", status="verdict"))
+    result = EVENTS.result(1.0, asked, [{"verdict": "fail"}])
+    body = report(told(EVENTS.ping(1.0), result, EVENTS.poll(1.0)), at(2.0))
+
+    assert body["targets"]["orders"]["reasons"] == [{"code": "limit", "check": "cluster"}]
+    assert body["checks"]["orders:cluster"] == [
+        {"componentId": "orders", "status": "fail", "time": "1970-01-01T00:00:01.000Z"}
+    ]
+
+
+def test_a_failed_query_leaves_its_check_unknown() -> None:
+    """Its reason is shown; the target is not blamed for a question that failed."""
+    failed = EVENTS.failed_result(1.0, connections())
+    body = report(told(EVENTS.ping(1.0), failed, EVENTS.poll(1.0)), at(2.0))
+
+    [check] = body["checks"]["orders:connections"]
+    assert (check["status"], check["output"]) == ("unknown", "timeout")
+    assert body["targets"]["orders"]["state"] == "ok"
+    assert body["targets"]["orders"]["failing_queries"] == [{"query": "connections", "reason": "timeout"}]
+
+
+def test_null_leaves_a_check_unknown() -> None:
+    """What the server does not tell is not a pass."""
+    [check] = report(told(*used(None)), at(2.0))["checks"]["orders:connections"]
+
+    assert (check["status"], check["output"]) == ("unknown", "no_recent_sample")
+
+
+def test_an_unsupported_query_is_no_failing_one() -> None:
+    """A server may be what it is."""
+    absent = EVENTS.failed_result(1.0, query("io"), QueryError("unsupported", "needs version >=16"))
+
+    assert target_of([EVENTS.ping(1.0), absent, EVENTS.poll(1.0)])["failing_queries"] == []
+
+
+def test_of_two_queries_with_one_check_the_worse_counts() -> None:
+    """Whichever comes first."""
+    asked = [connections(), connections().model_copy(update={"name": "more"})]
+    for values in ((0.9, 0.1), (0.1, 0.9)):
+        results = [
+            EVENTS.result(1.0, question, [{"used": value}]) for question, value in zip(asked, values, strict=True)
+        ]
+        found = {check.name: check for check in checks(told(EVENTS.ping(1.0), *results), "orders", at(2.0))}
+
+        assert (found["connections"].status, found["connections"].value) == ("warn", 0.9)
+
+
+def test_a_query_may_bring_a_check_that_everybody_has() -> None:
+    """It is there once, in its usual place."""
+    asked = connections(check="replicationLag")
+    found = checks(told(*used(0.1, asked=asked)), "orders", at(2.0))
+
+    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace"]
+    assert found[1].value == 0.1
+
+
+def test_flapping_is_shown() -> None:
+    """More than four changes within ten minutes."""
+    made = told()
+    for number, seen in enumerate("oddooddooddoo"):
+        now = 15.0 * number
+        made.put(EVENTS.ping(now) if seen == "o" else EVENTS.failed_ping(now))
+        made.put(EVENTS.poll(now))
+
+    assert report(made, at(200.0))["targets"]["orders"]["flapping"] is True
+    assert report(made, at(2000.0))["targets"]["orders"]["flapping"] is False
+
+
+def test_no_servers_words_are_in_the_body() -> None:
+    """Errors name addresses and users; the log has them, the body has typed reasons."""
+    events = [*used(0.1), EVENTS.failed_result(1.0, error=QueryError("query", "no table at db1.example"))]
+    bodies = [report(told(*events), at(2.0)), report(told(*events, EVENTS.failed_ping(2.0)), at(2.0))]
+
+    assert "db1.example" not in str(bodies)
