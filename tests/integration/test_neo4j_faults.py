@@ -1,6 +1,7 @@
 """Neo4j that is frozen, stopped, restarted, broken or has a new password: deadlines hold, and it all comes back."""
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 
@@ -99,13 +100,14 @@ async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version
 
 
 async def test_unreachable_server_says_connect() -> None:
-    """Nobody listens: that is known at once, and entering and leaving do not mind."""
+    """Nobody listens: that is known at once, entering and leaving do not mind, and the driver logs no address."""
     target = {"name": "graph", "store": "neo4j", "url": "bolt://127.0.0.1:1", "user": "neo4j", "password": "secret"}
     async with open_datastore(target_of(target)) as datastore:
         assert await why(datastore) == "connect"
 
         with pytest.raises(QueryError, match="ping"):
             await fetch(datastore, "jvm_memory")
+        assert not logging.getLogger("neo4j.io").isEnabledFor(logging.ERROR)
 
 
 async def test_server_stops_returns_breaks_and_changes_its_password(

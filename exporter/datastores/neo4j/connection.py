@@ -44,8 +44,8 @@ class Connection:
     """
 
     def __init__(self, target: Neo4jTarget) -> None:
-        # It repeats every notification as a warning, addresses and all; errors reach the caller anyway.
-        logging.getLogger("neo4j").setLevel(logging.ERROR)
+        # It logs notifications and lost connections, addresses and all; what matters reaches the caller anyway.
+        logging.getLogger("neo4j").setLevel(logging.CRITICAL)
         uri, trust = address(target)
         self._driver: AsyncDriver = AsyncGraphDatabase.driver(
             uri,
