@@ -119,7 +119,7 @@ def reason_of(error: BaseException) -> Reason:
         return _reason_of_code(error)
     if _timed_out(error):
         return "timeout"
-    # ValueError is what driver 5 raises when a name does not resolve.
+    # ValueError is what a URL raises that the driver cannot read.
     if isinstance(error, ServiceUnavailable | SessionExpired | ConfigurationError | OSError | ValueError):
         return "connect"
     return "decode"
