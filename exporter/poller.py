@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeVar
@@ -20,6 +21,8 @@ _PING_TIMEOUT = 5.0
 _PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane
+_EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
+_CLOSE_TIMEOUT = 2.0
 _AUTH_PAUSE = 60.0  # three bad passwords lock a Neo4j user out for everybody
 
 
@@ -74,6 +77,18 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
         return result(0, (), None, error)
 
 
+@asynccontextmanager
+async def opened(datastore: Datastore, lane: Lane) -> AsyncIterator[Session]:
+    """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
+    manager = datastore.session(lane)
+    session = await attempt(manager.__aenter__, _PING_TIMEOUT, datastore.reason)
+    try:
+        yield session
+    finally:
+        with suppress(QueryError):
+            await attempt(lambda: manager.__aexit__(None, None, None), _CLOSE_TIMEOUT, datastore.reason)
+
+
 class Poller:
     """Poll one target for ever; every outcome goes to `publish`, none raises."""
 
@@ -112,9 +127,10 @@ class Poller:
         error = await self._ping(deadline)
         if error is not None:
             self._up.clear()
-            self._due.clear()
             return error
-        self._up.set()
+        if not self._up.is_set():
+            self._due.clear()  # all series are gone: what was asked before the outage is due again
+            self._up.set()
         await self._pass("fast", queries, deadline)
         return None
 
@@ -140,31 +156,34 @@ class Poller:
             await asyncio.sleep(min(max(due, 1.0), self._target.interval))
 
     async def _pass(self, lane: Lane, queries: Sequence[Query], deadline: float) -> None:
-        """Ask what is due, longest overdue first: of the server, then database by database."""
+        """Ask what is due, longest overdue first; a session that cannot be had fails all that it was for."""
         now = time.monotonic()
         due = [query for query in queries if self._due.get(query.name, 0.0) <= now]
         due.sort(key=lambda query: self._due.get(query.name, 0.0))
         if not due:
             return
-        async with self._datastore.session(lane) as session:
-            for query in due:
-                if query.scope == "server":
-                    await self._ask(session, query, None, deadline)
-            inside = [query for query in due if query.scope == "database"]
-            for query in inside:
-                self._put_off(query)
-            for database in await self._databases(inside):
-                for query in inside:
-                    if any(fnmatchcase(database, glob) for glob in query.databases):
-                        await self._ask(session, query, database, deadline)
+        try:
+            async with opened(self._datastore, lane) as session:
+                for query in due:
+                    if query.scope == "server":
+                        await self._ask(session, query, None, deadline)
+                for query, database in await self._places([query for query in due if query.scope == "database"]):
+                    await self._ask(session, query, database, deadline)
+        except QueryError as error:
+            self._fail(due, error)
 
-    async def _databases(self, queries: Sequence[Query]) -> Sequence[str]:
+    async def _places(self, queries: Sequence[Query]) -> Sequence[tuple[Query, str]]:
+        """Name where queries of scope database are to be asked; fail them where nobody knows."""
         if not queries:
             return ()
         try:
-            return await attempt(self._datastore.databases, _PING_TIMEOUT, self._datastore.reason)
-        except QueryError:
-            return ()  # the ping tells why; what was there expires
+            databases = await attempt(self._datastore.databases, _PING_TIMEOUT, self._datastore.reason)
+        except QueryError as error:
+            self._fail(queries, error)
+            return ()
+        for query in queries:
+            self._put_off(query)
+        return places(queries, databases)
 
     async def _ask(self, session: Session, query: Query, database: str | None, deadline: float) -> None:
         seconds = min(query.timeout, deadline - time.monotonic())
@@ -174,9 +193,26 @@ class Poller:
         question = Question(self._target, query, database, self._info, seconds)
         self._publish(await run(question, session, self._datastore))
 
+    def _fail(self, queries: Sequence[Query], error: QueryError) -> None:
+        """Publish what could not even be asked."""
+        for query in queries:
+            self._put_off(query)
+            fresh_until = time.monotonic() + fresh_seconds(interval(query, self._target))
+            self._publish(Result(self._target.name, query, None, time.time(), fresh_until, 0.0, error=error))
+
     def _put_off(self, query: Query) -> None:
         """Make the query due at the tick nearest to its interval."""
         self._due[query.name] = time.monotonic() + interval(query, self._target) - self._target.interval / 2
+
+
+def places(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Query, str]]:
+    """Pair queries with the databases that their globs name, database by database."""
+    return [
+        (query, database)
+        for database in databases
+        for query in queries
+        if any(fnmatchcase(database, glob) for glob in query.databases)
+    ]
 
 
 def interval(query: Query, target: Watched) -> float:
@@ -189,7 +225,8 @@ def lane(query: Query) -> Lane:
 
 
 def seconds_to_tick(target: Watched, now: float) -> float:
-    """Return how long to sleep: ticks are pinned to wall time, with a phase of the target's own and no jitter."""
+    """Return how long to sleep; ticks are pinned to wall time, with a phase of the target's own and no jitter."""
     digest = hashlib.md5(target.name.encode(), usedforsecurity=False).digest()
     phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
-    return target.interval - (now - phase) % target.interval
+    wait = target.interval - (now - phase) % target.interval
+    return wait if wait > _EARLY else wait + target.interval

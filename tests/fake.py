@@ -1,0 +1,145 @@
+"""A server that does as it is told, in place of one that cannot be made to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self, TypeVar
+
+from exporter.datastores.base import Lane, Session
+from exporter.poller import Poller
+from exporter.query import Query, Reason, Row
+from exporter.server import ServerInfo
+from exporter.snapshot import Event, Ping, Poll, Result, Watched
+from tests.making import info, plain
+
+HANG = TimeoutError("hang")  # an answer that never comes
+_E = TypeVar("_E", Ping, Poll, Result)
+Answer = Sequence[Row] | Exception
+
+
+async def give(answer: Answer | ServerInfo) -> Answer | ServerInfo:
+    if answer is HANG:
+        await asyncio.Event().wait()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class Fake:
+    """Answer each query by its name; write down in `asked` what was asked, in order.
+
+    An answer is rows, an exception to raise, or HANG. `opening` and `closing` are raised by sessions.
+    """
+
+    def __init__(self, **answers: Answer) -> None:
+        self.answers = answers
+        self.pinged: ServerInfo | Exception = info()
+        self.names: Sequence[str] | Exception = ("app", "log", "template1")
+        self.opening: Exception | None = None
+        self.closing: Exception | None = None
+        self.asked: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        self.entered = 0
+        self.left = 0
+
+    async def __aenter__(self) -> Self:
+        self.entered += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.left += 1
+
+    async def ping(self) -> ServerInfo:
+        self.asked.append("ping")
+        pinged = await give(self.pinged)
+        assert isinstance(pinged, ServerInfo)
+        return pinged
+
+    async def databases(self) -> Sequence[str]:
+        if isinstance(self.names, Exception):
+            raise self.names
+        return self.names
+
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator[Session]:
+        if self.opening is not None:
+            await give(self.opening)
+        yield _Session(self, lane)
+        if self.closing is not None:
+            await give(self.closing)
+
+    def reason(self, error: BaseException) -> Reason:
+        return "auth" if isinstance(error, PermissionError) else "connect" if isinstance(error, OSError) else "query"
+
+
+class _Session:
+    def __init__(self, fake: Fake, lane: Lane) -> None:
+        self._fake, self._lane = fake, lane
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        fake = self._fake
+        fake.asked.append(f"{self._lane} {query.name}" + (f" in {database}" if database else ""))
+        fake.running += 1
+        fake.most_running = max(fake.most_running, fake.running)
+        try:
+            await asyncio.sleep(0)
+            rows = await give(fake.answers.get(query.name, plain({"app": 1.0})))
+        finally:
+            fake.running -= 1
+        assert not isinstance(rows, ServerInfo)
+        return rows  # type: ignore[return-value]  # give() raises what is an exception
+
+
+class Watch:
+    """Poll a fake while in the block, and keep what the poller published."""
+
+    def __init__(self, fake: Fake, *queries: Query, target: Watched) -> None:
+        self.fake = fake
+        self.events: list[Event] = []
+        self.failing: Exception | None = None
+        self._poller = Poller(target, fake, queries, self._publish)
+        self._task: asyncio.Task[None] | None = None
+
+    def _publish(self, event: Event) -> None:
+        if self.failing is not None:
+            raise self.failing
+        self.events.append(event)
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._poller.watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def crashed(self) -> BaseException | None:
+        """Wait until the poller ends by itself; return why."""
+        assert self._task is not None
+        await asyncio.wait([self._task], timeout=2)
+        return self._task.exception()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something was published that makes a condition true."""
+        async with asyncio.timeout(5):
+            while not condition():
+                assert self._task is not None
+                assert not self._task.done()
+                await asyncio.sleep(0.002)
+
+    async def polls(self, count: int) -> None:
+        """Wait for so many more polls."""
+        wanted = len(self.of(Poll)) + count
+        await self.until(lambda: len(self.of(Poll)) >= wanted)
+
+    def of(self, kind: type[_E]) -> list[_E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def results(self, name: str | None = None) -> list[Result]:
+        return [result for result in self.of(Result) if name in (None, result.query.name)]
+
+    def reasons(self, name: str | None = None) -> list[Reason | None]:
+        """Return the error of each result."""
+        return [result.error.reason if result.error else None for result in self.results(name)]
