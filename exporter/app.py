@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 
 from fastapi import FastAPI
@@ -67,7 +68,7 @@ def _answer(endpoint: Endpoint) -> Endpoint:
         response = await endpoint(request)
         if request.method == "OPTIONS":
             response = Response(status_code=response.status_code, headers={"Allow": ", ".join(_METHODS)})
-        for name, value in _HEADERS.items():
+        for name, value in {"Date": formatdate(usegmt=True), **_HEADERS}.items():
             response.headers.setdefault(name, value)
         return response
 

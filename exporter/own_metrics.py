@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from exporter import __version__
 from exporter.exposition import Format, Page
 
-_LAG_EVERY = 1.0
+_LAG_EVERY = 5.0
 
 
 class OwnMetrics:
