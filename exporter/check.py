@@ -8,12 +8,13 @@ from typing import Any
 
 from exporter.config import Config, Target
 from exporter.datastores import open_datastore
-from exporter.datastores.base import Datastore
-from exporter.poller import Question, attempt, lane, run
+from exporter.datastores.base import LANES, Datastore, Lane
+from exporter.logs import blanked
+from exporter.poller import Question, attempt, failure, lane, opened, places, run
 from exporter.query import Query, QueryError
 from exporter.server import ServerInfo
 from exporter.service import queries_of, watched
-from exporter.snapshot import Result
+from exporter.snapshot import Result, Watched
 
 _PING_SECONDS = 10.0
 
@@ -29,14 +30,18 @@ async def check(config: Config, queries: Sequence[Query]) -> list[dict[str, Any]
 
 async def _check_target(config: Config, target: Target, queries: Sequence[Query]) -> dict[str, Any]:
     report: dict[str, Any] = {"target": target.name, "store": target.store, "up": False}
+    secrets = target.secrets()
     began = time.perf_counter()
     async with open_datastore(target) as datastore:
         try:
             info = await attempt(datastore.ping, _PING_SECONDS, datastore.reason)
         except QueryError as error:
-            return {**report, "reason": error.reason, "error": str(error), "queries": []}
+            return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
-        results = await _run_all(config, target, queries, datastore, info)
+        results: list[Result] = []
+        for name in LANES:
+            asked = [query for query in queries if lane(query) == name]
+            results += await _run_all(watched(config, target), name, asked, datastore, info)
     return {
         **report,
         "up": True,
@@ -44,29 +49,37 @@ async def _check_target(config: Config, target: Target, queries: Sequence[Query]
         "role": info.role,
         "edition": info.edition,
         "milliseconds": milliseconds,
-        "queries": [_query_report(query, results) for query in queries],
+        "queries": [_query_report(query, results, secrets) for query in queries],
         "missing_privileges": dict(info.missing_privileges),
         "unavailable": {name: reason for name, reason in info.capabilities.items() if reason},
     }
 
 
 async def _run_all(
-    config: Config, target: Target, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
+    target: Watched, name: Lane, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
 ) -> list[Result]:
-    results = []
-    databases = await attempt(datastore.databases, _PING_SECONDS, datastore.reason) if queries else ()
-    for name in ("fast", "slow"):
-        asked = [query for query in queries if lane(query) == name]
-        async with datastore.session("fast" if name == "fast" else "slow") as session:
-            for database in (None, *databases):
-                for query in asked:
-                    if (query.scope == "database") == (database is not None):
-                        question = Question(watched(config, target), query, database, info, query.timeout)
-                        results.append(await run(question, session, datastore))
+    """Run a lane's queries: of the server, then database by database."""
+    results: list[Result] = []
+    if not queries:
+        return results
+    inside = [query for query in queries if query.scope == "database"]
+    try:
+        async with opened(datastore, name) as session:
+            for query in queries:
+                if query.scope == "server":
+                    question = Question(target, query, None, info, query.timeout)
+                    results.append(await run(question, session, datastore))
+            databases = await attempt(datastore.databases, _PING_SECONDS, datastore.reason) if inside else ()
+            for query, database in places(inside, databases):
+                question = Question(target, query, database, info, query.timeout)
+                results.append(await run(question, session, datastore))
+    except QueryError as error:
+        answered = {result.query.name for result in results}
+        results += [failure(target, query, error) for query in queries if query.name not in answered]
     return results
 
 
-def _query_report(query: Query, results: Iterable[Result]) -> dict[str, Any]:
+def _query_report(query: Query, results: Iterable[Result], secrets: Iterable[str]) -> dict[str, Any]:
     """Add up a query's databases; the first error stands for all."""
     runs = [result for result in results if result.query is query]
     error = next((result.error for result in runs if result.error is not None), None)
@@ -76,7 +89,11 @@ def _query_report(query: Query, results: Iterable[Result]) -> dict[str, Any]:
         "series": sum(family.series for result in runs for family in result.families),
         "milliseconds": _milliseconds(sum(result.duration for result in runs)),
     }
-    return report | ({"reason": error.reason, "error": str(error)} if error else {})
+    return report | (_why(error, secrets) if error else {})
+
+
+def _why(error: QueryError, secrets: Iterable[str]) -> dict[str, str]:
+    return {"reason": error.reason, "error": blanked(" ".join(str(error).split()), secrets)}
 
 
 def failed(reports: Iterable[dict[str, Any]]) -> bool:
@@ -98,7 +115,7 @@ def as_text(reports: Iterable[dict[str, Any]]) -> str:
 def _target_lines(report: dict[str, Any]) -> list[str]:
     title = f"{report['target']}: {report['store']}"
     if not report["up"]:
-        return [f"{title}, DOWN ({report['reason']}): {' '.join(report['error'].split())}"]
+        return [f"{title}, DOWN ({report['reason']}): {report['error']}"]
     identity = " ".join(filter(None, (report["version"], report["edition"], report["role"])))
     lines = [f"{title} {identity}, ping {report['milliseconds']} ms", ""]
     width = max((len(query["query"]) for query in report["queries"]), default=5)
@@ -120,7 +137,7 @@ def _outcome(query: dict[str, Any]) -> str:
     if "reason" not in query:
         return "ok"
     mark = "" if query["reason"] == "unsupported" else "FAILED "
-    return f"{mark}{query['reason']}: {' '.join(query['error'].split())}"
+    return f"{mark}{query['reason']}: {query['error']}"
 
 
 def _milliseconds(seconds: float) -> float:

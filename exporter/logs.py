@@ -45,14 +45,18 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
     logging.getLogger("exporter").setLevel(level.upper())
 
 
+def blanked(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without any of the secrets, the longest first: one may be the beginning of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
+
+
 def _redactor(secrets: Callable[[], Iterable[str]]) -> structlog.typing.Processor:
     def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        hidden = [secret for secret in secrets() if len(secret) >= _SHORTEST_SECRET]
-        for key, value in event.items():
-            if isinstance(value, str):
-                for secret in hidden:
-                    value = value.replace(secret, "***")  # noqa: PLW2901 - replaced secret by secret
-                event[key] = value
+        hidden = list(secrets())
+        event.update({key: blanked(value, hidden) for key, value in event.items() if isinstance(value, str)})
         return event
 
     return redact

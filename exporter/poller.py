@@ -77,6 +77,12 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
         return result(0, (), None, error)
 
 
+def failure(target: Watched, query: Query, error: QueryError) -> Result:
+    """Make the result of a query that could not even be asked."""
+    fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
+    return Result(target.name, query, None, time.time(), fresh_until, 0.0, error=error)
+
+
 @asynccontextmanager
 async def opened(datastore: Datastore, lane: Lane) -> AsyncIterator[Session]:
     """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
@@ -194,11 +200,9 @@ class Poller:
         self._publish(await run(question, session, self._datastore))
 
     def _fail(self, queries: Sequence[Query], error: QueryError) -> None:
-        """Publish what could not even be asked."""
         for query in queries:
             self._put_off(query)
-            fresh_until = time.monotonic() + fresh_seconds(interval(query, self._target))
-            self._publish(Result(self._target.name, query, None, time.time(), fresh_until, 0.0, error=error))
+            self._publish(failure(self._target, query, error))
 
     def _put_off(self, query: Query) -> None:
         """Make the query due at the tick nearest to its interval."""

@@ -1,8 +1,12 @@
 """Makers of small valid things; each test says only what it is about."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from exporter.query import Metric, Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
@@ -80,3 +84,14 @@ def plain(samples: Mapping[str, float] | Sequence[tuple[str, float]]) -> list[Ro
     """Return rows of datname and bytes."""
     pairs = samples.items() if isinstance(samples, Mapping) else samples
     return [{"datname": name, "bytes": value} for name, value in pairs]
+
+
+@contextmanager
+def restored_logs() -> Iterator[None]:
+    """Undo afterwards what configure_logs does to the whole process."""
+    root, ours = logging.getLogger(), logging.getLogger("exporter")
+    before = root.handlers, root.level, ours.level
+    yield
+    root.handlers, root.level = before[:2]
+    ours.setLevel(before[2])
+    structlog.reset_defaults()

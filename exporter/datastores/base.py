@@ -11,6 +11,7 @@ from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 
 Lane = Literal["fast", "slow"]
+LANES: tuple[Lane, ...] = ("fast", "slow")
 
 
 class Session(Protocol):
