@@ -1,7 +1,6 @@
 """The HTTP side: every answer is made from the snapshot, no request ever touches a store."""
 
 import asyncio
-import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
 from exporter.exposition import Format, Page
 from exporter.health import report
@@ -52,6 +52,7 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
     app = FastAPI(
         lifespan=lifespan,
         openapi_url=None,
+        redirect_slashes=False,  # HAProxy takes a redirect for health
         routes=[Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()],
     )
     app.state.service = service
@@ -80,7 +81,7 @@ class Pages:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._compressed: dict[tuple[Format, str | None], tuple[Page, asyncio.Task[bytes]]] = {}
+        self._deflated: dict[tuple[Format, str | None], tuple[Page, asyncio.Task[Deflated]]] = {}
 
     async def index(self, _: Request) -> Response:
         return Response(_INDEX, media_type="text/html")
@@ -96,7 +97,7 @@ class Pages:
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(page.body + own, headers=headers)
-        body = await self._gzipped(kind, target, page) + gzip.compress(own, 1)
+        body = gzipped(await self._deflate(kind, target, page), own)
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 
     def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
@@ -104,12 +105,12 @@ class Pages:
             return self._service.own.page(kind, page)
         return b"# EOF\n" if kind == "openmetrics" else b""
 
-    async def _gzipped(self, kind: Format, target: str | None, page: Page) -> bytes:
+    async def _deflate(self, kind: Format, target: str | None, page: Page) -> Deflated:
         """Compress a page once, off the loop, for all who ask for it meanwhile."""
-        done_page, task = self._compressed.get((kind, target), (None, None))
+        done_page, task = self._deflated.get((kind, target), (None, None))
         if task is None or done_page is not page:
-            task = asyncio.create_task(asyncio.to_thread(gzip.compress, page.body, 1), name="gzip")
-            self._compressed[(kind, target)] = (page, task)
+            task = asyncio.create_task(asyncio.to_thread(deflate, page.body), name="gzip")
+            self._deflated[(kind, target)] = (page, task)
         return await asyncio.shield(task)
 
     async def livez(self, _: Request) -> Response:
