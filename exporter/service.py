@@ -1,6 +1,7 @@
 """The running whole: one poller a target, all publishing into one snapshot."""
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -68,6 +69,7 @@ class Service:
 
     async def _watch(self, target: Target) -> None:
         await asyncio.to_thread(load_client, target.store)  # an import may take half a second, and the loop answers
+        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
         queries = queries_of(target, self._queries)
         await Poller(self.snapshot.targets[target.name], open_datastore(target), queries, self.publish).watch()
 
