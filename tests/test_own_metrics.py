@@ -1,0 +1,73 @@
+"""The exporter's own part of the page."""
+
+import asyncio
+
+import pytest
+
+from exporter import __version__, own_metrics
+from exporter.exposition import Page
+from exporter.own_metrics import OwnMetrics
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def lines(page: bytes, prefix: str) -> list[str]:
+    return [line for line in page.decode().splitlines() if line.startswith(prefix)]
+
+
+def test_the_page_is_measured() -> None:
+    """Size before compression and series; of this page, not of the last."""
+    page = OwnMetrics().page("text", Page(b"x" * 1000, 7))
+
+    assert lines(page, "datatier_scrape_page") == [
+        "datatier_scrape_page_bytes 1000.0",
+        "datatier_scrape_page_series 7.0",
+    ]
+
+
+def test_the_version_is_known() -> None:
+    assert lines(OwnMetrics().page("text", Page(b"", 0)), "datatier_build_info") == [
+        f'datatier_build_info{{version="{__version__}"}} 1.0'
+    ]
+
+
+def test_the_process_is_measured() -> None:
+    """As every client library does it."""
+    page = OwnMetrics().page("text", Page(b"", 0))
+
+    assert lines(page, "process_resident_memory_bytes ")
+    assert lines(page, "process_open_fds ")
+    assert lines(page, "python_gc_collections_total")
+
+
+def test_openmetrics_has_its_end() -> None:
+    """What comes before it must not."""
+    assert OwnMetrics().page("openmetrics", Page(b"", 0)).endswith(b"# EOF\n")
+    assert b"# EOF" not in OwnMetrics().page("text", Page(b"", 0))
+
+
+def test_two_exporters_in_one_process_are_two() -> None:
+    """No registry is shared, and nothing imported elsewhere adds to the page."""
+    first, second = OwnMetrics(), OwnMetrics()
+    first.page("text", Page(b"x", 1))
+
+    assert lines(second.page("text", Page(b"", 0)), "datatier_scrape_page_bytes") == ["datatier_scrape_page_bytes 0.0"]
+
+
+async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lag is how much later than asked a sleep ends."""
+    monkeypatch.setattr(own_metrics, "_LAG_EVERY", 0.01)
+    own, loop = OwnMetrics(), asyncio.get_running_loop()
+    task = asyncio.create_task(own.measure_lag())
+    await asyncio.sleep(0)
+    end = loop.time() + 0.06
+    while loop.time() < end:
+        pass
+    await asyncio.sleep(0.005)
+    [line] = lines(own.page("text", Page(b"", 0)), "datatier_event_loop_lag_seconds ")
+    task.cancel()
+
+    assert 0.03 < float(line.split()[1]) < 1

@@ -1,0 +1,135 @@
+"""The process as people run it: its start, its drain and its end."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.exporter_process import Exporter
+from tests.making import write
+from tests.servers.process import free_port
+
+ROOT = Path(__file__).parent.parent
+
+
+def closed(*stores: str) -> list[dict[str, Any]]:
+    """Return targets at ports where nobody listens."""
+    urls = {"postgres": "postgresql://u:hunter22@", "qdrant": "http://", "neo4j": "bolt://", "minio": "http://"}
+    return [{"name": store, "store": store, "url": f"{urls[store]}127.0.0.1:{free_port()}"} for store in stores]
+
+
+@pytest.fixture
+def one() -> Iterator[Exporter]:
+    """Run an exporter whose only target is down."""
+    with Exporter(closed("postgres")) as exporter:
+        yield exporter
+
+
+def test_all_targets_may_be_down_at_the_start() -> None:
+    """Everything is served, and says so."""
+    with Exporter(closed("postgres", "qdrant", "neo4j", "minio")) as exporter:
+        exporter.wait(lambda: exporter.get("/startupz").status == 200, "every target to be tried")
+        body = exporter.health()
+        up = exporter.samples()["datatier_up"]
+
+        assert (body["status"], exporter.get("/health").status) == ("fail", 503)
+        assert {target["state"] for target in body["targets"].values()} == {"down"}
+        assert [target["reasons"] for target in body["targets"].values()] == [[{"code": "connect"}]] * 4
+        assert list(up.values()) == [0.0] * 4
+        assert [exporter.get(path).status for path in ("/livez", "/readyz", "/metrics")] == [200, 200, 200]
+
+    assert "Traceback" not in exporter.last_log
+    assert "hunter22" not in exporter.last_log
+
+
+def test_sigterm_drains_and_ends_well(one: Exporter) -> None:
+    """Not ready at once, while scrapes go on; then exit 0."""
+    one.wait(lambda: one.get("/readyz").status == 200, "the start")
+    assert one._process is not None  # noqa: SLF001 - signals go to the process
+    one._process.send_signal(signal.SIGTERM)  # noqa: SLF001
+    began = time.monotonic()
+    one.wait(lambda: one.get("/readyz").status == 503, "the drain", 2)
+
+    assert [one.get(path).status for path in ("/metrics", "/livez")] == [200, 200]
+    assert one._process.wait(5) == 0  # noqa: SLF001
+    assert 0.4 < time.monotonic() - began < 3
+    log = one.log.read_text()
+    assert [f"event={event}" in log for event in ("starting", "draining", "stopped")] == [True, True, True]
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]], ids=["SIGINT", "SIGTERM twice"]
+)
+def test_who_cannot_wait_need_not(signals: list[signal.Signals]) -> None:
+    """Ctrl-C ends at once, and so does a second SIGTERM."""
+    with Exporter(closed("postgres"), drain="30s") as exporter:
+        exporter.wait(lambda: exporter.get("/startupz").status == 200, "the start")
+        assert exporter._process is not None  # noqa: SLF001
+        began = time.monotonic()
+        for number in signals:
+            exporter._process.send_signal(number)  # noqa: SLF001
+            time.sleep(0.1)
+
+        assert exporter._process.wait(5) == 0  # noqa: SLF001
+        assert time.monotonic() - began < 3
+
+
+def test_head_has_headers_and_no_body(one: Exporter) -> None:
+    """Over real HTTP, on one connection with what follows."""
+    connection = HTTPConnection("127.0.0.1", one.port, timeout=5)
+    connection.request("HEAD", "/metrics")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read(), answer.headers["server"]) == (200, b"", None)
+    assert int(answer.headers["content-length"]) > 1000
+
+    connection.request("GET", "/livez")
+    assert connection.getresponse().read() == b"ok\n"
+    connection.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on the PATH")
+def test_curl_reads_a_compressed_page_whole(one: Exporter) -> None:
+    """A client that reads one gzip stream and no second."""
+    command = ["curl", "-sS", "--compressed", f"http://127.0.0.1:{one.port}/metrics"]
+    page = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert "datatier_up{" in page
+    assert "datatier_build_info{" in page
+
+
+def ended(tmp_path: Path, code: str, port: int) -> subprocess.CompletedProcess[str]:
+    """Run Python code with a configuration on its command line until it ends by itself."""
+    settings = {"listen": f"127.0.0.1:{port}", "targets": closed("postgres")}
+    config = write(tmp_path / "datatier.yaml", str(settings))
+    return subprocess.run(
+        [sys.executable, "-c", code, "--config", str(config)],
+        cwd=ROOT, check=False, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+
+
+def test_a_crash_ends_the_process(tmp_path: Path) -> None:
+    """A bug of ours in a poller is exit 1 and one line that says which; not a server of frozen numbers."""
+    code = "from exporter import cli, journal; journal.Journal.note = lambda *_: 1 / 0; raise SystemExit(cli.main())"
+    ran = ended(tmp_path, code, free_port())
+
+    assert ran.returncode == 1
+    [line] = [line for line in ran.stderr.splitlines() if "level=critical" in line]
+    assert 'event="crashed, stopping"' in line
+    assert "ZeroDivisionError" in line
+
+
+def test_a_port_that_is_taken(one: Exporter, tmp_path: Path) -> None:
+    """The process ends, with a line that says why and no traceback."""
+    ran = ended(tmp_path, "from exporter import cli; raise SystemExit(cli.main())", one.port)
+
+    assert ran.returncode != 0
+    assert "address already in use" in ran.stderr
+    assert "Traceback" not in ran.stderr
