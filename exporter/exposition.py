@@ -57,6 +57,8 @@ class Exposition:
 
     def _assemble(self, kind: Format, now: Now, target: str | None) -> Page:
         parts: defaultdict[str, list[str]] = defaultdict(list)
+        results = self._snapshot.results
+        self._lines = {key: lines for key, lines in self._lines.items() if key in results[key[0]]}
         for name in self._snapshot.targets if target is None else (target,):
             self._add_target(parts, name, now)
         names = [name for name in sorted(parts) if any(parts[name])]

@@ -1,6 +1,7 @@
 """Queries, and how their rows become samples; nothing here touches a file, a clock or a network."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import repeat
@@ -159,7 +160,7 @@ class Query(BaseModel):
         labels = _labels(self.labels, rows, extra)
         if len(labels) > 1 and len(set(labels)) != len(labels):
             raise QueryError(
-                "decode", f"two rows have the same labels {_first_duplicate(labels)}", len(rows) * len(self.metrics)
+                "decode", f"two rows have the same labels {_duplicate(labels)}", len(rows) * len(self.metrics)
             )
         families = [Family(metric, labels, _values(metric, rows)) for metric in self.metrics]
         series = sum(family.series for family in families)
@@ -273,10 +274,6 @@ def _status(row: Row, column: str) -> Status:
     return value
 
 
-def _first_duplicate(labels: Iterable[Labels]) -> str:
-    seen: set[Labels] = set()
-    for label in labels:
-        if label in seen:
-            return ", ".join(f"{name}={value!r}" for name, value in label) or "(none: more than one row)"
-        seen.add(label)
-    return ""
+def _duplicate(labels: Iterable[Labels]) -> str:
+    [(label, _)] = Counter(labels).most_common(1)
+    return ", ".join(f"{name}={value!r}" for name, value in label) or "(none: more than one row)"

@@ -188,6 +188,10 @@ class Snapshot:
         before = self.status[ping.target]
         common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at)
         if ping.error is None:
+            # Its freshness was reckoned from now. What expired, of a dropped database perhaps, need not be kept.
+            now = ping.fresh_until - fresh_seconds(self.targets[ping.target].interval)
+            results = self.results[ping.target].items()
+            self.results[ping.target] = {key: result for key, result in results if result.fresh_until > now}
             self.tallies[ping.target].probes.observe(ping.duration)
             self.status[ping.target] = replace(
                 common, up=True, info=ping.info, error=None, latency=ping.duration, failed_in_row=0

@@ -303,6 +303,17 @@ def in_database(events: Events, asked: Query, database: str) -> Result:
     return Result(result.target, asked, database, 1.0, result.fresh_until, 0.1)
 
 
+def test_what_expired_is_not_kept_for_ever() -> None:
+    """Databases come and go, and a process runs for months."""
+    story, asked = Story(), query(labels=("schemaname",), scope="database")
+    story.snapshot.put(in_database(story.events, asked, "dropped"))
+    story.snapshot.put(story.events.ping(38.0))
+    assert len(story.snapshot.results["orders"]) == 1
+
+    story.snapshot.put(story.events.ping(39.0))
+    assert story.snapshot.results["orders"] == {}
+
+
 def test_every_event_makes_a_new_version() -> None:
     """Pages are made anew when it changed."""
     story = Story()
