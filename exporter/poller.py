@@ -158,8 +158,7 @@ class Poller:
         while True:
             await self._up.wait()
             await self._pass("slow", queries, float("inf"))
-            due = min(self._due.get(query.name, 0.0) for query in queries) - time.monotonic()
-            await asyncio.sleep(min(max(due, 1.0), self._target.interval))
+            await asyncio.sleep(seconds_to_tick(self._target, time.time()))
 
     async def _pass(self, lane: Lane, queries: Sequence[Query], deadline: float) -> None:
         """Ask what is due, longest overdue first; a session that cannot be had fails all that it was for."""
