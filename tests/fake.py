@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from exporter.datastores.base import Lane, Session
 from exporter.poller import Poller
 from exporter.query import Query, Reason, Row
 from exporter.server import ServerInfo
 from exporter.snapshot import Event, Ping, Poll, Result, Watched
-from tests.making import info, plain
+from tests.making import info, plain, query, watched
 
 HANG = TimeoutError("hang")  # an answer that never comes
 _E = TypeVar("_E", Ping, Poll, Result)
@@ -143,3 +143,33 @@ class Watch:
     def reasons(self, name: str | None = None) -> list[Reason | None]:
         """Return the error of each result."""
         return [result.error.reason if result.error else None for result in self.results(name)]
+
+
+FAST = watched(interval=0.05)
+
+
+def asked(name: str = "sizes", timeout: str = "5s", **changes: Any) -> Query:
+    return query(name, timeout=timeout, **changes)
+
+
+def everywhere(name: str = "tables", **changes: Any) -> Query:
+    return asked(name, scope="database", labels=(), **changes)
+
+
+async def one_poll(fake: Fake, *queries: Query) -> Watch:
+    """Watch a fake's first poll, which has all the time it wants; return what was seen."""
+    return await after(1, fake, *queries, target=watched())
+
+
+async def after(polls: int, fake: Fake, *queries: Query, target: Watched = FAST) -> Watch:
+    """Watch a fake for so many polls."""
+    async with Watch(fake, *queries, target=target) as watch:
+        await watch.polls(polls)
+    return watch
+
+
+async def seen(results: int, fake: Fake, *queries: Query, target: Watched | None = None) -> Watch:
+    """Watch a fake until there are so many results."""
+    async with Watch(fake, *queries, target=target or watched()) as watch:
+        await watch.until(lambda: len(watch.results()) >= results)
+    return watch

@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from exporter.query import Metric, Query, QueryError, Reason, Row
+from exporter.query import HealthRule, Metric, Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, Watched, fresh_seconds
+from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, State, Watched, fresh_seconds
 
 
 def metric(name: str = "pg_size_bytes", **changes: Any) -> Metric:
@@ -72,6 +72,36 @@ class Events:
 
     def _fresh_until(self, now: float, interval: float | None = None) -> float:
         return now + fresh_seconds(interval or self.target.interval)
+
+
+EVERY = 15.0
+SIZE_CHECK = query(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10, fail_above=20))
+
+
+class Story:
+    """One target, and polls one after another; `now` is when the last one ended."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.events = Events()
+        self.snapshot = snapshot(self.events.target)
+
+    def poll(self, seen: str) -> State:
+        """Poll once: o(k), w(arning by a check), s(low ping), d(own), a(uth refused); return the state."""
+        self.now += EVERY
+        if seen in "da":
+            self.snapshot.put(self.events.failed_ping(self.now, "auth" if seen == "a" else "connect"))
+        else:
+            self.snapshot.put(self.events.ping(self.now, seconds=0.7 if seen == "s" else 0.001))
+            row = {"datname": "app", "bytes": 15.0 if seen == "w" else 5.0}
+            self.snapshot.put(self.events.result(self.now, SIZE_CHECK, [row]))
+        self.snapshot.put(self.events.poll(self.now))
+        return self.snapshot.state("orders", self.now)
+
+    def served(self) -> list[str]:
+        """Name the metrics that are served."""
+        current = self.snapshot.current("orders", self.now)
+        return [family.metric.name for result in current for family in result.families]
 
 
 def write(path: Path, text: str) -> Path:

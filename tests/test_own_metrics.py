@@ -70,4 +70,4 @@ async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     [line] = lines(own.page("text", Page(b"", 0)), "datatier_event_loop_lag_seconds ")
     task.cancel()
 
-    assert 0.03 < float(line.split()[1]) < 1
+    assert 0.03 < float(line.split()[1]) < 5

@@ -1,19 +1,16 @@
 """When a poller asks what, and what it makes of every kind of answer."""
 
 import time
-from typing import Any
 
 import pytest
 
 from exporter import poller
-from exporter.poller import interval, lane, places, seconds_to_tick
-from exporter.query import HealthRule, Query, QueryError
+from exporter.poller import places
+from exporter.query import HealthRule, QueryError
 from exporter.server import When
-from exporter.snapshot import Ping, Poll, Watched
-from tests.fake import HANG, Answer, Fake, Watch
-from tests.making import info, plain, query, watched
-
-FAST = watched(interval=0.05)
+from exporter.snapshot import Ping, Poll
+from tests.fake import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere, one_poll, seen
+from tests.making import info, plain, watched
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +18,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def asked(name: str = "sizes", timeout: str = "5s", **changes: Any) -> Query:
-    return query(name, timeout=timeout, **changes)
-
-
-def everywhere(name: str = "tables", **changes: Any) -> Query:
-    return asked(name, scope="database", labels=(), **changes)
-
-
-async def after(polls: int, fake: Fake, *queries: Query, target: Watched = FAST) -> Watch:
-    """Watch a fake for so many polls; return what was seen."""
-    async with Watch(fake, *queries, target=target) as watch:
-        await watch.polls(polls)
-    return watch
-
-
 async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
     """One after the other, so that a target sees one connection's load."""
-    watch = await after(1, Fake(), asked("a"), asked("b"), asked("c"))
+    watch = await one_poll(Fake(), asked("a"), asked("b"), asked("c"))
 
     assert watch.fake.asked[:4] == ["ping", "fast a", "fast b", "fast c"]
     assert [type(event).__name__ for event in watch.events[:5]] == ["Ping", "Result", "Result", "Result", "Poll"]
@@ -48,7 +30,7 @@ async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
 async def test_rows_become_families() -> None:
     """With the verdict of the query's check, and how long it took."""
     judged = asked(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10))
-    [result, *_] = (await after(1, Fake(sizes=plain({"app": 11.0, "log": 2.0})), judged)).results()
+    [result, *_] = (await one_poll(Fake(sizes=plain({"app": 11.0, "log": 2.0})), judged)).results()
 
     assert (result.rows, result.families[0].values, result.error) == (2, [11.0, 2.0], None)
     assert result.verdict is not None
@@ -75,7 +57,8 @@ async def test_rows_become_families() -> None:
 )
 async def test_a_failure_is_a_result(answer: Answer, reason: str) -> None:
     """With a typed reason; the queries after it are asked all the same."""
-    watch = await after(1, Fake(sizes=answer), asked(timeout="10ms", max_series=5), asked("next"))
+    timeout = "10ms" if answer is HANG else "5s"
+    watch = await one_poll(Fake(sizes=answer), asked(timeout=timeout, max_series=5), asked("next"))
 
     assert watch.reasons("sizes")[0] == reason
     assert watch.results("sizes")[0].families == ()
@@ -84,9 +67,9 @@ async def test_a_failure_is_a_result(answer: Answer, reason: str) -> None:
 
 async def test_a_query_has_its_own_deadline() -> None:
     """It starts when the query runs, so a slow neighbour takes nothing from it."""
-    watch = await after(1, Fake(a=HANG, b=HANG), asked("a", "10ms"), asked("b", "10ms"))
+    watch = await one_poll(Fake(a=HANG, b=HANG), asked("a", "10ms"), asked("b", "10ms"))
 
-    assert all(0.009 < result.duration < 0.1 for result in watch.results())
+    assert all(0.009 < result.duration < 1 for result in watch.results())
     assert watch.reasons()[:2] == ["timeout", "timeout"]
 
 
@@ -95,7 +78,7 @@ async def test_a_pass_has_a_deadline() -> None:
     watch = await after(2, Fake(a=HANG), asked("a"), asked("b"))
 
     assert watch.fake.asked[:4] == ["ping", "fast a", "ping", "fast b"]
-    assert all(poll.duration < 0.05 for poll in watch.of(Poll))
+    assert all(poll.duration < 1 for poll in watch.of(Poll))
     assert watch.fake.most_running == 1
 
 
@@ -123,70 +106,11 @@ async def test_a_server_that_is_down_is_only_pinged() -> None:
     assert "fast sizes" in fake.asked
 
 
-async def test_recovery_asks_everything_at_once() -> None:
-    """Its series are gone, so what is asked every hour is due as well."""
-    fake, hourly, minutely = Fake(), asked("hourly", interval="1h"), asked("minutely", interval="1m")
-    async with Watch(fake, hourly, minutely, target=FAST) as watch:
-        await watch.until(lambda: len(watch.results()) == 2)
-        fake.pinged = OSError("refused")
-        await watch.polls(2)
-        assert len(watch.results()) == 2
-
-        fake.pinged = info()
-        await watch.until(lambda: len(watch.results()) == 4)
-
-    assert sorted(fake.asked.count(f"{name}") for name in ("slow hourly", "fast minutely")) == [2, 2]
-
-
-async def test_a_query_is_asked_at_its_interval() -> None:
-    """At every tick, or at the tick nearest to its own interval."""
-    every = watched(interval=0.04)
-    async with Watch(Fake(), asked("a"), asked("b", interval="80ms"), target=every) as watch:
-        await watch.polls(9)
-
-    assert len(watch.results("a")) in (9, 10)
-    assert len(watch.results("b")) in (3, 4, 5, 6)
-
-
-async def test_after_a_refused_password_a_target_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three bad passwords lock a Neo4j user out for everybody; what it last said stays fresh meanwhile."""
-    monkeypatch.setattr(poller, "_AUTH_PAUSE", 0.3)
-    fake = Fake()
-    fake.pinged = PermissionError("no")
-    async with Watch(fake, target=FAST) as watch:
-        await watch.polls(1)
-        before = time.monotonic()
-        await watch.polls(1)
-        assert 0.25 < time.monotonic() - before < 0.6
-
-    [first, second] = watch.of(Ping)[:2]
-    assert first.fresh_until - before == pytest.approx(30.3, abs=0.1)
-    assert second.error is not None
-
-
-async def test_what_takes_long_has_a_lane_of_its_own() -> None:
-    """A query that hangs there delays no ping and no query of the fast lane."""
-    fake = Fake(hourly=HANG)
-    async with Watch(fake, asked("hourly", interval="1h"), asked(), target=FAST) as watch:
-        await watch.polls(4)
-
-    assert fake.asked.count("slow hourly") == 1
-    assert len(watch.results("sizes")) >= 4
-    assert fake.most_running == 2
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [({}, "fast"), ({"interval": "1m"}, "fast"), ({"interval": "61s"}, "slow"), ({"scope": "database"}, "slow")],
-)
-def test_lanes(changes: dict[str, str], expected: str) -> None:
-    """Seldom means over a minute; every database means many."""
-    assert lane(query(**changes)) == expected
-
-
 async def test_a_query_of_scope_database_visits_them_one_by_one() -> None:
     """Database by database, each result with its label."""
-    watch = await after(2, Fake(tables=[{"bytes": 1.0}], more=[{"bytes": 2.0}]), everywhere(), everywhere("more"))
+    fake = Fake(tables=[{"bytes": 1.0}], more=[{"bytes": 2.0}])
+    fake.names = ("app", "log")
+    watch = await seen(4, fake, everywhere(), everywhere("more"))
 
     assert [place for place in watch.fake.asked if " in " in place][:4] == [
         "slow tables in app", "slow more in app", "slow tables in log", "slow more in log"
@@ -209,7 +133,7 @@ async def test_databases_that_cannot_be_listed_fail_their_queries() -> None:
     """Silence would look like no databases at all."""
     fake = Fake()
     fake.names = QueryError("privilege", "no list for you")
-    watch = await after(2, fake, everywhere())
+    watch = await seen(1, fake, everywhere())
 
     assert (watch.reasons()[0], watch.results()[0].database) == ("privilege", None)
 
@@ -224,9 +148,9 @@ async def test_a_session_that_explodes_fails_its_queries(
     monkeypatch.setattr(poller, "_PING_TIMEOUT", 0.02)
     fake = Fake()
     fake.opening = opening
-    watch = await after(2, fake, asked("a"), asked("b"))
+    watch = await seen(4, fake, asked("a"), asked("b"), target=FAST)
 
-    assert watch.reasons("a")[:2] == watch.reasons("b")[:2] == [reason, reason]
+    assert watch.reasons()[:4] == [reason] * 4
 
 
 async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,14 +159,14 @@ async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypa
     for closing in (RuntimeError("bug"), HANG):
         fake = Fake()
         fake.closing = closing
-        watch = await after(2, fake, asked())
+        watch = await seen(3, fake, asked(), target=FAST)
 
-        assert watch.reasons()[:2] == [None, None]
+        assert watch.reasons()[:3] == [None] * 3
 
 
 async def test_a_query_this_server_cannot_answer_is_not_asked() -> None:
     """It is unsupported, and says why."""
-    watch = await after(1, Fake(), asked(when=When(version=">=16")))
+    watch = await one_poll(Fake(), asked(when=When(version=">=16")))
 
     assert (watch.reasons()[0], str(watch.results()[0].error)) == ("unsupported", "needs version >=16")
     assert set(watch.fake.asked) == {"ping"}
@@ -260,49 +184,9 @@ async def test_a_crash_of_our_own_is_not_hidden() -> None:
 
 async def test_the_datastore_is_left_at_the_end() -> None:
     """Once, so that every connection is closed."""
-    watch = await after(1, Fake())
+    watch = await one_poll(Fake())
 
     assert (watch.fake.entered, watch.fake.left) == (1, 1)
-
-
-async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass that took longer than its interval is followed by no second one at once."""
-    monkeypatch.setattr(poller, "_PASS_SHARE", 3.0)
-    fake = Fake(sizes=HANG)
-    watch = await after(2, fake, asked(timeout="120ms"))
-
-    assert [poll.skipped for poll in watch.of(Poll)[:2]] == [0, 2]
-
-
-async def test_two_targets_poll_at_different_moments() -> None:
-    """The phase is the target's own, so that many targets do not make one burst."""
-    ticks = {seconds_to_tick(watched(f"db{number}"), 0.0) for number in range(20)}
-
-    assert len(ticks) == 20
-    assert all(0 < tick <= 15 for tick in ticks)
-
-
-def test_ticks_are_pinned_to_wall_time() -> None:
-    """They do not drift, however long polls take, and a restart keeps them."""
-    target = watched()
-    first = seconds_to_tick(target, 1e9)
-
-    assert [seconds_to_tick(target, 1e9 + first + late) for late in (0.0, 1.0, 14.0)] == pytest.approx(
-        [15.0, 14.0, 1.0]
-    )
-
-
-def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
-    """Event loops wake a little early; a second poll a millisecond later would be no news."""
-    target = watched()
-    first = seconds_to_tick(target, 1e9)
-
-    assert seconds_to_tick(target, 1e9 + first - 0.001) == pytest.approx(15.001)
-
-
-@pytest.mark.parametrize(("own", "expected"), [(None, 15.0), ("5s", 15.0), ("5m", 300.0)])
-def test_no_query_is_asked_more_often_than_its_target_is_polled(own: str | None, expected: float) -> None:
-    assert interval(query(interval=own), watched()) == expected
 
 
 async def test_a_cancelled_poller_ends_at_once() -> None:

@@ -34,7 +34,7 @@ def one() -> Iterator[Exporter]:
 
 def test_all_targets_may_be_down_at_the_start() -> None:
     """Everything is served, and says so."""
-    with Exporter(closed("postgres", "qdrant", "neo4j", "minio")) as exporter:
+    with Exporter(closed("postgres", "qdrant", "neo4j", "minio"), "10s") as exporter:
         exporter.wait(lambda: exporter.get("/startupz").status == 200, "every target to be tried")
         body = exporter.health()
         up = exporter.samples()["datatier_up"]
@@ -49,20 +49,25 @@ def test_all_targets_may_be_down_at_the_start() -> None:
     assert "hunter22" not in exporter.last_log
 
 
-def test_sigterm_drains_and_ends_well(one: Exporter) -> None:
+def test_sigterm_drains_and_ends_well() -> None:
     """Not ready at once, while scrapes go on; then exit 0."""
+    with Exporter(closed("postgres"), drain="2s") as exporter:
+        drain(exporter)
+
+    assert [f"event={event}" in exporter.last_log for event in ("starting", "draining", "stopped")] == [True] * 3
+    assert "Traceback" not in exporter.last_log
+
+
+def drain(one: Exporter) -> None:
     one.wait(lambda: one.get("/readyz").status == 200, "the start")
     assert one._process is not None  # noqa: SLF001 - signals go to the process
     one._process.send_signal(signal.SIGTERM)  # noqa: SLF001
     began = time.monotonic()
-    one.wait(lambda: one.get("/readyz").status == 503, "the drain", 2)
+    one.wait(lambda: one.get("/readyz").status == 503, "the drain", 5)
 
     assert [one.get(path).status for path in ("/metrics", "/livez")] == [200, 200]
-    assert one._process.wait(5) == 0  # noqa: SLF001
-    assert 0.4 < time.monotonic() - began < 3
-    log = one.log.read_text()
-    assert [f"event={event}" in log for event in ("starting", "draining", "stopped")] == [True, True, True]
-    assert "Traceback" not in log
+    assert one._process.wait(10) == 0  # noqa: SLF001
+    assert time.monotonic() - began > 1.9
 
 
 @pytest.mark.parametrize(
@@ -78,8 +83,8 @@ def test_who_cannot_wait_need_not(signals: list[signal.Signals]) -> None:
             exporter._process.send_signal(number)  # noqa: SLF001
             time.sleep(0.1)
 
-        assert exporter._process.wait(5) == 0  # noqa: SLF001
-        assert time.monotonic() - began < 3
+        assert exporter._process.wait(15) == 0  # noqa: SLF001
+        assert time.monotonic() - began < 15
 
 
 def test_head_has_headers_and_no_body(one: Exporter) -> None:

@@ -4,106 +4,16 @@ import math
 
 import pytest
 
-from exporter.query import HealthRule, Query, QueryError, Reason
-from exporter.snapshot import Event, Result, Snapshot, State, fresh_seconds
-from tests.making import Events, at, metric, query, snapshot, watched
+from exporter.query import Query, QueryError, Reason
+from exporter.snapshot import Event, Result, Snapshot, fresh_seconds
+from tests.making import EVERY, Events, Story, at, metric, query, snapshot, watched
 
-EVERY = 15.0
 BACKUPS = query(
     "dumps",
     labels=("check",),
     metrics=(metric("datatier_backups", value="backups"), metric("pg_dump_bytes", value="bytes")),
 )
 DUMP = {"check": "nightly", "backups": 3.0, "bytes": 7.0}
-SIZE_CHECK = query(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10, fail_above=20))
-
-
-class Story:
-    """One target, and polls one after another; `now` is when the last one ended."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.events = Events()
-        self.snapshot = snapshot(self.events.target)
-
-    def poll(self, seen: str) -> State:
-        """Poll once: o(k), w(arning by a check), s(low ping), d(own), a(uth refused); return the state."""
-        self.now += EVERY
-        if seen in "da":
-            self.snapshot.put(self.events.failed_ping(self.now, "auth" if seen == "a" else "connect"))
-        else:
-            self.snapshot.put(self.events.ping(self.now, seconds=0.7 if seen == "s" else 0.001))
-            row = {"datname": "app", "bytes": 15.0 if seen == "w" else 5.0}
-            self.snapshot.put(self.events.result(self.now, SIZE_CHECK, [row]))
-        self.snapshot.put(self.events.poll(self.now))
-        return self.snapshot.state("orders", self.now)
-
-    def served(self) -> list[str]:
-        """Name the metrics that are served."""
-        current = self.snapshot.current("orders", self.now)
-        return [family.metric.name for result in current for family in result.families]
-
-
-@pytest.mark.parametrize(
-    ("polls", "states"),
-    [
-        ("o", "o"),
-        ("d", "d"),
-        ("w", "w"),
-        ("od", "oo"),
-        ("odd", "ood"),
-        ("ododod", "oooooo"),
-        ("doo", "ddo"),
-        ("dodo", "dddd"),
-        ("oww", "oow"),
-        ("wdd", "wwd"),
-        ("wod", "www"),
-        ("owd", "oow"),
-        ("owdd", "oowd"),
-        ("dowo", "ddww"),
-        ("oa", "od"),
-        ("oaoo", "oddo"),
-        ("oss", "oow"),
-    ],
-)
-def test_one_poll_alone_changes_nothing(polls: str, states: str) -> None:
-    """Two in a row do, in both directions, and no state is worse than what two in a row saw.
-
-    From unknown, and when the password is refused, there is nothing to damp.
-    """
-    letters = {"ok": "o", "degraded": "w", "down": "d"}
-    story = Story()
-
-    assert "".join(letters[story.poll(seen)] for seen in polls) == states
-
-
-def test_a_target_starts_unknown() -> None:
-    """Until its first poll has ended, a good ping notwithstanding."""
-    story = Story()
-    assert story.snapshot.state("orders", 1.0) == "unknown"
-
-    story.snapshot.put(story.events.ping(1.0))
-    assert (story.snapshot.state("orders", 1.0), story.snapshot.up("orders", 1.0)) == ("unknown", True)
-
-
-def test_since_is_when_the_state_changed() -> None:
-    story = Story()
-    for seen in "oooddd":
-        story.poll(seen)
-
-    assert story.snapshot.status["orders"].since == 5 * EVERY
-
-
-def test_more_than_four_changes_in_ten_minutes_are_flapping() -> None:
-    """And calm for ten minutes ends it."""
-    story = Story()
-    for seen in "ooddooddoo":
-        story.poll(seen)
-    status = story.snapshot.status["orders"]
-
-    assert len(status.changes) == 5
-    assert status.flapping(story.now) is True
-    assert status.flapping(status.changes[0] + 600) is False
 
 
 def test_series_vanish_at_the_first_failed_ping() -> None:
@@ -254,36 +164,6 @@ def test_only_answered_pings_are_timed() -> None:
         story.poll(seen)
 
     assert story.snapshot.tallies["orders"].probes.value().buckets[-1][1] == 1
-
-
-def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
-    """One success closes it."""
-    story, opened = Story(), []
-    for seen in "ddoddd":
-        story.poll(seen)
-        opened.append(story.snapshot.status["orders"].breaker_open)
-
-    assert opened == [False, False, False, False, False, True]
-
-
-def test_polls_are_counted() -> None:
-    """Failures by reason, and those that were left out."""
-    story = Story()
-    for seen in "odda":
-        story.poll(seen)
-    story.snapshot.put(story.events.poll(90.0, skipped=2))
-    status = story.snapshot.status["orders"]
-
-    assert (status.polls, status.skipped, status.failures) == (5, 2, {"connect": 2, "auth": 1})
-
-
-def test_last_success_is_the_last_good_poll() -> None:
-    story = Story()
-    for seen in "ood":
-        story.poll(seen)
-    status = story.snapshot.status["orders"]
-
-    assert (status.attempted_at, status.succeeded_at) == (3 * EVERY, 2 * EVERY)
 
 
 def test_unknown_databases_fail_a_query_until_they_are_known() -> None:

@@ -1,0 +1,118 @@
+"""When a poller asks."""
+
+import time
+
+import pytest
+
+from exporter import poller
+from exporter.poller import interval, lane, seconds_to_tick
+from exporter.snapshot import Ping, Poll
+from tests.fake import FAST, HANG, Fake, Watch, after, asked
+from tests.making import info, query, watched
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_recovery_asks_everything_at_once() -> None:
+    """Its series are gone, so what is asked every hour is due as well."""
+    fake, hourly, minutely = Fake(), asked("hourly", interval="1h"), asked("minutely", interval="1m")
+    async with Watch(fake, hourly, minutely, target=FAST) as watch:
+        await watch.until(lambda: len(watch.results()) == 2)
+        fake.pinged = OSError("refused")
+        await watch.polls(2)
+        assert len(watch.results()) == 2
+
+        fake.pinged = info()
+        await watch.until(lambda: len(watch.results()) == 4)
+
+    assert sorted(fake.asked.count(f"{name}") for name in ("slow hourly", "fast minutely")) == [2, 2]
+
+
+async def test_a_query_is_asked_at_its_interval() -> None:
+    """At every tick, or at the tick nearest to its own interval."""
+    every = watched(interval=0.04)
+    async with Watch(Fake(), asked("a"), asked("b", interval="80ms"), target=every) as watch:
+        await watch.polls(9)
+
+    assert 5 <= len(watch.results("a")) <= len(watch.of(Poll)) + 1
+    assert 2 <= len(watch.results("b")) < len(watch.results("a"))
+
+
+async def test_after_a_refused_password_a_target_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three bad passwords lock a Neo4j user out for everybody; what it last said stays fresh meanwhile."""
+    monkeypatch.setattr(poller, "_AUTH_PAUSE", 0.3)
+    fake = Fake()
+    fake.pinged = PermissionError("no")
+    async with Watch(fake, target=FAST) as watch:
+        await watch.polls(1)
+        before = time.monotonic()
+        await watch.polls(1)
+        assert 0.25 < time.monotonic() - before < 5
+
+    [first, second] = watch.of(Ping)[:2]
+    assert first.fresh_until - before == pytest.approx(30.3, abs=1)
+    assert second.error is not None
+
+
+async def test_what_takes_long_has_a_lane_of_its_own() -> None:
+    """A query that hangs there delays no ping and no query of the fast lane."""
+    fake = Fake(hourly=HANG)
+    async with Watch(fake, asked("hourly", interval="1h"), asked(), target=FAST) as watch:
+        await watch.until(lambda: len(watch.results("sizes")) == 4)
+
+    assert fake.asked.count("slow hourly") == 1
+    assert fake.most_running == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [({}, "fast"), ({"interval": "1m"}, "fast"), ({"interval": "61s"}, "slow"), ({"scope": "database"}, "slow")],
+)
+def test_lanes(changes: dict[str, str], expected: str) -> None:
+    """Seldom means over a minute; every database means many."""
+    assert lane(query(**changes)) == expected
+
+
+async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that took longer than its interval is followed by no second one at once."""
+    monkeypatch.setattr(poller, "_PASS_SHARE", 3.0)
+    fake = Fake(sizes=HANG)
+    watch = await after(2, fake, asked(timeout="120ms"))
+
+    first, second = watch.of(Poll)[:2]
+    assert first.skipped == 0
+    assert 2 <= second.skipped == int(first.duration / 0.05)
+
+
+def test_two_targets_poll_at_different_moments() -> None:
+    """The phase is the target's own, so that many targets do not make one burst."""
+    ticks = {seconds_to_tick(watched(f"db{number}"), 0.0) for number in range(20)}
+
+    assert len(ticks) == 20
+    assert all(0 < tick <= 15 for tick in ticks)
+
+
+def test_ticks_are_pinned_to_wall_time() -> None:
+    """They do not drift, however long polls take, and a restart keeps them."""
+    target = watched()
+    first = seconds_to_tick(target, 1e9)
+
+    assert [seconds_to_tick(target, 1e9 + first + late) for late in (0.0, 1.0, 14.0)] == pytest.approx(
+        [15.0, 14.0, 1.0]
+    )
+
+
+def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
+    """Event loops wake a little early; a second poll a millisecond later would be no news."""
+    target = watched()
+    first = seconds_to_tick(target, 1e9)
+
+    assert seconds_to_tick(target, 1e9 + first - 0.001) == pytest.approx(15.001)
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, 15.0), ("5s", 15.0), ("5m", 300.0)])
+def test_no_query_is_asked_more_often_than_its_target_is_polled(own: str | None, expected: float) -> None:
+    assert interval(query(interval=own), watched()) == expected
