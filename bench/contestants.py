@@ -27,7 +27,6 @@ ALTER ROLE monitor CONNECTION LIMIT 20;
 CREATE ROLE peer LOGIN PASSWORD '{PASSWORDS["monitor"]}' IN ROLE pg_monitor;
 """
 _FILL = f"""
-CREATE EXTENSION pg_stat_statements;
 DO $$ BEGIN
     FOR number IN 1..{TABLES} LOOP
         EXECUTE format('CREATE TABLE table_%s (id bigserial PRIMARY KEY, a int, b text, c timestamptz)', number);

@@ -61,7 +61,7 @@ def scrape(port: int, *, gzip: bool) -> tuple[Round, int]:
             time.sleep(PAUSE)
             answer = client.get("/metrics", gzip=gzip)
             seconds.append(answer.seconds)
-    return seconds, len(answer.body)
+    return seconds, answer.size
 
 
 def percentile99(seconds: Round) -> float:
