@@ -26,10 +26,10 @@ def conditions_of(parameters: Mapping[str, str]) -> Conditions:
 
 
 def judge(body: dict[str, Any], name: str, conditions: Conditions) -> dict[str, Any]:
-    """Fail a report of one target where a condition does not hold; what is not known does not hold."""
+    """Fail a report of one target that is down, required or not, or breaks a condition; unknown breaks it, too."""
     target = body["targets"][name]
     broken = list(_broken(target, body["checks"][f"{name}:replicationLag"][0], conditions))
-    if not broken:
+    if not broken and target["state"] != "down":
         return body
     return {**body, "status": "fail", "targets": {name: {**target, "reasons": [*target["reasons"], *broken]}}}
 
@@ -37,8 +37,9 @@ def judge(body: dict[str, Any], name: str, conditions: Conditions) -> dict[str, 
 def _broken(target: dict[str, Any], lag: dict[str, Any], conditions: Conditions) -> Iterator[dict[str, Any]]:
     if conditions.role is not None and target.get("role") != conditions.role:
         yield {"code": "limit", "check": "role", "value": target.get("role"), "limit": conditions.role}
+    seconds = lag.get("observedValue") if lag.get("observedUnit") == "seconds" else None
     for check, value, limit in (
-        ("replicationLag", lag.get("observedValue"), conditions.max_lag),
+        ("replicationLag", seconds, conditions.max_lag),
         ("dataAge", target.get("data_age_seconds"), conditions.max_age),
     ):
         if limit is not None and (value is None or value > limit):

@@ -99,3 +99,21 @@ def test_the_report_itself_is_not_changed() -> None:
     judge(before, "orders", Conditions(role="primary"))
 
     assert before == body(*replica())
+
+
+def test_a_lag_that_is_no_time_breaks_max_lag() -> None:
+    """Neo4j's transactions and Qdrant's shards behind are no seconds to compare with."""
+    rule = HealthRule(check="replicationLag", metric="neo4j_lag_transactions", warn_above=30)
+    lag = query("lag", labels=(), metrics=(metric("neo4j_lag_transactions"),), health=rule)
+    made = body(EVENTS.ping(1.0, info()), EVENTS.result(1.0, lag, [{"bytes": 0.0}]), EVENTS.poll(1.0))
+
+    assert judge(made, "orders", Conditions(max_lag=10.0))["status"] == "fail"
+
+
+def test_a_target_that_is_down_takes_no_requests_though_it_is_not_required() -> None:
+    """Required or not decides about the whole data tier; a load balancer asks about this one server."""
+    made = body(EVENTS.ping(1.0, info()), EVENTS.poll(1.0))
+    made["targets"]["orders"]["state"] = "down"
+    made["status"] = "warn"
+
+    assert judge(made, "orders", Conditions())["status"] == "fail"
