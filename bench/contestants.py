@@ -105,5 +105,11 @@ def both() -> Iterator[tuple[Exporter, PostgresExporter]]:
     with ExitStack() as stack:
         exporter = stack.enter_context(ours())
         peer = stack.enter_context(PostgresExporter())
-        exporter.wait(lambda: page(exporter.port).count("\npg_stat") > TABLES, "the first poll")
+        wait_polled(exporter)
         yield exporter, peer
+
+
+def wait_polled(exporter: Exporter) -> None:
+    """Wait until every table is on the page, by both queries."""
+    names = ("pg_stat_user_tables_autoanalyze_count", "pg_statio_user_tables_tidx_blocks_hit")
+    exporter.wait(lambda: all(page(exporter.port).count(f"\n{name}{{") >= TABLES for name in names), "a whole poll")

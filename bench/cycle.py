@@ -19,6 +19,7 @@ from tests.integration.exporter_process import Exporter
 
 CYCLES = 4
 USERS = {"ours": "monitor", "peer": "peer"}
+_SETTLED = 8.0  # from here on, any minute holds four polls and one round of what is asked once a minute
 _DATABASE_TIME = """
 SELECT rolname, sum(total_exec_time) FROM pg_stat_statements JOIN pg_roles ON pg_roles.oid = userid GROUP BY 1
 """
@@ -38,6 +39,7 @@ class Cost(NamedTuple):
 
 def measure() -> Outcome:
     with both() as (exporter, peer):
+        time.sleep(_SETTLED)
         runs = {scrapers: watch(exporter, peer, scrapers) for scrapers in (1, 2)}
     one, two = runs[1], runs[2]
     first = {who: 1000 * median(one[who].scrapes) for who in USERS}

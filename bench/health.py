@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 
-from bench.client import Client, page
-from bench.contestants import TABLES, ours
+from bench.client import Client
+from bench.contestants import ours, wait_polled
 from bench.machine import ROOT
 from bench.results import Figure, Outcome, run
 from bench.scrape import percentile99
@@ -27,7 +27,7 @@ PAUSE = 0.02
 def measure() -> Outcome:
     figures = []
     with ours() as exporter:
-        exporter.wait(lambda: page(exporter.port).count("\npg_stat") > TABLES, "the first poll")
+        wait_polled(exporter)
         quiet = probe(exporter.port, "/health", SECONDS / 2)
         figures.append(Figure("/health p99, nobody scrapes", "ms", 1000 * percentile99(quiet)))
         for kind in ("gzip", "plain"):
