@@ -69,7 +69,6 @@ class Service:
 
     async def _watch(self, target: Target) -> None:
         await asyncio.to_thread(load_client, target.store)  # an import may take half a second, and the loop answers
-        gc.collect()
         gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
         queries = queries_of(target, self._queries)
         await Poller(self.snapshot.targets[target.name], open_datastore(target), queries, self.publish).watch()
