@@ -19,7 +19,7 @@ from bench.results import Figure, Outcome, run
 from bench.scrape import percentile99
 
 CLIENTS = 8
-SECONDS = 8.0
+SECONDS = 6.0
 MOST_SCRAPES = 20_000  # of each client
 PAUSE = 0.02
 

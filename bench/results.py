@@ -74,8 +74,9 @@ def _tables() -> Iterator[str]:
             names = Figure._fields
             figures = [Figure(**{name: entry[name] for name in names}) for entry in document["figures"]]
             machine = document["machine"]
-            yield f"\n**{bench}**: {machine['date'][:16]}Z, commit {machine['commit']}, load {machine['load_1m']}, "
-            yield f"{machine['cores']} cores {machine['cpu']}, Python {machine['python']}\n"
+            where = f"{machine['cores']} cores {machine['cpu']}, Python {machine['python']}"
+            when = f"{machine['date'][:16]}Z, commit {machine['commit']}, load {machine['load_1m']}"
+            yield f"\n**{bench}** ({where}; {when})\n"
             yield "| | datatier-exporter | postgres_exporter 0.11.1 | factor | goal | met |"
             yield "|---|---:|---:|---:|---|---|"
             yield from _rows(figures)
@@ -86,7 +87,7 @@ def _rows(figures: Iterable[Figure]) -> Iterator[str]:
     for figure in figures:
         goal = f"≤ {_text(figure.at_most)} {figure.unit}" if figure.at_most is not None else ""
         goal = f"≥ {figure.times_less:g}x" if figure.times_less is not None else goal
-        factor = f"{figure.factor:.1f}x" if figure.factor is not None else ""
+        factor = f"{figure.factor:.1f}x" if figure.factor is not None and figure.unit == "ms" else ""
         met = {True: "yes", False: "**no**", None: ""}[figure.met]
         values = f"{_text(figure.ours)} | {_text(figure.peer)}"
         yield f"| {figure.name}, {figure.unit} | {values} | {factor} | {goal} | {met} |"
