@@ -2,19 +2,16 @@
 
 import http.client
 import socket
-import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
-from typing import Self
 
 import yaml
 
 from deploy.demo import REPOSITORY
 from tests.servers import Unavailable
-from tests.servers.machine import clean_environment, guard
 from tests.servers.process import Process
 
 HOST = "127.0.0.1"
@@ -24,6 +21,7 @@ _PORTS = range(9187, 9287)
 class Exporter(Process):
     """The exporter on the next free port from 9187, polling every 5 s so that there is something to see."""
 
+    as_ourselves = True
     stop_signal = SIGINT  # at once; SIGTERM would go on answering for a while
 
     def __init__(self, targets: Sequence[dict[str, object]]) -> None:
@@ -41,21 +39,14 @@ class Exporter(Process):
     def file(self) -> Path:
         return self.folder / "datatier.yaml"
 
-    def start(self) -> Self:
-        """Start as ourselves, also when we are root: another user may not enter our Python's folder."""
+    def _prepare(self) -> None:
         self.file.write_text(self.configuration)
-        environment = clean_environment(self.folder) | {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command(), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-        guard.tell(f"started {self._process.pid} {self.stop_signal.value}")
-        self.wait_ready(self._ready, self.start_seconds)
-        return self
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "exporter.cli", "--config", str(self.file)]
+
+    def _environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def _ready(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=1)

@@ -25,9 +25,11 @@ class CommandError(Exception):
     """A program that is here did not do its work; carries what it said."""
 
 
-def spawn(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    command: list[str], folder: Path, environment: dict[str, str], log: Path, *, as_ourselves: bool = False
+) -> subprocess.Popen[bytes]:
     """Start a command in the background: in a session of its own, so that Ctrl-C stays ours."""
-    user, group, groups = account()
+    user, group, groups = (None, None, None) if as_ourselves else account()
     with log.open("ab") as output:
         return subprocess.Popen(
             command, cwd=folder, env=clean_environment(folder) | environment, user=user, group=group,

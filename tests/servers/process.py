@@ -32,6 +32,7 @@ class Process(ABC):
 
     stop_signal = signal.SIGTERM
     start_seconds = 60.0
+    as_ourselves = False  # True for Python programs: when we are root, nobody may not enter our Python's folder
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -75,7 +76,9 @@ class Process(ABC):
             if not self._prepared:
                 self._prepare()
                 self._prepared = True
-            self._process = spawn(self._command(), self.folder, self._environment(), self.log)
+            self._process = spawn(
+                self._command(), self.folder, self._environment(), self.log, as_ourselves=self.as_ourselves
+            )
             guard.tell(f"started {self._process.pid} {self.stop_signal.value}")
             self.wait_ready(self._ready, self.start_seconds)
         return self

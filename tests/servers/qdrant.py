@@ -2,14 +2,11 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Self
 
 from tests.servers import Unavailable
-from tests.servers.machine import clean_environment, guard
 from tests.servers.process import Process, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -19,6 +16,7 @@ class Qdrant(Process):
     """A Qdrant that looks like `version` from outside. Collections survive `restart`; the scene does not."""
 
     start_seconds = 30.0
+    as_ourselves = True
 
     def __init__(self, api_key: str | None = None, read_only_key: str | None = None, version: str = "1.18.3") -> None:
         super().__init__("qdrant")
@@ -49,19 +47,9 @@ class Qdrant(Process):
         with urllib.request.urlopen(request, timeout=10):
             pass
 
-    def start(self) -> Self:
-        """Start as ourselves, also when we are root: another user may not enter our Python's folder."""
-        if self.pid is None:
-            _need_engine()
-            environment = clean_environment(self.folder) | self._environment()
-            with self.log.open("ab") as output:
-                self._process = subprocess.Popen(
-                    self._command(), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=output, stderr=output, start_new_session=True,
-                )  # fmt: skip
-            guard.tell(f"started {self._process.pid} {self.stop_signal.value}")
-            self.wait_ready(self._ready, self.start_seconds)
-        return self
+    def _prepare(self) -> None:
+        if importlib.util.find_spec("qdrant_edge") is None:
+            raise Unavailable("qdrant-edge-py is not installed: it has no build for this platform")
 
     def _command(self) -> list[str]:
         options = ["--folder", str(self.folder), "--port", str(self.port), "--version", self.version]
@@ -75,8 +63,3 @@ class Qdrant(Process):
     def _ready(self) -> bool:
         with urllib.request.urlopen(f"{self.url}/readyz", timeout=1) as answer:
             return bool(answer.status == 200)
-
-
-def _need_engine() -> None:
-    if importlib.util.find_spec("qdrant_edge") is None:
-        raise Unavailable("qdrant-edge-py is not installed: it has no build for this platform")
