@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `check | head`: nobody reads on; Python would complain once more at its own end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _load(path: Path | None) -> tuple[Config, tuple[Query, ...]]:
@@ -45,7 +49,7 @@ def _check(config: Config, queries: Sequence[Query], kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
 
     reports = asyncio.run(check.check(config, queries))
-    print(check.as_json(reports) if kind == "json" else check.as_text(reports))
+    print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0
 
 

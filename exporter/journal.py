@@ -5,6 +5,8 @@ import structlog
 from exporter.query import Reason
 from exporter.snapshot import Event, Key, Ping, Result
 
+_OF_THE_TARGET: tuple[Reason, ...] = ("connect", "auth")  # the ping tells of these, once for all queries
+
 _log = structlog.get_logger("exporter")
 
 
@@ -42,9 +44,11 @@ class Journal:
             return
         names = {"target": result.target, "query": result.query.name, "database": result.database}
         if result.error is None:
-            _log.info("query works again", **names)
+            log = _log.debug if before in _OF_THE_TARGET else _log.info
+            log("query works again", **names)
         elif reason == "unsupported":
             _log.debug("query not supported here", **names, why=str(result.error))
         else:
-            log = _log.warning if before in (None, "unsupported") else _log.debug
+            new = before in (None, "unsupported") and reason not in _OF_THE_TARGET
+            log = _log.warning if new else _log.debug
             log("query failed", **names, reason=reason, error=str(result.error))

@@ -159,3 +159,16 @@ def test_no_traceback_from_a_process() -> None:
 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "environment: POSTGRES_URL: expected a URL that starts with postgresql:// or postgres://\n"
+
+
+def test_nobody_reads_to_the_end(config: Path) -> None:
+    """`check | head -1` is no error of ours: no traceback."""
+    command = [sys.executable, "-m", "exporter.cli", "check", "--config", str(config)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as stderr:
+        said = stderr.read().decode()
+
+    assert (process.wait(20), said) == (1, "")

@@ -72,3 +72,11 @@ def test_other_reasons_of_a_failure_are_for_debugging(capsys: pytest.CaptureFixt
     events = EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0, "timeout")
 
     assert [line.split()[0] for line in told(capsys, *events, level="debug")] == ["level=warning", "level=debug"]
+
+
+def test_a_lost_server_is_told_once_not_for_each_query(capsys: pytest.CaptureFixture[str]) -> None:
+    """The slow lane's queries fail before the next ping does; the ping's line says it all."""
+    lost = [EVENTS.failed_result(1.0, query(name), QueryError("connect", "refused")) for name in ("a", "b")]
+    back = [EVENTS.result(2.0, query(name)) for name in ("a", "b")]
+
+    assert told(capsys, EVENTS.ping(1.0), *lost, EVENTS.failed_ping(1.5), EVENTS.ping(2.0), *back) == [UP, DOWN, UP]
