@@ -111,7 +111,10 @@ def read_document(path: Path) -> Document:
         raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1: expected keys and values, found {type(data).__name__}"])
-    return Document(path, data, dict(_lines(node, ())) if node else {})
+    try:
+        return Document(path, data, dict(_lines(node, ())) if node else {})
+    except RecursionError:
+        raise ConfigError([f"{path}: an anchor (&) holds an alias (*) of itself"]) from None
 
 
 def _parse(text: str) -> tuple[yaml.Node | None, object]:

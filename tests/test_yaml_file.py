@@ -30,6 +30,7 @@ def problem(tmp_path: Path, text: str) -> str:
         ("? [a]\n: 1\n", ":1: a key is plain text"),
         ("\n{{ name }}: 1", ":2: a key is plain text"),
         ("x: 1\na: 2024-13-99\n", ":2: month must be in 1..12"),
+        ("a: &a [*a]", ": an anchor (&) holds an alias (*) of itself"),
     ],
 )
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
