@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from exporter.config import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
+from exporter.poller import places
 from exporter.query import DATABASE_LABELS, Query, QueryError, Value, unsupported
 from exporter.query_files import load_queries
 from exporter.server import ServerInfo
@@ -57,7 +58,8 @@ async def collect_from(
         for query in load_queries([store], folders):
             if wanted is not None and query.name not in wanted:
                 continue
-            databases = [None] if query.scope == "server" else list(await datastore.databases())
+            inside = places([query], await datastore.databases()) if query.scope == "database" else []
+            databases = [database for _, database in inside] if query.scope == "database" else [None]
             for database in databases:
                 try:
                     if error := unsupported(query, collected.info):

@@ -229,3 +229,21 @@ def give_to_server(file: Path, folder: Path) -> None:
     place.chmod(0o600)
     owner = folder.stat()
     os.chown(place, owner.st_uid, owner.st_gid)
+
+
+async def test_a_users_query_names_tables_as_the_user_does(server: Postgres, tmp_path: Path) -> None:
+    """Without a schema, in the database that its file names, with the database as a label."""
+    server.psql("GRANT SELECT ON customers TO monitor", database="app")
+    [[expected]] = server.psql("SELECT count(*) FROM customers", database="app")
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "shop.yaml").write_text(
+        "query: SELECT count(*)::float8 AS customers FROM customers\n"
+        "scope: database\n"
+        "databases: [app]\n"
+        'metrics: {shop_customers: {type: gauge, help: "Customers.", value: customers}}\n'
+    )
+
+    collected = await collect(server.target("db"), only=["shop"], folders=(tmp_path,))
+
+    assert collected.samples["shop_customers"] == {(("datname", "app"),): float(expected)}
+    assert collected.failures == {}

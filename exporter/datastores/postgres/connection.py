@@ -38,7 +38,7 @@ _LIBPQ_ONLY = {
 
 
 class Extension(NamedTuple):
-    """An installed extension; the search path holds pg_catalog alone, so its functions are called by their schema."""
+    """An installed extension; its functions are called by their schema, wherever the search path leads."""
 
     version: str
     schema: str  # quoted where it must be
