@@ -15,7 +15,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/test_repo.py
+	$(BIN)/pytest -q tests/test_repo.py tests/test_exposition.py  # the second runs promtool on the golden page
 
 test: .venv/dev
 	-$(BIN)/python -m tests.servers fetch  # what cannot be had is a skip with its reason, on CI a failure

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,11 @@ class _Strict(BaseModel):
 class Globs(_Strict):
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
+
+    def admits(self, name: str) -> bool:
+        """Tell whether some glob includes the name and none excludes it."""
+        included, excluded = (any(fnmatchcase(name, glob) for glob in globs) for globs in (self.include, self.exclude))
+        return included and not excluded
 
 
 class TargetBase(_Strict):

@@ -40,7 +40,8 @@ class Question:
 async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]) -> _T:
     """Await work within a deadline; raise QueryError, and nothing else, for whatever goes wrong.
 
-    This is the only timeout and the only blanket except of the product.
+    This is the only blanket except of the product, and the deadline of every ping and query; a store's own shorter
+    ones, for a farewell or a page that may hang, lie within it.
     """
     try:
         async with asyncio.timeout(seconds):

@@ -58,7 +58,7 @@ async def collect_from(
         for query in load_queries([store], folders):
             if wanted is not None and query.name not in wanted:
                 continue
-            inside = places([query], await datastore.databases()) if query.scope == "database" else []
+            inside = places([query], await datastore.databases())
             databases = [database for _, database in inside] if query.scope == "database" else [None]
             for database in databases:
                 try:

@@ -26,6 +26,7 @@ def test_planted_secrets_are_nowhere(servers: Servers, tmp_path: Path) -> None:
         {"name": "dead", "store": "postgres", "url": f"postgresql://monitor:{CANARY}-dead@127.0.0.1:1/postgres"},
         servers.qdrant().target("qd", api_key=f"{CANARY}-key"),
         servers.minio(1).target("s3", secret_key=f"{CANARY}-secret"),
+        servers.minio(1).target("s3-stranger", access_key=f"{CANARY}-access"),
         servers.neo4j("5.26").target("neo", user="nobody-there", password=f"{CANARY}-neo"),
     ]
     from_file = servers.postgres("18").target("file", password_file=str(in_a_file))

@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from fnmatch import fnmatchcase
 from typing import Self
 
 from neo4j.exceptions import Neo4jError
 
-from exporter.config import Globs, Neo4jTarget
+from exporter.config import Neo4jTarget
 from exporter.datastores.base import Lane, run_operation
 from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
 from exporter.datastores.neo4j.facts import SYSTEM, read_info, round_trip
@@ -73,7 +72,7 @@ class Neo4jDatastore:
 
     async def databases(self) -> Sequence[str]:
         rows = await self.run(_ONLINE, None, _PING_SECONDS)
-        return sorted(chosen((str(row["name"]) for row in rows), self._target.databases))
+        return sorted(filter(self._target.databases.admits, (str(row["name"]) for row in rows)))
 
     @asynccontextmanager
     async def session(self, lane: Lane) -> AsyncIterator["Neo4jSession"]:  # noqa: ARG002 - the pool serves all lanes
@@ -155,11 +154,3 @@ def unwound(rows: Iterable[Row]) -> Iterator[Row]:
             yield from ({**rest, **item} for item in inner)
         else:
             yield row
-
-
-def chosen(names: Iterable[str], globs: Globs) -> Iterator[str]:
-    for name in names:
-        if any(fnmatchcase(name, glob) for glob in globs.include) and not any(
-            fnmatchcase(name, glob) for glob in globs.exclude
-        ):
-            yield name

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from exporter.config import Globs
 from exporter.datastores.postgres.connection import Extension, Link
@@ -52,7 +51,7 @@ async def read_facts(link: Link, databases: Globs) -> Facts:
     closed = frozenset(_names(row["closed"]))
     return Facts(
         capabilities=_capabilities(row, extensions),
-        missing_privileges=_missing_privileges(row, extensions, matching(closed, databases)),
+        missing_privileges=_missing_privileges(row, extensions, filter(databases.admits, closed)),
         extensions={name: extension.version for name, extension in extensions.items()},
         closed=closed,
     )
@@ -72,14 +71,7 @@ def server_info(ping: Row, facts: Facts) -> ServerInfo:
 
 def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:
     """Name the databases to visit: those asked for that take connections, ours among them."""
-    return tuple(name for name in matching(_names(ping["databases"]), databases) if name not in facts.closed)
-
-
-def matching(names: Iterable[str], databases: Globs) -> list[str]:
-    def any_of(patterns: Iterable[str], name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-    return [name for name in names if any_of(databases.include, name) and not any_of(databases.exclude, name)]
+    return tuple(name for name in _names(ping["databases"]) if databases.admits(name) and name not in facts.closed)
 
 
 def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, str]:
