@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.config import Config, Target
+from exporter.config import Config
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.logs import blanked
@@ -15,6 +15,7 @@ from exporter.query import Query, QueryError
 from exporter.server import ServerInfo
 from exporter.service import queries_of, watched
 from exporter.snapshot import Result, Watched
+from exporter.targets import Target
 
 _PING_SECONDS = 10.0
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from exporter.config import Config, Target
+from exporter.config import Config
 from exporter.datastores import load_client, open_datastore
 from exporter.exposition import Exposition
 from exporter.journal import Journal
@@ -18,6 +18,7 @@ from exporter.own_metrics import OwnMetrics
 from exporter.poller import Poller
 from exporter.query import Query
 from exporter.snapshot import Event, Now, Result, Snapshot, Watched
+from exporter.targets import Target
 from exporter.thresholds import limits
 
 _STARTUP_DEADLINE = 30.0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, PostgresTarget, load_config, parse_listen
+from exporter.config import Config, load_config, parse_listen
+from exporter.targets import PostgresTarget
 from exporter.yaml_file import ConfigError
 from tests.making import write
 
@@ -256,6 +257,8 @@ def test_a_secret_of_the_environment_has_one_source(tmp_path: Path) -> None:
         load_config(None, environment)
 
 
-def test_default_databases_leave_out_what_is_nobodys() -> None:
-    """Templates, and what cloud providers keep for themselves."""
-    assert "template*" in PostgresTarget.model_fields["databases"].default.exclude
+def test_default_databases_leave_out_what_cloud_providers_keep() -> None:
+    """Nobody but the provider may log in there; templates are never entered, but their age counts."""
+    databases = PostgresTarget.model_fields["databases"].default
+    assert [name for name in ("rdsadmin", "azure_maintenance", "cloudsqladmin") if databases.admits(name)] == []
+    assert databases.admits("template0")

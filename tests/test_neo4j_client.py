@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from neo4j.exceptions import Neo4jError, ServiceUnavailable
 
-from exporter.config import Globs, Neo4jTarget
 from exporter.datastores.neo4j.client import unwound
 from exporter.datastores.neo4j.connection import address, reason_of
 from exporter.query import QueryError, Row
+from exporter.targets import Globs, Neo4jTarget
 
 
 def target(url: str, **extra: Any) -> Neo4jTarget:

@@ -3,12 +3,12 @@
 import asyncpg
 import pytest
 
-from exporter.config import Globs, PostgresTarget
 from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.datastores.postgres.connection import Link
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import QueryError, Reason
+from exporter.targets import Globs, PostgresTarget
 from tests.integration.collect import target_of
 
 NO_FACTS = Facts(capabilities={}, missing_privileges={}, extensions={}, closed=frozenset())

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 
-from exporter.config import Target
 from exporter.datastores.base import Datastore, Operation
+from exporter.targets import Target
 
 STORES: Mapping[str, str] = MappingProxyType(
     {

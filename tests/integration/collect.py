@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from exporter.config import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.poller import places
 from exporter.query import DATABASE_LABELS, Query, QueryError, Value, unsupported
 from exporter.query_files import load_queries
 from exporter.server import ServerInfo
+from exporter.targets import Target
 
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 

@@ -12,8 +12,8 @@ import certifi
 import httpx
 import pytest
 
-from exporter.config import QdrantTarget
 from exporter.datastores.qdrant.client import open_datastore
+from exporter.targets import QdrantTarget
 from tests.qdrant_recorded import recorded
 from tests.servers.session import Servers
 

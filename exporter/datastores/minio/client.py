@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
-from exporter.config import MinioTarget
 from exporter.datastores.base import Lane, States, run_operation
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
 from exporter.datastores.minio.connection import Connection, Keys, reason_of
@@ -13,6 +12,7 @@ from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
+from exporter.targets import MinioTarget
 
 _FACTS_SECONDS = 600.0
 _INCOMPLETE_FACTS_SECONDS = 60.0

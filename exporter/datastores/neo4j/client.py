@@ -8,7 +8,6 @@ from typing import Self
 
 from neo4j.exceptions import Neo4jError
 
-from exporter.config import Neo4jTarget
 from exporter.datastores.base import Lane, run_operation
 from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
 from exporter.datastores.neo4j.facts import SYSTEM, read_info, round_trip
@@ -16,6 +15,7 @@ from exporter.datastores.neo4j.marker import NO_PARAMETERS
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
+from exporter.targets import Neo4jTarget
 
 _FACTS_SECONDS = 600.0
 _PING_SECONDS = 5.0

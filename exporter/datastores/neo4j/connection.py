@@ -17,9 +17,9 @@ from neo4j.exceptions import (
 )
 
 from exporter import __version__
-from exporter.config import Neo4jTarget
 from exporter.datastores.neo4j.marker import APP, MARKER, NO_PARAMETERS
 from exporter.query import QueryError, Reason, Row
+from exporter.targets import Neo4jTarget
 
 _MAX_ROWS = 10_000  # a runaway query of a user must not fill our memory
 

@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
-from exporter.config import PostgresTarget
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
@@ -15,6 +14,7 @@ from exporter.datastores.postgres.operations import OPERATIONS
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import Query, QueryError, Reason, Row, unsupported
 from exporter.server import ServerInfo
+from exporter.targets import PostgresTarget
 
 FACTS_SECONDS = 600.0
 

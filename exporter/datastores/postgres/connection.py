@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from exporter.config import PostgresTarget
 from exporter.query import QueryError, Row
+from exporter.targets import PostgresTarget
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.config import Globs
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.query import Row
 from exporter.server import ServerInfo
+from exporter.targets import Globs
 
 # Databases with datconnlimit -2 are the remains of a DROP DATABASE that was interrupted.
 PING = """

@@ -10,7 +10,6 @@ from typing import Any, Self
 import httpx
 from pydantic import ValidationError
 
-from exporter.config import QdrantTarget
 from exporter.datastores.base import Lane, States, run_operation
 from exporter.datastores.qdrant.api import Api, reason_of_status, tls_context
 from exporter.datastores.qdrant.facts import read_facts
@@ -18,6 +17,7 @@ from exporter.datastores.qdrant.operations import OPERATIONS
 from exporter.datastores.qdrant.pages import Page, at, timestamp
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo, version_satisfies
+from exporter.targets import QdrantTarget
 
 _FACTS_SECONDS = 600.0
 
