@@ -15,6 +15,7 @@ from starlette.routing import Route
 from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
 from exporter.exposition import Format, Page
+from exporter.findings import findings
 from exporter.health import report
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
@@ -25,6 +26,7 @@ _METHODS = ["GET", "HEAD", "OPTIONS"]
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>datatier-exporter</h1>
 <ul><li><a href="/metrics">/metrics</a> for Prometheus<li><a href="/health">/health</a> of the data tier
+<li><a href="/findings">/findings</a>: what counts stand for, by name
 <li><a href="/livez">/livez</a>, <a href="/startupz">/startupz</a>, <a href="/readyz">/readyz</a> of this process</ul>
 """
 
@@ -48,6 +50,8 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
         "/readyz": pages.readyz,
         "/health": pages.health,
         "/health/targets/{name}": pages.target_health,
+        "/findings": pages.findings,
+        "/findings/{name}": pages.findings,
     }
     app = FastAPI(
         lifespan=lifespan,
@@ -138,6 +142,14 @@ class Pages:
         except ValueError as error:
             return _plain(str(error), 400)
         return _health(judge(report(self._service.snapshot, instant(), [name]), name, conditions))
+
+    async def findings(self, request: Request) -> Response:
+        """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
+        snapshot, name = self._service.snapshot, request.path_params.get("name")
+        if name is not None and name not in snapshot.targets:
+            return _plain("no such target is configured", 404)
+        found = {target: findings(snapshot, target, instant()) for target in ([name] if name else snapshot.targets)}
+        return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
 
 
 def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:

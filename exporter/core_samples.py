@@ -6,9 +6,10 @@ from typing import NamedTuple, get_args
 
 from exporter.core_metrics import UP_ALIASES
 from exporter.health import checks
-from exporter.query import STATUSES, Labels, Reason, Value
+from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
 from exporter.snapshot import STATES, Now, Result, Snapshot, Tally, TargetStatus
+from exporter.verdict import STATUSES
 
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 

@@ -1,16 +1,18 @@
 """What /health says: a pure view of the snapshot, whose checks are metrics, too."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from exporter import __version__
-from exporter.query import STATUSES, HealthRule, Status
+from exporter.findings import in_database
 from exporter.snapshot import Now, Result, Snapshot, State
+from exporter.verdict import STATUSES, HealthRule, Status
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 _UNITS = ("seconds", "bytes", "ratio")
+_LISTED = 10
 _LIMITS = {
     "warnAbove": "warn_above",
     "failAbove": "fail_above",
@@ -86,11 +88,21 @@ def _response(snapshot: Snapshot, target: str, now: Now) -> Check:
 
 
 def _of_result(result: Result, rule: HealthRule) -> Check:
-    if result.verdict is None:
-        output = result.error.reason if result.error else "no_recent_sample"
-        return Check(rule.check, "unknown", result.finished_at, rule=rule, output=output)
+    verdict = result.verdict
+    if verdict is None:
+        silence = result.error.reason if result.error else "no_recent_sample"
+        return Check(rule.check, "unknown", result.finished_at, rule=rule, output=silence)
     unit = next((unit for unit in _UNITS if rule.metric and rule.metric.endswith(unit)), None)
-    return Check(rule.check, result.verdict.status, result.finished_at, result.verdict.value, unit, rule)
+    output: str | None = result.error.reason if result.error else None
+    if verdict.status != "pass" and result.error is None:
+        output = _listed([in_database(result, name) for name in verdict.findings])
+    return Check(rule.check, verdict.status, result.finished_at, verdict.value, unit, rule, output)
+
+
+def _listed(findings: Sequence[str]) -> str | None:
+    """Return the first findings as one text; all of them are at /findings."""
+    more = f" and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
+    return ", ".join(findings[:_LISTED]) + more or None
 
 
 def _status(snapshot: Snapshot, target: str, now: Now) -> Status:

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from exporter.datastores.base import Datastore, Lane, Session
-from exporter.query import DATABASE_LABELS, Family, Query, QueryError, Reason, Verdict, unsupported
+from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, unsupported
 from exporter.server import ServerInfo
 from exporter.snapshot import Event, Ping, Poll, Result, Watched, fresh_seconds
+from exporter.verdict import DURATION, Verdict
 
 _T = TypeVar("_T")
 Publish = Callable[[Event], None]
@@ -59,23 +60,30 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
     target, query, database = question.target, question.query, question.database
     began = time.perf_counter()
 
-    async def ask() -> tuple[int, tuple[Family, ...], Verdict | None]:
+    async def ask() -> dict[str, Any]:
         if error := unsupported(query, question.info):
             raise error
         rows = await session.fetch(query, database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = tuple(query.samples(rows, extra))
-        return len(rows), families, query.verdict(rows, families)
+        verdict = query.verdict(rows, families, time.perf_counter() - began)
+        return {"rows": len(rows), "families": families, "verdict": verdict, "findings": query.named(rows)}
 
-    def result(rows: int, families: tuple[Family, ...], verdict: Verdict | None, error: QueryError | None) -> Result:
+    def result(**outcome: Any) -> Result:
         duration = time.perf_counter() - began
         fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
-        return Result(target.name, query, database, time.time(), fresh_until, duration, rows, families, verdict, error)
+        return Result(target.name, query, database, time.time(), fresh_until, duration, **outcome)
 
     try:
-        return result(*await attempt(ask, question.seconds, datastore.reason), None)
+        return result(**await attempt(ask, question.seconds, datastore.reason))
     except QueryError as error:
-        return result(0, (), None, error)
+        return result(error=error, verdict=failed_canary(query, error))
+
+
+def failed_canary(query: Query, error: QueryError) -> Verdict | None:
+    """Judge a query whose time has a limit and that did not even end well; None for all others."""
+    canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
+    return Verdict(query.health, "fail", None) if query.health and canary else None
 
 
 def failure(target: Watched, query: Query, error: QueryError) -> Result:
@@ -107,15 +115,19 @@ class Poller:
         self._info: ServerInfo | None = None
         self._up = asyncio.Event()
         self._due: dict[str, float] = {}
+        self._missteps: dict[str, QueryError] = {}
 
     async def watch(self) -> None:
-        """Run both lanes until cancelled, then close the datastore."""
+        """Run the lanes until cancelled, then close the datastore."""
+        stepping = [query for query in self._queries if query.step_every is not None]
         fast = [query for query in self._queries if lane(query) == "fast"]
         slow = [query for query in self._queries if lane(query) == "slow"]
         async with self._datastore, asyncio.TaskGroup() as lanes:
             lanes.create_task(self._fast_lane(fast), name=f"{self._target.name} fast")
             if slow:
                 lanes.create_task(self._slow_lane(slow), name=f"{self._target.name} slow")
+            if stepping:
+                lanes.create_task(self._sampler_lane(stepping), name=f"{self._target.name} sampler")
 
     async def _fast_lane(self, queries: Sequence[Query]) -> None:
         skipped = 0
@@ -161,6 +173,30 @@ class Poller:
             await self._pass("slow", queries, float("inf"))
             await asyncio.sleep(seconds_to_tick(self._target, time.time()))
 
+    async def _sampler_lane(self, queries: Sequence[Query]) -> None:
+        """Take each query's steps between the polls; how the last one went decides whether its rows are served."""
+        next_at = dict.fromkeys((query.name for query in queries), 0.0)
+        while True:
+            await self._up.wait()
+            now = time.monotonic()
+            due = [query for query in queries if next_at[query.name] <= now]
+            next_at |= {query.name: now + (query.step_every or 0.0) for query in due}
+            try:
+                async with opened(self._datastore, "sampler") as session:
+                    for query in due:
+                        await self._step(session, query)
+            except QueryError as error:
+                self._missteps |= {query.name: error for query in due}
+            await asyncio.sleep(max(0.0, min(next_at.values()) - time.monotonic()))
+
+    async def _step(self, session: Session, query: Query) -> None:
+        try:
+            await attempt(lambda: session.fetch(query), query.timeout, self._datastore.reason)
+        except QueryError as error:
+            self._missteps[query.name] = error
+        else:
+            self._missteps.pop(query.name, None)
+
     async def _pass(self, lane: Lane, queries: Sequence[Query], deadline: float) -> None:
         """Ask what is due, longest overdue first; a session that cannot be had fails all that it was for."""
         now = time.monotonic()
@@ -194,6 +230,9 @@ class Poller:
     async def _ask(self, session: Session, query: Query, database: str | None, deadline: float) -> None:
         seconds = min(query.timeout, deadline - time.monotonic())
         if self._info is None or seconds <= 0:  # the target went down meanwhile, or the pass is over: ask next time
+            return
+        if query.name in self._missteps:
+            self._fail([query], self._missteps[query.name])
             return
         self._put_off(query)
         question = Question(self._target, query, database, self._info, seconds)

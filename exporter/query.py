@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import repeat
+from itertools import islice, repeat
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -12,17 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from exporter.duration import Duration
 from exporter.server import ServerInfo, When, version_key
+from exporter.verdict import DURATION, STATUSES, HealthRule, Status, Verdict, worst_status, worst_value
 
 Reason = Literal["connect", "auth", "timeout", "privilege", "unsupported", "query", "decode", "limit"]
 MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
-Status = Literal["pass", "unknown", "warn", "fail"]
 DATABASE_LABELS: Mapping[str, str] = {"postgres": "datname", "neo4j": "db"}  # added where scope is database
 Labels = tuple[tuple[str, str], ...]
 Row = Mapping[str, object]
 
 _PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
-
-STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best to worst
+_MOST_FINDINGS = 100
 
 
 class QueryError(Exception):
@@ -73,33 +72,6 @@ class Family(NamedTuple):
         return sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
 
 
-class HealthRule(BaseModel):
-    """Turn a metric's worst sample, or a column that holds the verdict itself, into a check."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    check: str
-    metric: str | None = None
-    status: str | None = None
-    warn_above: float | None = None
-    fail_above: float | None = None
-    warn_below: float | None = None
-    fail_below: float | None = None
-
-    def judge(self, value: float) -> Status:
-        if _outside(value, self.fail_above, self.fail_below):
-            return "fail"
-        return "warn" if _outside(value, self.warn_above, self.warn_below) else "pass"
-
-
-class Verdict(NamedTuple):
-    """State the outcome of one health rule at one poll; value is None where rows bring their own status."""
-
-    rule: HealthRule
-    status: Status
-    value: float | None
-
-
 class Query(BaseModel):
     """Describe one question to a store and the samples its rows become."""
 
@@ -119,6 +91,9 @@ class Query(BaseModel):
     max_series: int = Field(default=1000, gt=0)
     timing: bool = False
     health: HealthRule | None = None
+    findings: str | None = None
+    privilege: str | None = None
+    step_every: float | None = None
     targets: tuple[str, ...] = ("*",)
     databases: tuple[str, ...] = ("*",)
     source: str | None = None
@@ -168,39 +143,30 @@ class Query(BaseModel):
             raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
         return families
 
-    def verdict(self, rows: Sequence[Row], families: Sequence[Family]) -> Verdict | None:
-        """Judge the rows by the query's health rule; None without a rule or without a sample to judge."""
-        if self.health is None:
+    def verdict(self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0) -> Verdict | None:
+        """Judge the rows, or the seconds they took, by the health rule; None without a rule or anything to judge."""
+        rule = self.health
+        if rule is None:
             return None
-        if self.health.status is not None:
-            statuses = [_status(row, self.health.status) for row in rows]
-            return Verdict(self.health, max(statuses, key=STATUSES.index), None) if statuses else None
-        values = [
-            value
-            for family in families
-            if family.metric.name == self.health.metric
-            for value in family.values
-            if isinstance(value, float) and not math.isnan(value)
-        ]
-        judged = [Verdict(self.health, self.health.judge(value), value) for value in values]
-        return max(judged, key=self._badness, default=None)
+        if rule.status is not None:
+            return worst_status(rule, [(_status(row, rule.status), self.named([row])) for row in rows])
+        if rule.metric == DURATION:
+            return worst_value(rule, [seconds])
+        values = [value for family in families if family.metric.name == rule.metric for value in family.values]
+        worst = worst_value(rule, values)
+        return worst and worst._replace(findings=self.named(rows))
 
-    @staticmethod
-    def _badness(verdict: Verdict) -> tuple[int, float]:
-        """Order verdicts by status, then by distance in the direction that the rule calls bad."""
-        falling = verdict.rule.warn_below is not None or verdict.rule.fail_below is not None
-        value = verdict.value or 0.0
-        return STATUSES.index(verdict.status), -value if falling else value
+    def named(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return what the rows' column of findings names: a text, several, or none; so many and no more."""
+        if self.findings is None:
+            return ()
+        return tuple(islice(_findings(self.findings, rows), _MOST_FINDINGS))
 
 
 def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
     """Return why this server cannot answer the query, or None when it can."""
     reason = query.when.unmet(info)
     return QueryError("unsupported", reason) if reason else None
-
-
-def _outside(value: float, above: float | None, below: float | None) -> bool:
-    return (above is not None and value > above) or (below is not None and value < below)
 
 
 def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
@@ -272,6 +238,15 @@ def _status(row: Row, column: str) -> Status:
     if value not in STATUSES:
         raise QueryError("decode", f"column {column!r} holds {value!r}, not one of {', '.join(STATUSES)}")
     return value
+
+
+def _findings(column: str, rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        if column not in row:
+            raise QueryError("decode", f"the rows have no column {column!r} of findings")
+        value = row[column]
+        names = value if isinstance(value, list | tuple) else [value]
+        yield from (str(name) for name in names if name is not None)
 
 
 def _duplicate(labels: Iterable[Labels]) -> str:

@@ -87,7 +87,7 @@ def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHO
     """Read one query file of a store."""
     document = read_document(path)
     data = dict(document.data)
-    problems = [document.problem((key,), "unknown key") for key in ("name", "store") if key in data]
+    problems = [document.problem((key,), "unknown key") for key in ("name", "store", "step_every") if key in data]
     metrics = data.get("metrics", {})
     if not isinstance(metrics, dict):
         raise ConfigError([document.problem(("metrics",), "expected metric names, each with its keys")])
@@ -98,6 +98,7 @@ def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHO
         problems += [document.problem(("metrics", name, key), "a core metric has its own") for key in declared]
     data["params"], found = _params(document, store)
     problems.extend(found)
+    data["step_every"] = _step_every(document, store)
     data["health"], found = _health(document, thresholds)
     problems.extend(found)
     for key in ("labels", "targets", "databases"):
@@ -141,6 +142,13 @@ def _params(document: Document, store: str) -> tuple[object, list[str]]:
         return document.validate(known[operation].params, params, lambda key: ("params", *key)), []
     except ConfigError as error:
         return None, error.problems
+
+
+def _step_every(document: Document, store: str) -> float | None:
+    """Return how often the file's operation takes a step between polls, if it does."""
+    operation = document.data.get("operation")
+    known = operations(store)
+    return known[operation].every if isinstance(operation, str) and operation in known else None
 
 
 def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:

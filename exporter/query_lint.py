@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from exporter.core_metrics import CORE_METRICS
-from exporter.query import DATABASE_LABELS, HealthRule, Metric, Query
+from exporter.query import DATABASE_LABELS, Metric, Query
+from exporter.verdict import DURATION, HealthRule
 from exporter.yaml_file import KeyPath
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -48,8 +49,8 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
         yield ("query",), "a query file has either a query or an operation"
     if query.scope == "database" and query.store not in DATABASE_LABELS:
         yield ("scope",), f"{query.store} has no databases to visit"
-    if not query.metrics and not query.timing and query.health is None:
-        yield ("metrics",), "without metrics, timing or health the query has no effect"
+    if not query.metrics and not query.timing and query.health is None and query.findings is None:
+        yield ("metrics",), "without metrics, timing, health or findings the query has no effect"
     for version in query.query if isinstance(query.query, dict) else ():
         if not _VERSION.fullmatch(version):
             yield ("query", version), f"{version!r} is not a version such as '14' or '5.26'"
@@ -98,7 +99,10 @@ def _lint_own(metric: Metric, query: Query) -> Iterator[str]:
 def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]]:
     if (rule.metric is None) == (rule.status is None):
         yield ("health",), "needs either metric or status"
-    if rule.metric is not None:
+    if rule.metric == DURATION:
+        if not query.timing:
+            yield ("health", "metric"), f"{DURATION} needs timing: true"
+    elif rule.metric is not None:
         judged = next((metric for metric in query.metrics if metric.name == rule.metric), None)
         if judged is None:
             yield ("health", "metric"), f"{rule.metric} is not a metric of this file"

@@ -63,7 +63,10 @@ def _clause_holds(version: tuple[int, ...], clause: str) -> bool:
 
 
 class When(BaseModel):
-    """Restrict a query to the servers that can answer it; elsewhere it yields no series at all."""
+    """Restrict a query to the servers that can answer it; elsewhere it yields no series at all.
+
+    configured: a setting of the target, "expect.tables"; where the user left it out the query is not even asked.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -72,6 +75,7 @@ class When(BaseModel):
     edition: str | None = None
     extension: str | None = None
     capability: str | None = None
+    configured: str | None = None
 
     @field_validator("version")
     @classmethod
@@ -90,6 +94,12 @@ class When(BaseModel):
             if match[2]:
                 version_satisfies("0", match[2])
         return value
+
+    def wanted(self, target: object) -> bool:
+        """Tell whether the target's configuration asks for the query."""
+        for name in self.configured.split(".") if self.configured else ():
+            target = getattr(target, name, None)
+        return bool(target)
 
     def unmet(self, info: ServerInfo) -> str | None:
         """Name the first condition the server does not meet; extensions are left to `extension_unmet`."""

@@ -92,4 +92,11 @@ def watched(config: Config, target: Target) -> Watched:
 
 
 def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
-    return [q for q in queries if q.store == target.store and any(fnmatchcase(target.name, g) for g in q.targets)]
+    """Choose a target's queries: of its store, meant for it, and with what they need configured."""
+    return [
+        query
+        for query in queries
+        if query.store == target.store
+        and any(fnmatchcase(target.name, glob) for glob in query.targets)
+        and query.when.wanted(target)
+    ]

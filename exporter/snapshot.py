@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from exporter.accumulate import Histogram
-from exporter.query import Family, Query, QueryError, Reason, Verdict
+from exporter.query import Family, Query, QueryError, Reason
 from exporter.server import ServerInfo
 from exporter.thresholds import THRESHOLDS, Limit
+from exporter.verdict import Verdict
 
 State = Literal["ok", "unknown", "degraded", "down"]
 Key = tuple[str, str, str | None]
@@ -74,6 +75,7 @@ class Result:
     rows: int = 0
     families: tuple[Family, ...] = ()
     verdict: Verdict | None = None
+    findings: tuple[str, ...] = ()
     error: QueryError | None = None
 
     @property
@@ -264,4 +266,4 @@ def _facts(result: Result) -> tuple[Family, ...]:
 
 
 def _facts_only(result: Result) -> Result:
-    return replace(result, families=_facts(result), verdict=None, fresh_until=math.inf)
+    return replace(result, families=_facts(result), verdict=None, findings=(), fresh_until=math.inf)

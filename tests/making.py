@@ -8,9 +8,10 @@ from typing import Any
 
 import structlog
 
-from exporter.query import HealthRule, Metric, Query, QueryError, Reason, Row
+from exporter.query import Metric, Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, State, Watched, fresh_seconds
+from exporter.verdict import HealthRule
 
 
 def metric(name: str = "pg_size_bytes", **changes: Any) -> Metric:

@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from exporter import app as application
 from exporter import service as running
 from exporter.config import Config
-from exporter.query import HealthRule
 from exporter.service import Service
 from exporter.snapshot import Event, Now
+from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, watched
 
 PATHS = ["/", "/metrics", "/probe?target=orders", "/livez", "/startupz", "/readyz", "/health", "/health/targets/orders"]

@@ -13,8 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import Exposition, Format, head, render_sample
-from exporter.query import HealthRule, HistogramValue, Metric, Query, QueryError, Row
+from exporter.query import HistogramValue, Metric, Query, QueryError, Row
 from exporter.snapshot import Event, Result, Snapshot, Watched
+from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot, watched
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,8 +7,9 @@ import pytest
 
 from exporter import __version__
 from exporter.health import checks, report
-from exporter.query import HealthRule, Query, QueryError
+from exporter.query import Query, QueryError
 from exporter.snapshot import Event, Snapshot, Watched
+from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot, watched
 
 EVENTS = Events()

@@ -6,9 +6,10 @@ import pytest
 
 from exporter import poller
 from exporter.poller import places
-from exporter.query import HealthRule, QueryError
+from exporter.query import QueryError
 from exporter.server import When
 from exporter.snapshot import Ping, Poll
+from exporter.verdict import HealthRule
 from tests.fake import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere, one_poll, seen
 from tests.making import info, plain, watched
 

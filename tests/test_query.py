@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.query import HealthRule, HistogramValue, QueryError, Reason, Row, Status, Value, unsupported
+from exporter.query import HistogramValue, QueryError, Reason, Row, Value, unsupported
+from exporter.verdict import HealthRule, Status
 from tests.making import info, metric, plain, query
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from exporter.health import report
-from exporter.query import HealthRule
 from exporter.snapshot import Event
 from exporter.target_conditions import Conditions, conditions_of, judge
+from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot
 
 EVENTS = Events()

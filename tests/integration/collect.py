@@ -56,7 +56,7 @@ async def collect_from(
     wanted = None if only is None else set(only)
     async with datastore.session("fast") as session:
         for query in load_queries([store], folders):
-            if wanted is not None and query.name not in wanted:
+            if query.name not in wanted if wanted is not None else query.when.configured:
                 continue
             inside = places([query], await datastore.databases())
             databases = [database for _, database in inside] if query.scope == "database" else [None]

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
-from exporter.datastores.base import Datastore, Lane, Session, States, run_operation
+from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
 from exporter.datastores.postgres.operations import OPERATIONS
@@ -24,7 +24,7 @@ def open_datastore(target: PostgresTarget) -> Datastore:
 
 
 class PostgresDatastore:
-    """One server, with a connection for each lane: two of the four it may ever have.
+    """One server, with a connection for each lane: with a probe of the login, the four it may ever have.
 
     What changes rarely is read again after a reconnect, a change of version or role, and every ten minutes. A
     restarted or another server makes the operations begin anew: their counters would compare strangers.
@@ -32,7 +32,7 @@ class PostgresDatastore:
 
     def __init__(self, target: PostgresTarget) -> None:
         self._target = target
-        self._links: dict[Lane, Link] = {"fast": Link(target), "slow": Link(target)}
+        self._links: dict[Lane, Link] = {lane: Link(target) for lane in ("fast", "slow", "sampler")}
         self._info: ServerInfo | None = None
         self._databases: Sequence[str] = ()
         self._facts: Facts | None = None
@@ -77,7 +77,7 @@ class PostgresDatastore:
             raise QueryError("connect", "the server was not reached yet")
         link = self._links[lane]
         try:
-            yield PostgresSession(link, self._info, self._states)
+            yield PostgresSession(self._target, link, self._info, self._states, lane)
         finally:
             if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
                 await link.close()
@@ -90,14 +90,16 @@ class PostgresDatastore:
 class PostgresSession:
     """One pass over a link; operations get it bound to their query's timeout and database."""
 
+    target: PostgresTarget
     link: Link
     info: ServerInfo
     states: States
+    lane: Lane = "fast"
     seconds: float = 5.0
     database: str | None = None
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
-        """Run a query or operation where the server meets its conditions."""
+        """Run a query or operation where the server meets its conditions; of left out databases there are no rows."""
         if error := unsupported(query, self.info):
             raise error
         bound = replace(self, seconds=query.timeout, database=database)
@@ -105,11 +107,19 @@ class PostgresSession:
             installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
             if reason := query.when.extension_unmet(installed):
                 raise QueryError("unsupported", reason)
+        rows = await bound.answer(query)
+        if "datname" not in query.labels:
+            return rows
+        return [row for row in rows if not row["datname"] or self.target.databases.admits(str(row["datname"]))]
+
+    async def answer(self, query: Query) -> Sequence[Row]:
+        """Run a query or operation as it is."""
         if query.operation is not None:
-            return await run_operation(OPERATIONS, self.states, bound, query, database)
+            run = take_step if self.lane == "sampler" else run_operation
+            return await run(OPERATIONS, self.states, self, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
-            await self.link.decode_json(database)
-        return await bound.rows(query.text(self.info.version))
+            await self.link.decode_json(self.database)
+        return await self.rows(query.text(self.info.version))
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.datastores.qdrant.pages import Page, at, number, rows_of, scaled, total
-from exporter.query import Row, Status
+from exporter.query import Row
+from exporter.verdict import Status
 
 STATUSES = ("green", "yellow", "grey", "unknown", "red", "failed")  # from best to worst
 REPLICA_STATES = (

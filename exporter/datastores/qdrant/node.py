@@ -1,8 +1,9 @@
 """Rows about the server itself and about the cluster as this peer sees it."""
 
 from exporter.datastores.qdrant.pages import Page, at, number, scaled, timestamp
-from exporter.query import Row, Status
+from exporter.query import Row
 from exporter.server import version_satisfies
+from exporter.verdict import Status
 
 RAFT_ROLES = ("Leader", "Follower", "Candidate", "PreCandidate")
 _KIB = 1024.0

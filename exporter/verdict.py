@@ -1,0 +1,70 @@
+"""What a query's rows mean for health: one rule, one verdict a poll."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["pass", "unknown", "warn", "fail"]
+
+STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best to worst
+DURATION = "datatier_query_seconds"  # the metric of a rule that judges how long the query itself took
+
+
+class HealthRule(BaseModel):
+    """Turn a metric's worst sample, the query's own duration, or a column that holds the verdict, into a check."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    check: str
+    metric: str | None = None
+    status: str | None = None
+    warn_above: float | None = None
+    fail_above: float | None = None
+    warn_below: float | None = None
+    fail_below: float | None = None
+
+    def judge(self, value: float) -> Status:
+        if _outside(value, self.fail_above, self.fail_below):
+            return "fail"
+        return "warn" if _outside(value, self.warn_above, self.warn_below) else "pass"
+
+
+class Verdict(NamedTuple):
+    """State the outcome of one health rule at one poll.
+
+    value is None where rows bring their own status; findings name what is wrong, where the query can tell.
+    """
+
+    rule: HealthRule
+    status: Status
+    value: float | None
+    findings: tuple[str, ...] = ()
+
+
+def worst_value(rule: HealthRule, values: Sequence[object]) -> Verdict | None:
+    """Judge each value that is a number; None when there is none."""
+    numbers = [value for value in values if isinstance(value, float) and not math.isnan(value)]
+    judged = [Verdict(rule, rule.judge(value), value) for value in numbers]
+    return max(judged, key=_badness, default=None)
+
+
+def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]]) -> Verdict | None:
+    """Take the worst status of rows, each with its findings, and the findings of the rows that have it."""
+    if not rows:
+        return None
+    worst = max((status for status, _ in rows), key=STATUSES.index)
+    findings = tuple(name for status, names in rows if status == worst for name in names)
+    return Verdict(rule, worst, None, findings)
+
+
+def _badness(verdict: Verdict) -> tuple[int, float]:
+    """Order verdicts by status, then by distance in the direction that the rule calls bad."""
+    falling = verdict.rule.warn_below is not None or verdict.rule.fail_below is not None
+    value = verdict.value or 0.0
+    return STATUSES.index(verdict.status), -value if falling else value
+
+
+def _outside(value: float, above: float | None, below: float | None) -> bool:
+    return (above is not None and value > above) or (below is not None and value < below)
