@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.query_files import load_query
-from exporter.thresholds import Limit
+from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import ConfigError
 from tests.making import write
 
@@ -126,7 +126,7 @@ def test_a_threshold_is_looked_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["disk", "[disk]", "{a: 1}"])
 def test_a_threshold_must_be_in_the_table(rejected: Rejected, name: str) -> None:
     assert rejected(SIZE + RULE.replace("disk_used_ratio", name))[0].startswith(
-        "6: health.threshold: there is no such threshold; there are connections_used_ratio, disk_used_ratio"
+        f"6: health.threshold: there is no such threshold; there are {', '.join(sorted(THRESHOLDS))}"
     )
 
 
