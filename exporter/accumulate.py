@@ -184,3 +184,24 @@ def _add(sums: dict[K, float], weights: Mapping[K, float]) -> None:
 def _grow(counters: dict[K, Counts], key: K, counts: Counts) -> None:
     before = counters.get(key)
     counters[key] = tuple(a + b for a, b in zip(before, counts, strict=True)) if before else counts
+
+
+class WindowMaxima(Generic[K]):
+    """Remember the largest values of each key over a window of time: what a look in between would have missed."""
+
+    def __init__(self, window: float = 60.0) -> None:
+        self._window = window
+        self._looks: deque[tuple[float, Mapping[K, Counts]]] = deque()
+
+    def add(self, values: Mapping[K, Counts], now: float) -> None:
+        self._looks.append((now, values))
+
+    def maxima(self, now: float) -> dict[K, Counts]:
+        """Return each key's largest values, one by one; a key is gone when the window has passed it."""
+        while self._looks and now - self._looks[0][0] > self._window:
+            self._looks.popleft()
+        largest: dict[K, Counts] = {}
+        for _, values in self._looks:
+            for key, counts in values.items():
+                largest[key] = tuple(map(max, counts, largest.get(key, counts)))
+        return largest

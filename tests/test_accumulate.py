@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accumulate import Breakdown, Counts, Deltas, Histogram, IntervalRatios, TopMembers
+from exporter.accumulate import Breakdown, Counts, Deltas, Histogram, IntervalRatios, TopMembers, WindowMaxima
 
 KEYS = ["a:1", "a:2", "a:3", "b:1", "b:2", "b:3", "b:4"]
 
@@ -157,3 +157,15 @@ def test_members_and_other_grow_by_what_the_total_grows(
             parts = [counts[column] for table in (breakdown.members, breakdown.others) for counts in table.values()]
             assert sum(parts) + departed[column] == sum(counts[column] for counts in breakdown.totals.values())
         assert len(breakdown.members) <= 4
+
+
+def test_window_maxima_outlive_what_caused_them_and_no_longer() -> None:
+    maxima: WindowMaxima[str] = WindowMaxima(window=60)
+    maxima.add({"x": (3.0, 0.5), "y": (1.0, 0.0)}, 0)
+    maxima.add({"x": (0.0, 2.0)}, 5)
+    maxima.add({"x": (0.0, 0.0)}, 10)
+
+    assert maxima.maxima(60) == {"x": (3.0, 2.0), "y": (1.0, 0.0)}
+    assert maxima.maxima(61) == {"x": (0.0, 2.0)}
+    assert maxima.maxima(66) == {"x": (0.0, 0.0)}
+    assert maxima.maxima(71) == {}
