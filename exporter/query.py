@@ -133,7 +133,7 @@ class Query(BaseModel):
         value that is no number, two rows with the same labels, or more than `max_series` samples.
         """
         labels = _labels(self.labels, rows, extra)
-        if len(labels) > 1 and len(set(labels)) != len(labels):
+        if self.metrics and len(set(labels)) != len(rows):
             raise QueryError(
                 "decode", f"two rows have the same labels {_duplicate(labels)}", len(rows) * len(self.metrics)
             )

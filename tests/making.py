@@ -54,14 +54,17 @@ class Events:
         error = QueryError(reason, f"{reason} at db1.example")
         return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error)
 
-    def result(self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None) -> Result:
+    def result(
+        self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None, database: str | None = None
+    ) -> Result:
         """Make a result as the poller does, with one row unless told."""
         asked = asked or query()
         rows = [{"datname": "app", "bytes": 5.0}] if rows is None else rows
         families = tuple(asked.samples(rows))
         verdict = asked.verdict(rows, families)
         until = self._fresh_until(now, asked.interval)
-        return Result(self.target.name, asked, None, now, until, 0.002, len(rows), families, verdict)
+        found = asked.named(rows)
+        return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, verdict, found)
 
     def failed_result(self, now: float, asked: Query | None = None, error: QueryError | None = None) -> Result:
         asked, error = asked or query(), error or QueryError("timeout", "no answer")
