@@ -18,6 +18,7 @@ from tests.servers.process import Process, free_port
 from tests.servers.qdrant import Qdrant
 
 HERE = Path(__file__).parent
+QUERIES_YAML = HERE / "postgres_exporter.yaml"
 VERSION = "15"  # postgres_exporter 0.11.1 is of 2022
 INTERVAL = 15.0
 TABLES = 500
@@ -74,24 +75,27 @@ def ours() -> Exporter:
 
 
 class PostgresExporter(Process):
-    """Debian's postgres_exporter on the same tables."""
+    """Debian's postgres_exporter, logged in as one of a server's roles, with a queries.yaml or without."""
 
-    def __init__(self) -> None:
+    def __init__(self, dsn: str, queries: Path | None = None, *flags: str) -> None:
         super().__init__("postgres-exporter")
         self.port = free_port()
+        self._dsn = dsn
+        self._queries = queries
+        self._flags = flags
 
     def _prepare(self) -> None:
-        shutil.copy(HERE / "postgres_exporter.yaml", self.folder / "queries.yaml")
+        if self._queries is not None:
+            shutil.copy(self._queries, self.folder / "queries.yaml")
         hand_over(self.folder)
 
     def _command(self) -> list[str]:
         program = debian.program("prometheus-postgres-exporter")
-        listen = f"--web.listen-address=127.0.0.1:{self.port}"
-        return [str(program), listen, f"--extend.query-path={self.folder / 'queries.yaml'}"]
+        own = [f"--extend.query-path={self.folder / 'queries.yaml'}"] if self._queries is not None else []
+        return [str(program), f"--web.listen-address=127.0.0.1:{self.port}", *own, *self._flags]
 
     def _environment(self) -> dict[str, str]:
-        login = f"peer:{PASSWORDS['monitor']}@127.0.0.1:{database().port}"
-        return {"DATA_SOURCE_NAME": f"postgresql://{login}/app?sslmode=disable"}
+        return {"DATA_SOURCE_NAME": self._dsn}
 
     def _ready(self) -> bool:
         with Client(self.port, timeout=1) as client:
@@ -104,7 +108,8 @@ def both() -> Iterator[tuple[Exporter, PostgresExporter]]:
     database()
     with ExitStack() as stack:
         exporter = stack.enter_context(ours())
-        peer = stack.enter_context(PostgresExporter())
+        dsn = f"postgresql://peer:{PASSWORDS['monitor']}@127.0.0.1:{database().port}/app?sslmode=disable"
+        peer = stack.enter_context(PostgresExporter(dsn, QUERIES_YAML))
         wait_polled(exporter)
         yield exporter, peer
 

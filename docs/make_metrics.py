@@ -11,7 +11,9 @@ _HEAD = """# Metrics
 
 Made from the query files by `make docs`. Every series of a store has the label `target`, those named `datatier_*`
 have `store` and `target`; the labels of the configuration come on top. A value that a server does not give is no
-series; 0 is a measurement. Each query lies in `queries/<store>/<query>.yaml`.
+series; 0 is a measurement. Each query lies in `queries/<store>/<query>.yaml`, and links to where its facts are
+documented. "Every" is its default interval (*poll*: the target's, 15 s by default); "needs" is what the server must be,
+have, or be configured with, and what the role must hold: without it there is no series, or less is seen.
 """
 
 
@@ -20,7 +22,7 @@ def page() -> str:
     for store in STORES:
         queries = load_queries([store])
         lines += ["", f"## {store}", ""]
-        lines += ["| metric | type | labels | meaning | query |", "|---|---|---|---|---|"]
+        lines += ["| metric | type | labels | meaning | every | needs | query |", "|---|---|---|---|---|---|---|"]
         lines += sorted(row for query in queries for row in _rows(query))
     return "\n".join(lines) + "\n"
 
@@ -34,18 +36,35 @@ def _core() -> Iterator[str]:
 
 def _rows(query: Query) -> Iterator[str]:
     database = (DATABASE_LABELS[query.store],) if query.scope == "database" else ()
+    about = [_every(query), _needs(query), _link(query)]
     for metric in query.metrics:
         if metric.name not in CORE_METRICS:
             labels = _code((*database, *query.labels, *metric.labels))
-            yield f"| `{metric.name}` | {metric.type} | {labels} | {_cell(metric.help)}{_note(query)} | {query.name} |"
+            cells = [f"`{metric.name}`", metric.type, labels, _cell(metric.help), *about]
+            yield f"| {' | '.join(cells)} |"
 
 
-def _note(query: Query) -> str:
-    """Say where a query does not run everywhere or every time."""
-    conditions = [f"{name} {value}" for name, value in query.when.model_dump(exclude_none=True).items()]
-    if query.interval:
-        conditions.append(f"asked every {query.interval:g} s")
-    return f" ({'; '.join(conditions)})" if conditions else ""
+def _every(query: Query) -> str:
+    """Return the interval as people write it."""
+    if query.interval is None:
+        return "poll"
+    size, unit = next(
+        (s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "m"), (1, "s")) if s == 1 or query.interval % s == 0
+    )
+    return f"{query.interval / size:g}{unit}"
+
+
+def _needs(query: Query) -> str:
+    """Say where a query does not run everywhere, and for whom it sees less."""
+    when = query.when.model_dump(exclude_none=True)
+    conditions = [
+        f"`{value}` configured" if name == "configured" else f"{name} {value}" for name, value in when.items()
+    ]
+    return "; ".join([*conditions, *([f"`{query.privilege}`"] if query.privilege else [])])
+
+
+def _link(query: Query) -> str:
+    return f"[{query.name}]({query.source})" if query.source else query.name
 
 
 def _code(labels: Iterable[str]) -> str:
