@@ -1,10 +1,10 @@
-"""Run every benchmark, or those that are named: `python -m bench [scrape cycle ...]`."""
+"""Run every benchmark but the long ones, or those that are named: `python -m bench [scrape cycle ...]`."""
 
 import argparse
 import sys
 import time
 
-from bench import cycle, frozen, health, memory, scrape, startup
+from bench import cycle, endurance, files, frozen, health, load, memory, scrape, startup
 from bench.compiled import compiled_modules
 from bench.results import write
 from tests.servers import Unavailable
@@ -16,14 +16,18 @@ ALL = {
     "frozen": frozen.measure,
     "startup": startup.measure,
     "memory": memory.measure,
+    "files": files.measure,
 }
+LONG = {"load": load.measure, "endurance": endurance.measure}  # a quarter of an hour and half an hour
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="benchmark", help=f"of {', '.join(ALL)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="benchmark", help=f"of {', '.join(ALL)}; and the long ones {', '.join(LONG)}"
+    )
     names = parser.parse_args().names or list(ALL)
-    if unknown := set(names) - ALL.keys():
+    if unknown := set(names) - (ALL | LONG).keys():
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     with compiled_modules():
         return max(report(name) for name in names)
@@ -34,7 +38,7 @@ def report(name: str) -> int:
     began = time.perf_counter()
     print(f"{name} ...", flush=True)
     try:
-        write(ALL[name]())
+        write((ALL | LONG)[name]())
     except Unavailable as reason:
         print(f"{name}: not measured: {reason}\n", flush=True)
         return 1

@@ -60,5 +60,6 @@ def server(size: Size, *roles: str) -> Iterator[Postgres]:
         yield postgres
 
 
-def dsn(postgres: Postgres, role: str) -> str:
-    return f"postgresql://{role}:{PASSWORDS['monitor']}@127.0.0.1:{postgres.port}/app?sslmode=disable"
+def dsn(postgres: Postgres, role: str, database: str = "postgres") -> str:
+    """Return a role's connection string; pg_stat_statements is in the database postgres, the tables are in app."""
+    return f"postgresql://{role}:{PASSWORDS['monitor']}@127.0.0.1:{postgres.port}/{database}?sslmode=disable"

@@ -26,6 +26,7 @@ class OwnMetrics:
         self._lag = Gauge(
             "datatier_event_loop_lag_seconds", "How late the event loop last woke.", registry=self._registry
         )
+        self._tasks = Gauge("datatier_tasks", "Asyncio tasks alive.", registry=self._registry)
         self._bytes = Gauge(
             "datatier_scrape_page_bytes", "Size of the last page before compression.", registry=self._registry
         )
@@ -41,8 +42,9 @@ class OwnMetrics:
         return page
 
     async def measure_lag(self) -> None:
-        """Measure for ever how much later than asked a sleep ends."""
+        """Measure for ever how much later than asked a sleep ends, and count the tasks."""
         while True:
+            self._tasks.set(len(asyncio.all_tasks()))
             began = time.perf_counter()
             await asyncio.sleep(_LAG_EVERY)
             self._lag.set(max(0.0, time.perf_counter() - began - _LAG_EVERY))

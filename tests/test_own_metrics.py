@@ -68,6 +68,8 @@ async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
     await asyncio.sleep(0.005)
     [line] = lines(own.page("text", Page(b"", 0)), "datatier_event_loop_lag_seconds ")
+    [tasks] = lines(own.page("text", Page(b"", 0)), "datatier_tasks ")
     task.cancel()
 
     assert 0.03 < float(line.split()[1]) < 5
+    assert float(tasks.split()[1]) >= 2
