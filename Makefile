@@ -35,7 +35,7 @@ docs: .venv/dev
 	$(BIN)/python -m docs.make_metrics > docs/metrics.md
 
 lock: .venv/dev
-	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o deploy/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group demo -o deploy/demo-requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o tests/requirements.txt
 LOCK := --quiet --upgrade --generate-hashes --universal --no-header --python-version 3.11 \

@@ -11,6 +11,7 @@ UP_ALIASES: Mapping[str, str] = MappingProxyType({
     "qdrant": "qdrant_up",
     "neo4j": "neo4j_up",
     "minio": "minio_up",
+    "pgbouncer": "pgbouncer_up",
 })  # fmt: skip
 
 

@@ -9,6 +9,11 @@ _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "password": ("POSTGRES_PASSWORD", "DATA_SOURCE_PASS", "PGPASSWORD"),
         "password_file": ("POSTGRES_PASSWORD_FILE", "DATA_SOURCE_PASS_FILE"),
     },
+    "pgbouncer": {
+        "url": ("PGBOUNCER_URL",),
+        "password": ("PGBOUNCER_PASSWORD",),
+        "password_file": ("PGBOUNCER_PASSWORD_FILE",),
+    },
     "qdrant": {
         "url": ("QDRANT_URL",),
         "api_key": ("QDRANT_API_KEY",),

@@ -2,6 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -161,7 +162,28 @@ class MinioTarget(TargetBase):
     ca_file: Path | None = None
 
 
-Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget
+class PgbouncerTarget(TargetBase):
+    """A PgBouncer; the URL names its console, the database `pgbouncer`."""
+
+    store: Literal["pgbouncer"]
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+    @field_validator("store")
+    @classmethod
+    def _client_is_there(cls, value: str) -> str:
+        try:
+            import_module("psycopg")
+        except ImportError as error:
+            raise ValueError(f"needs psycopg ({error}): pip install 'datatier-exporter[pgbouncer]'") from None
+        return value
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("postgresql", "postgres")
+
+
+Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget
 
 
 def _read_file(file: Path) -> str:

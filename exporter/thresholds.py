@@ -21,16 +21,23 @@ class Limit(BaseModel):
         return self
 
 
+_MIB = 1024 * 1024
+
 THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
     {
         "response_seconds": Limit(warn=0.5, fail=2.0),
         "replication_lag_seconds": Limit(warn=30, fail=300),
+        "replication_lag_bytes": Limit(warn=256 * _MIB, fail=4096 * _MIB),
+        "slot_retained_bytes": Limit(warn=10 * 1024 * _MIB, fail=None),
+        "archive_wait_seconds": Limit(warn=900, fail=3600),
         "connections_used_ratio": Limit(warn=0.8, fail=0.95),
         "disk_used_ratio": Limit(warn=0.8, fail=0.9),
+        "sequence_used_ratio": Limit(warn=0.8, fail=0.95),
         "heap_used_ratio": Limit(warn=0.9, fail=0.98),
         # One client that sleeps or waits is no reason to take the server for broken.
         "transaction_age_seconds": Limit(warn=300, fail=None),
         "blocked_seconds": Limit(warn=60, fail=None),
+        "pool_wait_seconds": Limit(warn=1, fail=30),
     }
 )
 

@@ -34,6 +34,8 @@ def test_postgres(environment: dict[str, str], settings: dict[str, str] | None) 
 @pytest.mark.parametrize(
     ("environment", "settings"),
     [
+        ({"PGBOUNCER_URL": "u", "PGBOUNCER_PASSWORD_FILE": "f"},
+         {"store": "pgbouncer", "url": "u", "password_file": "f"}),
         ({"QDRANT_URL": "u", "QDRANT_API_KEY_FILE": "f"}, {"store": "qdrant", "url": "u", "api_key_file": "f"}),
         ({"NEO4J_URI": "u", "NEO4J_USERNAME": "me", "NEO4J_PASSWORD": "p"},
          {"store": "neo4j", "url": "u", "user": "me", "password": "p"}),

@@ -19,7 +19,14 @@ from exporter.query import Query
 from exporter.query_files import load_queries
 
 ROOT = Path(__file__).parent.parent
-PREFIXES = {"postgres": ("pg_",), "qdrant": ("qdrant_",), "neo4j": ("neo4j_",), "minio": ("minio_", "s3_")}
+PREFIXES = {
+    "postgres": ("pg_",),
+    "qdrant": ("qdrant_",),
+    "neo4j": ("neo4j_",),
+    "minio": ("minio_", "s3_"),
+    "pgbouncer": ("pgbouncer_",),
+}
+PAGE_OF = {"pgbouncer": "postgres"}  # it shares the dashboard and the rules
 MODULES = sorted((ROOT / "exporter").rglob("*.py"))
 
 
@@ -40,9 +47,9 @@ def test_a_store_has_the_same_stem_everywhere(store: str) -> None:
     """A store is a package, its queries and, once there are any, its dashboard and rules."""
     wanted = [Path("exporter/datastores") / store / "client.py", Path("queries") / store]
     if (ROOT / "dashboards").is_dir():
-        wanted.append(Path("dashboards") / f"{store}.json")
+        wanted.append(Path("dashboards") / f"{PAGE_OF.get(store, store)}.json")
     if (ROOT / "alerts").is_dir():
-        wanted.append(Path("alerts/rules") / f"{store}.yaml")
+        wanted.append(Path("alerts/rules") / f"{PAGE_OF.get(store, store)}.yaml")
 
     missing = [str(path) for path in wanted if not (ROOT / path).exists()]
 
@@ -126,7 +133,7 @@ def test_store_clients_are_imported_only_when_needed() -> None:
     code = (
         "import sys, exporter.serve, exporter.query_files as f, exporter.datastores as d\n"
         "f.load_queries(d.STORES)\n"
-        "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client'} & sys.modules.keys()))"
+        "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client', 'psycopg'} & sys.modules.keys()))"
     )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -13,6 +13,7 @@ STORES: Mapping[str, str] = MappingProxyType(
         "qdrant": "exporter.datastores.qdrant",
         "neo4j": "exporter.datastores.neo4j",
         "minio": "exporter.datastores.minio",
+        "pgbouncer": "exporter.datastores.pgbouncer",
     }
 )
 

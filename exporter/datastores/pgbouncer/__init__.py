@@ -1,0 +1,1 @@
+"""PgBouncer, by its console."""

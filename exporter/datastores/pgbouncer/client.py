@@ -1,0 +1,72 @@
+"""A PgBouncer: its console is asked on one connection for the polls and one for the looks in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Self
+
+from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
+from exporter.datastores.pgbouncer.console import Console, reason_of
+from exporter.datastores.pgbouncer.operations import OPERATIONS
+from exporter.query import Query, QueryError, Reason, Row
+from exporter.server import ServerInfo
+from exporter.targets import PgbouncerTarget
+
+
+def open_datastore(target: PgbouncerTarget) -> Datastore:
+    return PgbouncerDatastore(target)
+
+
+class PgbouncerDatastore:
+    def __init__(self, target: PgbouncerTarget) -> None:
+        self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
+        self._states: States = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await asyncio.gather(*(console.close() for console in self._consoles.values()))
+
+    async def ping(self) -> ServerInfo:
+        """Ask for the version, "PgBouncer 1.18.0"."""
+        [row] = await self._consoles["fast"].rows("SHOW VERSION")
+        return ServerInfo(version=str(row["version"]).rpartition(" ")[2])
+
+    async def databases(self) -> Sequence[str]:
+        return ()
+
+    def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
+        return self._session(lane)
+
+    @asynccontextmanager
+    async def _session(self, lane: Lane) -> AsyncIterator[Session]:
+        yield PgbouncerSession(self._consoles[lane], self._states, lane)
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+
+class PgbouncerSession:
+    """One pass: what SHOW told once it is not asked again."""
+
+    def __init__(self, console: Console, states: States, lane: Lane) -> None:
+        self._console = console
+        self._states = states
+        self._lane = lane
+        self._shown: dict[str, Sequence[Row]] = {}
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        """Run an operation, or a user's own SHOW: nothing else, for an administrator's console also obeys."""
+        if query.operation is not None:
+            run = take_step if self._lane == "sampler" else run_operation
+            return await run(OPERATIONS, self._states, self, query, database)
+        show, _, what = str(query.query).strip().rstrip(";").partition(" ")
+        if show.upper() != "SHOW":
+            raise QueryError("query", f"{query.name}: the console is asked SHOW commands only")
+        return await self.show(what.strip().upper())
+
+    async def show(self, what: str) -> Sequence[Row]:
+        if what not in self._shown:
+            self._shown[what] = await self._console.rows(f"SHOW {what}")
+        return self._shown[what]
