@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Self
 
+import asyncpg
+
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
@@ -123,6 +125,13 @@ class PostgresSession:
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)
+
+    async def rows_of_relation(self, sql: str, *arguments: object, seconds: float) -> Sequence[Row]:
+        """Run a statement about one relation; no rows where that is locked, gone, broken, or too large for the time."""
+        try:
+            return await self.link.rows(sql, *arguments, seconds=seconds, database=self.database)
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
+            return ()
 
     async def extensions(self) -> Mapping[str, Extension]:
         return await self.link.extensions(self.database)

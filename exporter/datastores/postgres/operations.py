@@ -6,6 +6,8 @@ from typing import Any
 
 from exporter.accumulate import IntervalRatios
 from exporter.datastores.base import Operation, Params
+from exporter.datastores.postgres.bloat import INDEX_BLOAT, TABLE_BLOAT
+from exporter.datastores.postgres.indexes import INDEXES_UNUSED
 from exporter.datastores.postgres.statements import STATEMENTS, STATEMENTS_INFO
 from exporter.query import Row
 
@@ -34,8 +36,11 @@ async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRat
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
+        "index_bloat": INDEX_BLOAT,
+        "indexes_unused": INDEXES_UNUSED,
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
         "statements": STATEMENTS,
         "statements_info": STATEMENTS_INFO,
+        "table_bloat": TABLE_BLOAT,
     }
 )
