@@ -118,7 +118,10 @@ def test_problems_of_all_files_come_at_once(users: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "problem"),
     [
-        ("postgresql/a.yaml", "postgresql: no store has this name; there are minio, neo4j, pgbouncer, postgres, qdrant"),
+        (
+            "postgresql/a.yaml",
+            "postgresql: no store has this name; there are minio, neo4j, pgbouncer, postgres, qdrant",
+        ),
         ("a.yaml", "a.yaml: a query file lies in the folder of its store: minio, neo4j, pgbouncer, postgres, qdrant"),
         ("postgres/a.yml", "postgres/a.yml: a query file's name ends in .yaml"),
     ],
