@@ -34,6 +34,8 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
         "disk_used_ratio": Limit(warn=0.8, fail=0.9),
         "sequence_used_ratio": Limit(warn=0.8, fail=0.95),
         "heap_used_ratio": Limit(warn=0.9, fail=0.98),
+        # Some servers let autovacuum wait until 1 billion of 2^31; from 1.6 billion on it drops everything else.
+        "wraparound_ratio": Limit(warn=0.5, fail=0.75),
         # One client that sleeps or waits is no reason to take the server for broken.
         "transaction_age_seconds": Limit(warn=300, fail=None),
         "blocked_seconds": Limit(warn=60, fail=None),

@@ -14,9 +14,16 @@ from tests.servers.session import Servers
 VERSIONS = ("14", "15", "16", "17", "18")
 pytestmark = pytest.mark.servers(*(f"{kind}:{version}" for kind in ("postgres", "replica") for version in VERSIONS))
 
+SINCE = {"recovery_prefetch": 15, "subscription_stats": 15, "stat_io": 16, "replication_slot_invalidation": 17}
+ONLY_ON_A_REPLICA = {"recovery_prefetch", "wal_receiver"}
+NOTHING_WITHOUT_LOGICAL_REPLICATION = {"replication_slot_stats", "subscription_stats", "subscriptions"}
 NOTHING_ON_A_REPLICA = {
-    "replication_slot_details", "replication_slot_wal_status", "replication_slots", "stat_replication",
+    "replication_slot_details", "replication_slot_invalidation", "replication_slot_wal_status", "replication_slots",
+    "stat_replication", "sync_state",
 }  # fmt: skip
+CHECKS = (
+    "archiver", "blocking", "connections", "idleInTransaction", "replicationLag", "replicationLagBytes", "slots", "syncStandbys",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -56,10 +63,12 @@ async def test_every_query_answers(servers: Servers, version: str, role: str) ->
     assert collected.info.role == role
     assert collected.info.missing_privileges == {}
     assert collected.info.capabilities == {"pg_stat_statements": "", "track_io_timing": ""}
-    assert set(collected.unsupported) == ({"stat_io"} if int(version) < 16 else set())
+    too_new = {name for name, since in SINCE.items() if int(version) < since}
+    nothing = NOTHING_WITHOUT_LOGICAL_REPLICATION | (NOTHING_ON_A_REPLICA if role == "replica" else set())
+    assert set(collected.unsupported) == too_new | (ONLY_ON_A_REPLICA if role == "primary" else set())
     assert collected.series.keys() | collected.unsupported.keys() == queries.keys()
-    assert empty - {"cache_hit_ratio"} == (NOTHING_ON_A_REPLICA if role == "replica" else set())
-    assert collected.verdicts == {"connections": "pass", "idleInTransaction": "pass", "replicationLag": "pass"}
+    assert empty - {"cache_hit_ratio", "process_idle"} == nothing - too_new
+    assert collected.verdicts == dict.fromkeys(CHECKS, "pass")
 
 
 async def test_committed_work_moves_the_counters_by_what_was_done(
@@ -125,28 +134,30 @@ async def test_a_table_counts_what_was_done_to_it(quiet: Postgres, datastore: Po
 async def test_a_sleeping_transaction_shows(quiet: Postgres, datastore: PostgresDatastore) -> None:
     labels = {"datname": "app", "backend_type": "client backend"}
     idle = labels | {"state": "idle in transaction", "wait_event_type": "Client"}
+    queries = ("activity", "idle_in_transaction", "long_running_transactions")
     async with client(quiet) as connection:
-        before = await poll(datastore, "long_running_transactions")
+        before = await poll(datastore, *queries)
         await connection.execute("BEGIN; SELECT 1")
-        first = await poll(datastore, "activity", "long_running_transactions")
+        first = await poll(datastore, *queries)
         await asyncio.sleep(0.2)
-        second = await poll(datastore, "activity", "long_running_transactions")
+        second = await poll(datastore, *queries)
         await connection.execute("COMMIT")
-        after = await poll(datastore, "activity", "long_running_transactions")
+        after = await poll(datastore, *queries)
 
     assert before.value("pg_long_running_transactions") == 0
-    assert before.value("pg_idle_in_transaction_max_seconds") == 0
+    assert before.value("pg_idle_in_transaction_max_seconds", datname="app") == 0
     assert first.value("pg_stat_activity_count", **idle) == 1
     assert first.value("pg_long_running_transactions") == 1
     for name, where in (
         ("pg_stat_activity_max_tx_duration", idle),
         ("pg_long_running_transactions_oldest_timestamp_seconds", {}),
-        ("pg_idle_in_transaction_max_seconds", {}),
+        ("pg_idle_in_transaction_max_seconds", {"datname": "app"}),
     ):
         assert (second.value(name, **where) or 0) >= (first.value(name, **where) or 0) + 0.2
     assert after.value("pg_stat_activity_count", **idle) is None
     assert after.value("pg_stat_activity_count", **idle | {"wait_event_type": ""}) == 0
     assert after.value("pg_long_running_transactions") == 0
+    assert second.value("pg_idle_in_transaction_max_seconds", datname="postgres") == 0
 
 
 async def test_a_held_lock_and_its_waiter_show_and_stop_no_query(quiet: Postgres, datastore: PostgresDatastore) -> None:
