@@ -7,6 +7,12 @@ from typing import Any
 from exporter.accumulate import IntervalRatios
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.postgres.bloat import INDEX_BLOAT, TABLE_BLOAT
+from exporter.datastores.postgres.databases import DATABASES
+from exporter.datastores.postgres.disk import DISK
+from exporter.datastores.postgres.expectations import EXPECTATIONS
+from exporter.datastores.postgres.extension import EXTENSION
+from exporter.datastores.postgres.heaviest import HEAVIEST
+from exporter.datastores.postgres.settings import SETTINGS
 from exporter.datastores.postgres.indexes import INDEXES_UNUSED
 from exporter.datastores.postgres.statements import STATEMENTS, STATEMENTS_INFO
 from exporter.query import Row
@@ -36,9 +42,15 @@ async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRat
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
+        **EXPECTATIONS,
+        "databases": DATABASES,
+        "disk": DISK,
+        "extension": EXTENSION,
+        "heaviest": HEAVIEST,
         "index_bloat": INDEX_BLOAT,
         "indexes_unused": INDEXES_UNUSED,
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
+        "settings": SETTINGS,
         "statements": STATEMENTS,
         "statements_info": STATEMENTS_INFO,
         "table_bloat": TABLE_BLOAT,

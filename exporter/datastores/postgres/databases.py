@@ -1,0 +1,60 @@
+"""Which databases are visited, and why the others are not."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from exporter.datastores.base import Operation, Params
+from exporter.query import Row
+from exporter.targets import Globs
+
+_DATABASES = """
+SELECT
+    datname::text AS datname,
+    datconnlimit = -2 AS broken,
+    datistemplate AS template,
+    datallowconn AS connectable,
+    has_database_privilege(oid, 'CONNECT') AS permitted
+FROM pg_database
+ORDER BY datname
+"""
+_WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "broken": "the remains of an interrupted DROP DATABASE",
+        "template": "a template",
+        "no_connect": "takes no connections",
+        "excluded": "left out by the target's databases",
+        "no_privilege": "the role may not connect",
+    }
+)
+
+
+async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+    """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why."""
+    names: dict[str, list[str]] = {state: [] for state in ("visited", *_WHY)}
+    for row in await session.rows(_DATABASES):
+        names[_state_of(row, session.target.databases)].append(str(row["datname"]))
+    return [
+        {
+            "state": state,
+            "databases": float(len(found)),
+            "names": [f"{name}: {_WHY[state]}" for name in found] if state in _WHY else None,
+        }
+        for state, found in names.items()
+    ]
+
+
+def _state_of(row: Row, databases: Globs) -> str:
+    """Name the first thing that keeps a database from being visited."""
+    if row["broken"]:
+        return "broken"
+    if row["template"]:
+        return "template"
+    if not row["connectable"]:
+        return "no_connect"
+    if not databases.admits(str(row["datname"])):
+        return "excluded"
+    return "visited" if row["permitted"] else "no_privilege"
+
+
+DATABASES = Operation(_databases)
