@@ -18,6 +18,8 @@ import pytest
 from tests.servers import Server, Unavailable
 from tests.servers.minio import Minio
 from tests.servers.neo4j import Neo4j
+from tests.servers.pgvector import VectorPostgres
+from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.postgres import Postgres
 from tests.servers.process import Process
 from tests.servers.qdrant import Qdrant
@@ -78,11 +80,17 @@ class Servers:
     def private_postgres(self, version: str = "18", settings: dict[str, str] | None = None) -> Postgres:
         return self._private(f"postgres:{version}", partial(Postgres, version, settings))
 
+    def private_vector_postgres(self) -> VectorPostgres:
+        return self._private("pgvector", VectorPostgres)
+
     def private_neo4j(self, version: str = "5.26", settings: dict[str, str] | None = None) -> Neo4j:
         return self._private(f"neo4j:{version}", partial(Neo4j, version, settings))
 
     def private_minio(self, drives: int = 1, environment: dict[str, str] | None = None) -> Minio:
         return self._private(f"minio:{drives}", partial(Minio, drives, environment))
+
+    def private_pgbouncer(self, server: Postgres, settings: dict[str, str] | None = None) -> Pgbouncer:
+        return self._private("pgbouncer", partial(Pgbouncer, server, settings))
 
     def qdrant(self) -> Qdrant:
         return self._ask("qdrant", Qdrant)
