@@ -75,11 +75,13 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         )
     document = read_document(path)
     config = document.validate(Config, expand_variables(document, environment), _without_store)
-    folders = tuple(path.parent / folder for folder in config.queries)
-    missing = [(("queries", index), folder) for index, folder in enumerate(folders) if not folder.is_dir()]
+    sources = tuple(path.parent / source for source in config.queries)
+    missing = [(("queries", index), source) for index, source in enumerate(sources) if not source.exists()]
     if missing:
-        raise ConfigError([document.problem(key, f"{folder} is not a folder") for key, folder in missing])
-    return config.model_copy(update={"queries": folders})
+        raise ConfigError(
+            [document.problem(key, f"{source} is neither a folder nor a file") for key, source in missing]
+        )
+    return config.model_copy(update={"queries": sources})
 
 
 def _without_store(key: KeyPath) -> KeyPath:

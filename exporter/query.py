@@ -22,6 +22,7 @@ Row = Mapping[str, object]
 
 _PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
 _MOST_FINDINGS = 100
+_LONGEST_LABEL = 10_000  # characters
 
 
 class QueryError(Exception):
@@ -94,6 +95,7 @@ class Query(BaseModel):
     findings: str | None = None
     privilege: str | None = None
     step_every: float | None = None
+    fenced: bool = False  # a user's own: its store lets it read, and nothing else
     targets: tuple[str, ...] = ("*",)
     databases: tuple[str, ...] = ("*",)
     source: str | None = None
@@ -222,14 +224,19 @@ def _labels(names: Sequence[str], rows: Sequence[Row], extra: Labels) -> list[La
 
 def _texts(name: str, rows: Sequence[Row]) -> list[str]:
     try:
-        return [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
+        texts = [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
     except KeyError:
         raise QueryError("decode", f"the rows have no label column {name!r}") from None
+    if max(map(len, texts), default=0) > _LONGEST_LABEL:
+        raise QueryError("limit", f"a text of column {name!r} is longer than {_LONGEST_LABEL} characters", len(rows))
+    return texts
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, bytes):  # what PostgreSQL's own "char" arrives as
+        return value.decode(errors="replace")
     return "" if value is None else str(value)
 
 

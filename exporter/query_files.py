@@ -7,10 +7,14 @@ from typing import Any
 from exporter.config import Config
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES, operations
+from exporter.imported_query import ImportedQuery, series_names
+from exporter.queries_yaml import load_queries_yaml
 from exporter.query import Query
 from exporter.query_lint import lint
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import ConfigError, Document, KeyPath, read_document
+
+_NO_KEYS = ("name", "store", "step_every", "fenced")  # of a query, but not of its file
 
 
 def builtin_folder() -> Path:
@@ -20,19 +24,17 @@ def builtin_folder() -> Path:
 
 
 def load_queries(
-    stores: Iterable[str], folders: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
+    stores: Iterable[str], sources: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
 ) -> tuple[Query, ...]:
     """Load the built-in and the users' queries of some stores; raise ConfigError with every problem.
 
-    A user's file replaces the built-in query of the same file name and every built-in query that declares one
-    of its metrics.
+    Sources are folders, or files of postgres_exporter. A user's query replaces the built-in one of the same file
+    name and every built-in one that declares one of its metrics.
     """
     wanted = sorted(set(stores))
     problems: list[str] = []
     builtin = list(_load_folder(builtin_folder(), wanted, thresholds, problems))
-    own = dict.fromkeys(folders)
-    problems.extend(problem for folder in own for problem in _misplaced(folder))
-    users = [query for folder in own for query in _load_folder(folder, wanted, thresholds, problems)]
+    users = [query for source in dict.fromkeys(sources) for query in _load_source(source, wanted, thresholds, problems)]
     files = {(query.store, query.name) for _, query in users}
     names = {metric.name for _, query in users for metric in query.metrics} - CORE_METRICS.keys()
     kept = [
@@ -43,7 +45,7 @@ def load_queries(
     problems.extend(_declared_twice(kept + users))
     if problems:
         raise ConfigError(problems)
-    return tuple(query for _, query in kept + users)
+    return _apart([query for _, query in kept + users])
 
 
 def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
@@ -58,6 +60,21 @@ def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
     if clashes:
         document = read_document(path)
         raise ConfigError([document.problem(key, message) for key, message in clashes.items()])
+
+
+def _load_source(
+    source: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
+) -> Iterator[tuple[Path, Query]]:
+    """Load what users wrote: it is fenced."""
+    if source.is_dir():
+        problems.extend(_misplaced(source))
+        for path, query in _load_folder(source, stores, thresholds, problems):
+            yield path, query.model_copy(update={"fenced": True})
+    elif "postgres" in stores:
+        try:
+            yield from ((source, query) for query in load_queries_yaml(source))
+        except ConfigError as error:
+            problems.extend(error.problems)
 
 
 def _load_folder(
@@ -87,7 +104,7 @@ def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHO
     """Read one query file of a store."""
     document = read_document(path)
     data = dict(document.data)
-    problems = [document.problem((key,), "unknown key") for key in ("name", "store", "step_every") if key in data]
+    problems = [document.problem((key,), "unknown key") for key in _NO_KEYS if key in data]
     metrics = data.get("metrics", {})
     if not isinstance(metrics, dict):
         raise ConfigError([document.problem(("metrics",), "expected metric names, each with its keys")])
@@ -170,7 +187,9 @@ def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:
     for path, query in queries:
         keys: dict[tuple[object, ...], KeyPath] = {(query.store, query.name): ()}
         for metric in query.metrics:
-            if metric.name not in CORE_METRICS:
+            if isinstance(query, ImportedQuery):
+                keys[(metric.name,)] = (query.namespace, "metrics")
+            elif metric.name not in CORE_METRICS:
                 keys[(metric.name,)] = ("metrics", metric.name)
             elif not query.labels:
                 keys[(metric.name, query.store, *sorted(metric.labels.items()))] = ("metrics", metric.name)
@@ -178,3 +197,16 @@ def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:
             other = first.setdefault(key, path)
             if other != path:
                 yield read_document(path).problem(at, f"declared in {other} already")
+
+
+def _apart(queries: Sequence[Query]) -> tuple[Query, ...]:
+    """Tell imported queries which names a column that their file does not list may not make: they are others'."""
+    names = frozenset(name for query in queries for metric in query.metrics for name in series_names(metric))
+    namespaces = {f"{query.namespace}_" for query in queries if isinstance(query, ImportedQuery)}
+
+    def apart(query: ImportedQuery) -> Query:
+        own = f"{query.namespace}_"
+        longer = tuple(other for other in namespaces if other != own and other.startswith(own))
+        return query.model_copy(update={"taken": names | CORE_METRICS.keys(), "longer_namespaces": longer})
+
+    return tuple(apart(query) if isinstance(query, ImportedQuery) else query for query in queries)

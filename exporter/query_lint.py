@@ -8,8 +8,8 @@ from exporter.query import DATABASE_LABELS, Metric, Query
 from exporter.verdict import DURATION, HealthRule
 from exporter.yaml_file import KeyPath
 
-_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _VERSION = re.compile(r"\d+(\.\d+)*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile"}
 _NOT_A_BASE_UNIT = re.compile(
@@ -19,7 +19,7 @@ _NOT_A_BASE_UNIT = re.compile(
 _SUFFIXES_OF_OTHERS = ("_total", "_count", "_sum", "_bucket", "_info")
 
 _METRIC_RULES: tuple[tuple[Callable[[Metric], object], str], ...] = (
-    (lambda m: not _METRIC_NAME.fullmatch(m.name), "is not a metric name"),
+    (lambda m: not METRIC_NAME.fullmatch(m.name), "is not a metric name"),
     (lambda m: m.name.startswith("datatier_"), "the prefix datatier_ is the exporter's own"),
     (lambda m: not m.help.strip(), "help is empty"),
     (
@@ -66,7 +66,7 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
 def _lint_labels(query: Query) -> Iterator[tuple[KeyPath, str]]:
     taken = _RESERVED_LABELS | _added_label(query)
     for index, label in enumerate(query.labels):
-        if not _LABEL_NAME.fullmatch(label) or label in taken:
+        if not LABEL_NAME.fullmatch(label) or label in taken:
             message = f"{label!r} cannot be a label here: it is reserved, there already, or no label name"
             yield ("labels", index), message
         taken.add(label)
@@ -92,7 +92,7 @@ def _lint_own(metric: Metric, query: Query) -> Iterator[str]:
     if clash:
         yield f"the labels {', '.join(sorted(clash))} are there already"
     for label in metric.labels:
-        if not _LABEL_NAME.fullmatch(label):
+        if not LABEL_NAME.fullmatch(label):
             yield f"{label!r} is not a label name"
 
 

@@ -121,7 +121,10 @@ class PostgresSession:
             return await run(OPERATIONS, self.states, self, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
             await self.link.decode_json(self.database)
-        return await self.rows(query.text(self.info.version))
+        text = query.text(self.info.version)
+        if query.fenced:
+            return await self.link.fenced_rows(text, query.max_series, seconds=self.seconds, database=self.database)
+        return await self.rows(text)
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from exporter.datastores.postgres.fence import fenced_rows
 from exporter.query import QueryError, Row
 from exporter.targets import PostgresTarget
 
@@ -69,6 +70,13 @@ class Link:
         async with self._connected(database, seconds) as connection:
             rows: Sequence[Row] = await connection.fetch(sql, *arguments, timeout=seconds + PATIENCE_SECONDS)
         return rows
+
+    async def fenced_rows(
+        self, sql: str, most_rows: int, *, seconds: float = 5.0, database: str | None = None
+    ) -> Sequence[Row]:
+        """Run a statement that a user wrote; see the fence."""
+        async with self._connected(database, seconds) as connection:
+            return await fenced_rows(connection, sql, most_rows, visiting=database is not None)
 
     async def extensions(self, database: str | None = None, *, fresh: bool = False) -> Mapping[str, Extension]:
         """Return a database's extensions by name, read once a connection."""

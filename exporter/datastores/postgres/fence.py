@@ -1,0 +1,66 @@
+"""How a user's own statement runs: it may read, for so long and so many rows, and leaves nothing behind."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from exporter.query import QueryError, Row
+
+_BATCH = 100  # rows in memory before their size is known
+_MOST_CHARACTERS = 50_000_000
+# Not all that is no query is undone by ROLLBACK: DEALLOCATE ALL would forget the statements of every other query.
+_READS = re.compile(
+    r"(?:\s|\(|--[^\n]*|/\*.*?\*/)*(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN)\b", re.IGNORECASE | re.DOTALL
+)
+# Advisory locks of a session outlive its transactions.
+_LEAVE = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
+_NOT_HERE = {
+    "3F000",  # invalid schema name
+    "42883",  # undefined function: an extension's, for one
+    "42P01",  # undefined table
+}
+
+
+async def fenced_rows(connection: Any, sql: str, most_rows: int, *, visiting: bool) -> Sequence[Row]:
+    """Run one statement in a read-only transaction that is rolled back.
+
+    default_transaction_read_only is no fence, for one SET undoes it; this one cannot be left, because the extended
+    protocol takes a single statement. More rows than wanted are not even fetched. While visiting one database
+    after another, a table that is not there makes the query unsupported in that database.
+    """
+    if not _READS.match(sql):
+        raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")
+    await connection.execute("BEGIN READ ONLY")
+    try:
+        rows = await _rows(connection, sql, most_rows)
+    except Exception as error:
+        if not connection.is_closed():
+            await connection.execute(_LEAVE)
+        if visiting and isinstance(error, asyncpg.PostgresError) and error.sqlstate in _NOT_HERE:
+            raise QueryError("unsupported", str(error)) from error
+        raise
+    await connection.execute(_LEAVE)
+    return rows
+
+
+async def _rows(connection: Any, sql: str, most: int) -> Sequence[Row]:
+    statement = await connection.prepare(sql)
+    cursor = await statement.cursor()
+    rows: list[Row] = []
+    characters = 0
+    while batch := await cursor.fetch(_BATCH):
+        rows += batch
+        characters += sum(len(value) for row in batch for value in row.values() if isinstance(value, str | bytes))
+        if len(rows) > most:
+            raise QueryError("limit", f"more than {most} rows", len(rows))
+        if characters > _MOST_CHARACTERS:
+            raise QueryError("limit", f"texts of more than {_MOST_CHARACTERS} characters", len(rows))
+    positions = [column.name for column in statement.get_attributes() if column.type.name == "pg_lsn"]
+    return [{**row, **{name: _position(row[name]) for name in positions}} for row in rows] if positions else rows
+
+
+def _position(value: Any) -> str | None:
+    """Write a position in the WAL as everybody reads it; asyncpg makes it a number."""
+    return None if value is None else f"{value >> 32:X}/{value & 0xFFFFFFFF:X}"
