@@ -27,12 +27,15 @@ SELECT
     pg_has_role('pg_read_all_stats', 'usage') AS pg_read_all_stats,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
     current_setting('track_io_timing') AS track_io_timing,
+    has_table_privilege('pg_file_settings', 'SELECT')
+        AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS pg_file_settings,
     ARRAY(
         SELECT datname::text FROM pg_database
         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2
             AND NOT has_database_privilege(oid, 'CONNECT')
     ) AS closed
 """
+_NO_FILE_SETTINGS = "needs SELECT on pg_file_settings and EXECUTE on pg_show_all_file_settings(), beyond pg_monitor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]
 
 def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, str]:
     return {
+        "pg_file_settings": "" if row["pg_file_settings"] else _NO_FILE_SETTINGS,
         "pg_stat_statements": _statements_reason(row, extensions),
         "track_io_timing": "" if row["track_io_timing"] == "on" else "track_io_timing is off: block times stay 0",
     }
