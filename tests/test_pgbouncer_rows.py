@@ -8,8 +8,8 @@ from exporter.config import load_config
 from exporter.datastores.pgbouncer.rows import database_rows, pool_rows, stats_rows, waited_rows, worst_pool_row
 from exporter.yaml_file import ConfigError
 
-OLD_POOL = {"database": "app", "user": "me", "cl_active": 1, "cl_waiting": 2, "sv_active": 3, "sv_idle": 1, "sv_used": 1,
-            "sv_tested": 1, "sv_login": 0, "maxwait": 7, "pool_mode": "session"}  # fmt: skip
+OLD_POOL = {"database": "app", "user": "me", "cl_active": 1, "cl_waiting": 2, "sv_active": 3, "sv_idle": 1,
+            "sv_used": 1, "sv_tested": 1, "sv_login": 0, "maxwait": 7, "pool_mode": "session"}  # fmt: skip
 
 
 def test_what_an_older_version_does_not_tell_is_absent() -> None:
@@ -38,7 +38,7 @@ def test_of_very_many_pools_those_in_trouble_are_shown() -> None:
     pools = [{**OLD_POOL, "user": f"u{number}", "cl_waiting": number} for number in range(600)]
 
     assert {row["user"] for row in pool_rows(pools, [])} == {f"u{number}" for number in range(100, 600)}
-    assert [row["user"] for row in waited_rows({("app", f"u{n}"): (1.0, float(n)) for n in range(600)})][0] == "u599"
+    assert waited_rows({("app", f"u{n}"): (1.0, float(n)) for n in range(600)})[0]["user"] == "u599"
 
 
 def test_without_psycopg_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
