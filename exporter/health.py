@@ -13,6 +13,7 @@ from exporter.verdict import STATUSES, HealthRule, Status
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
+_NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
 _LIMITS = {
     "warnAbove": "warn_above",
     "failAbove": "fail_above",
@@ -62,6 +63,8 @@ def report(snapshot: Snapshot, now: Now, names: Iterable[str] | None = None) -> 
 def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
     """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict."""
     found = {"responseTime": _response(snapshot, target, now)}
+    if (privileges := _privileges(snapshot, target, now)) is not None:
+        found[privileges.name] = privileges
     for result in snapshot.current(target, now.monotonic):
         if result.query.health is not None:
             check = _of_result(result, result.query.health)
@@ -85,6 +88,18 @@ def _response(snapshot: Snapshot, target: str, now: Now) -> Check:
     if status.latency is None or not snapshot.up(target, now.monotonic):
         return Check("responseTime", "unknown", rule=rule, output="starting" if status.polls == 0 else "stale")
     return Check("responseTime", rule.judge(status.latency), status.attempted_at, status.latency, "seconds", rule)
+
+
+def _privileges(snapshot: Snapshot, target: str, now: Now) -> Check | None:
+    """Warn of what the user may not see, while the target is up: silence is not health."""
+    status = snapshot.status[target]
+    if status.info is None or not snapshot.up(target, now.monotonic):
+        return None
+    missing = sorted(status.info.missing_privileges)
+    count = float(len(missing))
+    return Check(
+        "privileges", _NONE_MISSING.judge(count), status.attempted_at, count, None, _NONE_MISSING, _listed(missing)
+    )
 
 
 def _of_result(result: Result, rule: HealthRule) -> Check:

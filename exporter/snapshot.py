@@ -241,8 +241,10 @@ class Snapshot:
         if not status.up:
             return "down"
         slow = status.latency is not None and status.latency > self.targets[target].response.warn
+        blind = status.info is not None and bool(status.info.missing_privileges)
         verdicts = [result.verdict for result in self.results[target].values()]
-        return "degraded" if slow or any(v is not None and v.status in ("warn", "fail") for v in verdicts) else "ok"
+        bad = any(verdict is not None and verdict.status in ("warn", "fail") for verdict in verdicts)
+        return "degraded" if slow or blind or bad else "ok"
 
     @staticmethod
     def _damped(status: TargetStatus, seen: State, now: float) -> TargetStatus:

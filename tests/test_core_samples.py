@@ -132,7 +132,8 @@ def test_checks_are_metrics() -> None:
     slow = EVENTS.ping(1.0, seconds=0.7)
 
     assert samples(slow)["datatier_check_state"] == {
-        (("check", "responseTime"),): 2.0, (("check", "replicationLag"),): 1.0, (("check", "diskSpace"),): 1.0
+        (("check", "responseTime"),): 2.0, (("check", "replicationLag"),): 1.0, (("check", "diskSpace"),): 1.0,
+        (("check", "privileges"),): 0.0,
     }  # fmt: skip
 
 

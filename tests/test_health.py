@@ -28,9 +28,9 @@ def told(*events: Event, target: Watched | None = None) -> Snapshot:
     return made
 
 
-def used(ratio: float | None, now: float = 1.0, asked: Query | None = None) -> list[Event]:
-    """Return a whole good poll that finds this share of the connections used."""
-    server = info("15.19", role="primary", missing_privileges={"pg_read_all_stats": "GRANT ..."})
+def used(ratio: float | None, now: float = 1.0, asked: Query | None = None, missing: Iterable[str] = ()) -> list[Event]:
+    """Return a whole good poll that finds this share of the connections used, by a user without these privileges."""
+    server = info("15.19", role="primary", missing_privileges=dict.fromkeys(missing, "GRANT ..."))
     result = EVENTS.result(now, asked or connections(), [{"used": ratio}])
     return [EVENTS.ping(now, server, 0.0014), result, EVENTS.poll(now)]
 
@@ -43,7 +43,8 @@ def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -
 def test_the_body() -> None:
     """Every field by name and in order: what people's probes read."""
     bloat = EVENTS.failed_result(1.0, query("bloat"))
-    body = report(told(*used(0.91), bloat, *used(0.91, 2.0), EVENTS.failed_result(2.0, query("bloat"))), at(4.2))
+    again = used(0.91, 2.0, missing=["pg_read_all_stats"])
+    body = report(told(*used(0.91), bloat, *again, EVENTS.failed_result(2.0, query("bloat"))), at(4.2))
 
     assert list(body) == ["status", "serviceId", "version", "releaseId", "time", "notes", "targets", "checks"]
     assert body == {
@@ -65,7 +66,8 @@ def test_the_body() -> None:
                 "data_age_seconds": 2.2,
                 "latency_seconds": 0.0014,
                 "reasons": [
-                    {"code": "limit", "check": "connections", "value": 0.91, "limit": 0.8, "unit": "ratio"}
+                    {"code": "limit", "check": "connections", "value": 0.91, "limit": 0.8, "unit": "ratio"},
+                    {"code": "limit", "check": "privileges", "value": 1.0, "limit": 0},
                 ],
                 "missing_privileges": ["pg_read_all_stats"],
                 "failing_queries": [{"query": "bloat", "reason": "timeout"}],
@@ -95,6 +97,16 @@ def test_the_body() -> None:
                     "status": "warn",
                     "warnAbove": 0.8,
                     "failAbove": 0.95,
+                    "time": "1970-01-01T00:00:02.000Z",
+                }
+            ],
+            "orders:privileges": [
+                {
+                    "componentId": "orders",
+                    "observedValue": 1.0,
+                    "status": "warn",
+                    "warnAbove": 0,
+                    "output": "pg_read_all_stats",
                     "time": "1970-01-01T00:00:02.000Z",
                 }
             ],
@@ -257,8 +269,16 @@ def test_a_query_may_bring_a_check_that_everybody_has() -> None:
     asked = connections(check="replicationLag")
     found = checks(told(*used(0.1, asked=asked)), "orders", at(2.0))
 
-    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace"]
+    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", "privileges"]
     assert found[1].value == 0.1
+
+
+def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
+    """Silence is not health."""
+    target = target_of(used(0.1, missing=["pg_monitor", "connect to app"]))
+
+    assert target["state"] == "degraded"
+    assert target["reasons"] == [{"code": "limit", "check": "privileges", "value": 2.0, "limit": 0}]
 
 
 def test_flapping_is_shown() -> None:
