@@ -2,8 +2,9 @@
 
 import heapq
 import math
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from operator import add, sub
 from typing import Generic, NamedTuple, TypeVar
 
 from exporter.query import HistogramValue
@@ -37,7 +38,7 @@ class Histogram:
 class Deltas(Generic[K]):
     """Turn counters that restart, vanish and return into increments, key by key.
 
-    A key that was not there before, and one whose first counter fell, count from zero.
+    A key that was not there before, and one of whose counters any fell, count from zero.
     """
 
     def __init__(self) -> None:
@@ -51,10 +52,11 @@ class Deltas(Generic[K]):
         deltas: dict[K, Counts] = {}
         for key, now in counters.items():
             before = last.get(key)
-            if before is None or now[0] < before[0]:
+            if before is None:
                 deltas[key] = now
             elif now != before:
-                deltas[key] = tuple(max(0.0, a - b) for a, b in zip(now, before, strict=True))
+                delta = tuple(map(sub, now, before))
+                deltas[key] = now if min(delta) < 0 else delta
         return deltas
 
 
@@ -92,29 +94,53 @@ class IntervalRatios(Generic[K]):
         return Interval(sums.part + part, sums.rest + rest, ratio)
 
 
+class WindowSums(Generic[K]):
+    """Sum what was added to each key over a window of time, kept in slices of a fifth of it each."""
+
+    def __init__(self, window: float = 300.0) -> None:
+        self._window = window
+        self._slices: deque[tuple[float, dict[K, float]]] = deque()
+        self.sums: dict[K, float] = {}
+
+    def add(self, amounts: Mapping[K, float], now: float) -> None:
+        if not self._slices or now - self._slices[-1][0] >= self._window / 5:
+            self._slices.append((now, {}))
+        _add(self._slices[-1][1], amounts)
+        if now - self._slices[0][0] < self._window:
+            _add(self.sums, amounts)
+            return
+        while now - self._slices[0][0] >= self._window:
+            self._slices.popleft()
+        self.sums = {}
+        for _, part in self._slices:
+            _add(self.sums, part)
+
+
 class TopMembers(Generic[K]):
-    """Choose the keys worth series of their own: those that weighed most over a window of time.
+    """Choose the keys worth series of their own: those that weigh most.
 
     A key enters when it is among the top `size`. It leaves after `linger` seconds outside the top 2 x `size`, but
     only while more than `size` are in: what runs once an hour keeps its place in a server that has room. There are
     never more than 2 x `size` members.
     """
 
-    def __init__(self, size: int = 50, window: float = 300.0, linger: float = 1800.0) -> None:
-        self._size, self._window, self._linger = size, window, linger
-        self._slices: deque[tuple[float, dict[K, float]]] = deque()
+    def __init__(self, size: int = 50, linger: float = 1800.0) -> None:
+        self._size, self._linger = size, linger
         self._inside_at: dict[K, float] = {}  # when each member was last among the top 2 x size
 
     def __contains__(self, key: K) -> bool:
         return key in self._inside_at
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._inside_at)
 
     def seed(self, weights: Mapping[K, float], now: float) -> None:
         """Begin with the heaviest of all time, so that their series exist before anything happens."""
         self._inside_at.update(dict.fromkeys(heapq.nlargest(self._size, weights, key=weights.__getitem__), now))
 
     def update(self, weights: Mapping[K, float], now: float) -> None:
-        """Add the weights of one interval and choose anew."""
-        ranking = self._ranking(weights, now)
+        """Choose anew by what each key weighs now."""
+        ranking = heapq.nlargest(2 * self._size, weights, key=weights.__getitem__)
         for key in ranking:
             if key in self._inside_at:
                 self._inside_at[key] = now
@@ -126,29 +152,23 @@ class TopMembers(Generic[K]):
             if crowded or now - self._inside_at[key] > self._linger:
                 del self._inside_at[key]
 
-    def _ranking(self, weights: Mapping[K, float], now: float) -> list[K]:
-        """Return the top 2 x size of the window; intervals are kept in slices, a tenth of the window each."""
-        if not self._slices or now - self._slices[-1][0] >= self._window / 10:
-            self._slices.append((now, {}))
-        _add(self._slices[-1][1], weights)
-        while now - self._slices[0][0] >= self._window:
-            self._slices.popleft()
-        sums: dict[K, float] = {}
-        for _, part in self._slices:
-            _add(sums, part)
-        return heapq.nlargest(2 * self._size, sums, key=sums.__getitem__)
-
 
 class Breakdown(Generic[K]):
-    """Count by key for the top members, by group for the others, and by group for all.
+    """Count by key for those that weighed most over a window, by group for the others, and by group for all.
 
-    What is added goes to the member, else to its group's other, and always to its group's total: over any interval
-    members and other grow by what the total grows, and none ever falls. A member that leaves takes its count along
-    (to hand it to `others` would look like a burst of work there) and starts from 0 when it returns.
+    None of these counters ever falls, and between any two polls the increases of those that are there at both add
+    up: members and other grow by what the total grows. So a member begins at 0 (what it did until then was the
+    other's: who sees a counter for the first time knows no increase) and takes its count along when it leaves (to
+    hand it to the other would look like a burst of work there; the total cannot fall either). Hence the present
+    values add up to the total less what those counted that left.
     """
 
-    def __init__(self, group: Callable[[K], str], weight: int, top: TopMembers[K]) -> None:
+    def __init__(
+        self, group: Callable[[K], str], columns: int, weight: int, top: TopMembers[K], window: float = 300.0
+    ) -> None:
         self._group, self._weight, self._top = group, weight, top
+        self._zeros: Counts = (0.0,) * columns
+        self._weights: WindowSums[K] = WindowSums(window)
         self.members: dict[K, Counts] = {}
         self.others: dict[str, Counts] = {}
         self.totals: dict[str, Counts] = {}
@@ -156,24 +176,27 @@ class Breakdown(Generic[K]):
     def start(self, counters: Mapping[K, Counts], now: float) -> None:
         """Take the counters' first values for the ranking alone; what they counted is past."""
         self._top.seed({key: counts[self._weight] for key, counts in counters.items()}, now)
-        for key, counts in counters.items():
-            zeros = (0.0,) * len(counts)
-            self.others.setdefault(self._group(key), zeros)
-            self.totals.setdefault(self._group(key), zeros)
-            if key in self._top:
-                self.members[key] = zeros
+        self.members = dict.fromkeys(self._top, self._zeros)
+        self.others = dict.fromkeys(map(self._group, counters), self._zeros)
+        self.totals = dict(self.others)
 
     def add(self, deltas: Mapping[K, Counts], now: float) -> None:
-        self._top.update({key: counts[self._weight] for key, counts in deltas.items()}, now)
-        self.members = {key: counts for key, counts in self.members.items() if key in self._top}
+        self._weights.add({key: counts[self._weight] for key, counts in deltas.items()}, now)
+        self._top.update(self._weights.sums, now)
+        counted = {key for key in self.members if key in self._top}
+        self.members = {key: self.members.get(key, self._zeros) for key in self._top}
+        others: defaultdict[str, list[Counts]] = defaultdict(list)
         for key, counts in deltas.items():
             group = self._group(key)
-            _grow(self.totals, group, counts)
-            if key in self._top:
+            if key in counted:
                 _grow(self.members, key, counts)
-                self.others.setdefault(group, (0.0,) * len(counts))
+                _grow(self.totals, group, counts)
             else:
-                _grow(self.others, group, counts)
+                others[group].append(counts)
+        for group, many in others.items():
+            counts = tuple(map(sum, zip(*many, strict=True)))
+            _grow(self.others, group, counts)
+            _grow(self.totals, group, counts)
 
 
 def _add(sums: dict[K, float], weights: Mapping[K, float]) -> None:
@@ -183,7 +206,7 @@ def _add(sums: dict[K, float], weights: Mapping[K, float]) -> None:
 
 def _grow(counters: dict[K, Counts], key: K, counts: Counts) -> None:
     before = counters.get(key)
-    counters[key] = tuple(a + b for a, b in zip(before, counts, strict=True)) if before else counts
+    counters[key] = tuple(map(add, before, counts)) if before else counts
 
 
 class WindowMaxima(Generic[K]):

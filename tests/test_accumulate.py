@@ -1,11 +1,22 @@
 """What operations keep between polls."""
 
 import math
+from functools import reduce
+from operator import add, sub
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accumulate import Breakdown, Counts, Deltas, Histogram, IntervalRatios, TopMembers, WindowMaxima
+from exporter.accumulate import (
+    Breakdown,
+    Counts,
+    Deltas,
+    Histogram,
+    IntervalRatios,
+    TopMembers,
+    WindowMaxima,
+    WindowSums,
+)
 
 KEYS = ["a:1", "a:2", "a:3", "b:1", "b:2", "b:3", "b:4"]
 
@@ -44,6 +55,14 @@ def test_a_counter_that_fell_counts_from_zero() -> None:
     assert deltas.update({"x": (4.0, 2.0)}) == {"x": (4.0, 2.0)}
 
 
+def test_a_counter_that_restarted_and_overtook_itself_is_known_by_the_others() -> None:
+    """A reset between two polls, and more calls since than ever before, quick ones: time fell all the same."""
+    deltas: Deltas[str] = Deltas()
+    deltas.update({"x": (100.0, 50.0)})
+
+    assert deltas.update({"x": (120.0, 2.0)}) == {"x": (120.0, 2.0)}
+
+
 def test_a_key_that_was_evicted_and_returns_counts_from_zero() -> None:
     deltas: Deltas[str] = Deltas()
     deltas.update({"x": (100.0,), "y": (1.0,)})
@@ -76,18 +95,18 @@ def test_a_dropped_index_adds_nothing_and_gives_no_ratio() -> None:
 
 
 def test_the_heaviest_enter_and_stay_while_there_is_room() -> None:
-    top: TopMembers[str] = TopMembers(size=2, window=300, linger=1800)
+    top: TopMembers[str] = TopMembers(size=2, linger=1800)
     top.update({"x": 1.0, "y": 2.0, "z": 3.0}, now=0)
 
-    assert [key in top for key in "xyz"] == [False, True, True]
+    assert set(top) == {"y", "z"}
 
     top.update({}, now=10_000)
 
-    assert [key in top for key in "xyz"] == [False, True, True]
+    assert set(top) == {"y", "z"}
 
 
 def test_a_member_leaves_after_lingering_outside_twice_the_size() -> None:
-    top: TopMembers[str] = TopMembers(size=1, window=300, linger=1800)
+    top: TopMembers[str] = TopMembers(size=1, linger=1800)
     top.update({"old": 5.0}, now=0)
     busy = {"x": 3.0, "y": 2.0}
     for now in range(300, 2100, 300):
@@ -105,28 +124,58 @@ def test_seeds_are_the_heaviest_of_all_time() -> None:
     top: TopMembers[str] = TopMembers(size=2)
     top.seed({"x": 1.0, "y": 9.0, "z": 5.0}, now=0)
 
-    assert [key in top for key in "xyz"] == [False, True, True]
+    assert set(top) == {"y", "z"}
 
 
-def test_ranking_forgets_what_is_older_than_the_window() -> None:
-    top: TopMembers[str] = TopMembers(size=1, window=300, linger=0)
-    top.update({"burst": 100.0}, now=0)
-    top.update({"steady": 1.0}, now=299)
-    assert "steady" not in top
+@given(st.lists(st.tuples(st.integers(1, 90), st.integers(1, 9)), min_size=1, max_size=40))
+def test_window_sums_hold_what_was_added_within_the_window_but_for_a_slice_at_most(
+    polls: list[tuple[int, int]],
+) -> None:
+    sums: WindowSums[str] = WindowSums(window=300)
+    now, added = 0, []
+    for pause, amount in polls:
+        now += pause
+        added.append((now, amount))
+        sums.add({"x": float(amount)}, now)
+        a_slice_less, within = (sum(n for at, n in added if now - at < seconds) for seconds in (240, 300))
 
-    top.update({"steady": 1.0}, now=331)
+        assert a_slice_less <= sums.sums["x"] <= within
 
-    assert "steady" in top
-    assert "burst" not in top
+
+def test_window_sums_forget_keys_that_rest() -> None:
+    sums: WindowSums[str] = WindowSums(window=300)
+    sums.add({"burst": 100.0}, now=0)
+    sums.add({"steady": 1.0}, now=299)
+    assert sums.sums == {"burst": 100.0, "steady": 1.0}
+
+    sums.add({"steady": 1.0}, now=331)
+
+    assert sums.sums == {"steady": 2.0}
 
 
 def test_series_exist_before_anything_happens() -> None:
-    breakdown: Breakdown[str] = Breakdown(group_of, 1, TopMembers(size=1))
+    breakdown: Breakdown[str] = Breakdown(group_of, 2, 1, TopMembers(size=1))
     breakdown.start({"a:1": (10.0, 5.0), "a:2": (20.0, 1.0)}, now=0)
 
     assert breakdown.members == {"a:1": (0.0, 0.0)}
     assert breakdown.others == {"a": (0.0, 0.0)}
     assert breakdown.totals == {"a": (0.0, 0.0)}
+
+
+def test_what_a_member_did_before_it_was_one_is_the_others() -> None:
+    """Its series begins at 0, so that a rate misses nothing of it."""
+    breakdown: Breakdown[str] = Breakdown(group_of, 2, 1, TopMembers(size=1))
+    breakdown.start({}, now=0)
+    breakdown.add({"a:1": (2.0, 5.0)}, now=15)
+
+    assert breakdown.members == {"a:1": (0.0, 0.0)}
+    assert breakdown.others == {"a": (2.0, 5.0)}
+
+    breakdown.add({"a:1": (3.0, 7.0)}, now=30)
+
+    assert breakdown.members == {"a:1": (3.0, 7.0)}
+    assert breakdown.others == {"a": (2.0, 5.0)}
+    assert breakdown.totals == {"a": (5.0, 12.0)}
 
 
 counts = st.tuples(st.integers(0, 1000).map(float), st.integers(0, 1000).map(float))
@@ -137,26 +186,40 @@ intervals = st.tuples(st.integers(1, 2000), st.dictionaries(st.sampled_from(KEYS
 def test_members_and_other_grow_by_what_the_total_grows(
     counts_at_start: dict[str, Counts], polls: list[tuple[int, dict[str, Counts]]]
 ) -> None:
-    """Nothing falls, nothing is counted twice or lost, and members stay few, whoever enters and leaves."""
-    breakdown: Breakdown[str] = Breakdown(group_of, 1, TopMembers(size=2, window=600, linger=900))
+    """Between any two polls, group by group: of the series that both pages show, as a rate sees it.
+
+    Nothing falls, nothing is lost or counted twice, members begin at 0 and stay few. Present values add up but for
+    what those counted that left.
+    """
+    breakdown: Breakdown[str] = Breakdown(group_of, 2, 1, TopMembers(size=2, linger=900), window=600)
     breakdown.start(counts_at_start, now=0)
-    now, departed = 0, [0.0, 0.0]
+    now = 0
+    departed: dict[str, Counts] = {"a": (0.0, 0.0), "b": (0.0, 0.0)}
     for pause, deltas in polls:
         now += pause
-        before = (dict(breakdown.members), dict(breakdown.others), dict(breakdown.totals))
+        members, others, totals = dict(breakdown.members), dict(breakdown.others), dict(breakdown.totals)
         breakdown.add(deltas, now)
-        after = (breakdown.members, breakdown.others, breakdown.totals)
-        for old, new in zip(before, after, strict=True):
-            for key in old.keys() & new.keys():
-                assert all(b >= a for a, b in zip(old[key], new[key], strict=True))
-        for gone in before[0].keys() - breakdown.members.keys():
-            departed = [a + b for a, b in zip(departed, before[0][gone], strict=True)]
-        assert before[1].keys() <= breakdown.others.keys()
-        assert breakdown.others.keys() == breakdown.totals.keys()
-        for column in (0, 1):
-            parts = [counts[column] for table in (breakdown.members, breakdown.others) for counts in table.values()]
-            assert sum(parts) + departed[column] == sum(counts[column] for counts in breakdown.totals.values())
+        assert all(breakdown.members[key] == (0.0, 0.0) for key in breakdown.members.keys() - members.keys())
+        assert others.keys() <= breakdown.others.keys() == breakdown.totals.keys()
         assert len(breakdown.members) <= 4
+        for key in members.keys() - breakdown.members.keys():
+            departed[key[0]] = plus(departed[key[0]], members[key])
+        for group, total in breakdown.totals.items():
+            grown = [(others.get(group, (0.0, 0.0)), breakdown.others[group])]
+            grown += [(members[k], v) for k, v in breakdown.members.items() if k in members and k[0] == group]
+            assert all(after >= before for pair in grown for before, after in zip(*pair, strict=True))
+            increase = reduce(plus, (minus(after, before) for before, after in grown))
+            assert increase == minus(total, totals.get(group, (0.0, 0.0)))
+            present = [counts for key, counts in breakdown.members.items() if key[0] == group]
+            assert reduce(plus, [*present, breakdown.others[group], departed[group]]) == total
+
+
+def plus(a: Counts, b: Counts) -> Counts:
+    return tuple(map(add, a, b))
+
+
+def minus(a: Counts, b: Counts) -> Counts:
+    return tuple(map(sub, a, b))
 
 
 def test_window_maxima_outlive_what_caused_them_and_no_longer() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import asyncpg
@@ -12,6 +12,7 @@ import asyncpg
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
+from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.operations import OPERATIONS
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import Query, QueryError, Reason, Row, unsupported
@@ -34,7 +35,8 @@ class PostgresDatastore:
 
     def __init__(self, target: PostgresTarget) -> None:
         self._target = target
-        self._links: dict[Lane, Link] = {lane: Link(target) for lane in ("fast", "slow", "sampler")}
+        self._strangers: set[str] = set()
+        self._links: dict[Lane, Link] = {lane: Link(target, self._strangers) for lane in ("fast", "slow", "sampler")}
         self._info: ServerInfo | None = None
         self._databases: Sequence[str] = ()
         self._facts: Facts | None = None
@@ -63,12 +65,13 @@ class PostgresDatastore:
         now = time.monotonic()
         if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
             self._facts = await read_facts(link, self._target.databases)
+            self._strangers.clear()
             self._facts_of, self._facts_read_at = of, now
         return self._facts
 
     async def databases(self) -> Sequence[str]:
-        """Name the databases as the last ping saw them."""
-        return self._databases
+        """Name the databases as the last ping saw them, without those that a PgBouncer on the way refused."""
+        return [name for name in self._databases if name not in self._strangers]
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
         return self._session(lane)
@@ -99,6 +102,7 @@ class PostgresSession:
     lane: Lane = "fast"
     seconds: float = 5.0
     database: str | None = None
+    readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         """Run a query or operation where the server meets its conditions; of left out databases there are no rows."""
@@ -135,6 +139,10 @@ class PostgresSession:
             return await self.link.rows(sql, *arguments, seconds=seconds, database=self.database)
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
             return ()
+
+    async def log_in(self, seconds: float) -> Login:
+        """Log in anew, beside the connections that are held."""
+        return await log_in(self.target, seconds)
 
     async def extensions(self) -> Mapping[str, Extension]:
         return await self.link.extensions(self.database)

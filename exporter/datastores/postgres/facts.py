@@ -81,6 +81,7 @@ def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, st
     return {
         "pg_file_settings": "" if row["pg_file_settings"] else _NO_FILE_SETTINGS,
         "pg_stat_statements": _statements_reason(row, extensions),
+        "statement_timeouts": "the server's views do not count the statements that a timeout ended",
         "track_io_timing": "" if row["track_io_timing"] == "on" else "track_io_timing is off: block times stay 0",
     }
 

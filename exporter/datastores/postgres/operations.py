@@ -12,8 +12,12 @@ from exporter.datastores.postgres.disk import DISK
 from exporter.datastores.postgres.expectations import EXPECTATIONS
 from exporter.datastores.postgres.extension import EXTENSION
 from exporter.datastores.postgres.heaviest import HEAVIEST
-from exporter.datastores.postgres.settings import SETTINGS
 from exporter.datastores.postgres.indexes import INDEXES_UNUSED
+from exporter.datastores.postgres.login import LOGIN
+from exporter.datastores.postgres.sampler import ACTIVITY_SAMPLER
+from exporter.datastores.postgres.settings import SETTINGS
+from exporter.datastores.postgres.slow_statements import SLOW_STATEMENTS
+from exporter.datastores.postgres.statement_texts import STATEMENT_TEXTS
 from exporter.datastores.postgres.statements import STATEMENTS, STATEMENTS_INFO
 from exporter.query import Row
 
@@ -42,6 +46,7 @@ async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRat
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
+        "activity_sampler": ACTIVITY_SAMPLER,
         **EXPECTATIONS,
         "databases": DATABASES,
         "disk": DISK,
@@ -50,7 +55,10 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "index_bloat": INDEX_BLOAT,
         "indexes_unused": INDEXES_UNUSED,
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
+        "login": LOGIN,
         "settings": SETTINGS,
+        "slow_statements": SLOW_STATEMENTS,
+        "statement_texts": STATEMENT_TEXTS,
         "statements": STATEMENTS,
         "statements_info": STATEMENTS_INFO,
         "table_bloat": TABLE_BLOAT,

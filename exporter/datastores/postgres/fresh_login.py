@@ -1,0 +1,39 @@
+"""One login more, as any client would make it."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import asyncpg
+
+from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.reasons import reason_of
+from exporter.query import QueryError, Reason
+from exporter.targets import PostgresTarget
+
+
+class Login(NamedTuple):
+    """Tell how long it took to be logged in and answered, or why that failed."""
+
+    seconds: float
+    refused: Reason | None
+
+
+async def log_in(target: PostgresTarget, seconds: float) -> Login:
+    """Log in, be answered once and leave; a refusal is an answer, too."""
+    link = Link(target)
+    refused: Reason | None = None
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(seconds):
+            await link.rows("SELECT 1")
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        QueryError,
+    ) as error:  # a TimeoutError is an OSError
+        refused = reason_of(error)
+    took = time.perf_counter() - began
+    await link.close()
+    return Login(took, refused)

@@ -1,0 +1,60 @@
+"""The texts of the statements that have series: for people who asked for them, and never a label."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exporter.datastores.base import Operation, Params, States
+from exporter.datastores.postgres.slow_statements import SlowStatements
+from exporter.datastores.postgres.statement_entries import schema_of
+from exporter.datastores.postgres.statements import TopStatements
+from exporter.query import Row
+
+
+class Texts:
+    """The texts known already: the server reads all of them from a file to tell one."""
+
+    def __init__(self) -> None:
+        self.by_queryid: Mapping[int, str] = {}
+
+
+async def _statement_texts(session: Any, _params: Params, texts: Texts) -> Sequence[Row]:
+    """Return a row a statement, "queryid: text"; the slow ones first."""
+    shown = _shown(session.states)
+    known = texts.by_queryid
+    if not known.keys() >= set(shown):
+        known = {**known, **await _read(session, [queryid for queryid in shown if queryid not in known])}
+    texts.by_queryid = {queryid: known[queryid] for queryid in shown if queryid in known}
+    return [{"text": f"{queryid}: {text}"} for queryid, text in texts.by_queryid.items()]
+
+
+async def _read(session: Any, queryids: Sequence[int]) -> dict[int, str]:
+    """Read texts from the server.
+
+    A normalised text has no string constant, so one that has was not normalised (ALTER ROLE ... PASSWORD '...'), and
+    is nobody's business.
+    """
+    schema = await schema_of(session)
+    rows = await session.rows(
+        f"""
+        SELECT DISTINCT ON (queryid)
+            queryid,
+            CASE
+                WHEN query ~ $re$'|\\$(\\w*)\\$$re$ THEN '(kept back: it holds constants)'
+                ELSE left(regexp_replace(query, '\\s+', ' ', 'g'), 500)
+            END AS text
+        FROM {schema}.pg_stat_statements(true)
+        WHERE queryid = ANY ($1::bigint[])
+        """,  # noqa: S608 - the schema is quoted
+        queryids,
+    )
+    return {row["queryid"]: row["text"] for row in rows}
+
+
+def _shown(states: States) -> list[int]:
+    """Name the statements that have series of their own."""
+    kinds = (SlowStatements, TopStatements)
+    found = [state for kind in kinds for state in states.values() if isinstance(state, kind)]
+    return list(dict.fromkeys(queryid for state in found for _, _, queryid in state.members()))
+
+
+STATEMENT_TEXTS = Operation(_statement_texts, state=Texts)
