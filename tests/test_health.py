@@ -43,8 +43,8 @@ def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -
 def test_the_body() -> None:
     """Every field by name and in order: what people's probes read."""
     bloat = EVENTS.failed_result(1.0, query("bloat"))
-    again = used(0.91, 2.0, missing=["pg_read_all_stats"])
-    body = report(told(*used(0.91), bloat, *again, EVENTS.failed_result(2.0, query("bloat"))), at(4.2))
+    later = [*used(0.91, 2.0, missing=["pg_read_all_stats"]), EVENTS.failed_result(2.0, query("bloat"))]
+    body = report(told(*used(0.91), bloat, *later), at(4.2))
 
     assert list(body) == ["status", "serviceId", "version", "releaseId", "time", "notes", "targets", "checks"]
     assert body == {
@@ -277,8 +277,7 @@ def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
     """Silence is not health."""
     target = target_of(used(0.1, missing=["pg_monitor", "connect to app"]))
 
-    assert target["state"] == "degraded"
-    assert target["reasons"] == [{"code": "limit", "check": "privileges", "value": 2.0, "limit": 0}]
+    assert (target["state"], target["reasons"][0]["check"]) == ("degraded", "privileges")
 
 
 def test_flapping_is_shown() -> None:
