@@ -3,8 +3,10 @@
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,8 +14,9 @@ import asyncpg
 import pytest
 
 from exporter.query import QueryError
+from exporter.query_files import load_queries
 from tests.integration.collect import collect, collect_from
-from tests.integration.postgres_polls import fetch, opened, poll, sql
+from tests.integration.postgres_polls import client, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers
 
@@ -119,6 +122,8 @@ async def test_what_is_not_granted_is_named_with_its_grant(server: Postgres) -> 
         "connect to closed": 'GRANT CONNECT ON DATABASE "closed" TO "nobody_special"',
     }
     assert {name: error.partition(":")[0] for name, error in refused.failures.items()} == {"wal_directory": "privilege"}
+    assert not {"blocking", "idleInTransaction"} & refused.verdicts.keys()  # what is not seen is not well
+    assert (granted.verdicts["blocking"], granted.verdicts["idleInTransaction"]) == ("pass", "pass")
     assert refused.value("pg_database_size_bytes", datname="closed") is None
     assert (refused.value("pg_database_size_bytes", datname="app") or 0) > 0
     assert granted.info.missing_privileges == {}
@@ -134,7 +139,7 @@ async def test_databases_are_found_and_chosen(server: Postgres) -> None:
     assert set(found) - {"closed"} == {"app", "postgres"}  # closed to monitor or not: another test's business
     async with opened(server.target("db", databases={"include": ["shop*"]})) as datastore:
         await datastore.ping()
-        assert await datastore.databases() == ("shop_old",)
+        assert list(await datastore.databases()) == ["shop_old"]
 
 
 async def test_statistics_of_statements_missing_is_a_reason(servers: Servers, server: Postgres) -> None:
@@ -207,10 +212,44 @@ async def test_encrypted_with_the_certificate_checked(servers: Servers, tmp_path
             encrypted = await fetch(
                 datastore, sql("SELECT ssl::int AS value FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
             )
+            shown = await poll(datastore, "ssl")
         mistrusted = {**settings, "url": f"{server.url}?sslmode=verify-full&sslrootcert={other}"}
 
         assert encrypted == [{"value": 1}]
+        assert shown.value("pg_ssl_connections", version="TLSv1.3", client="local") == 1
+        assert shown.value("pg_ssl_connections", version="none", client="local") == 0
         assert await reason_for(mistrusted) == "connect"
+
+
+async def test_who_comes_from_elsewhere_without_encryption_is_named(servers: Servers) -> None:
+    address = own_address()
+    if address is None:
+        servers.skip("network", "this machine has no address but the loopback one")
+    with servers.private_postgres("18", {"listen_addresses": f"127.0.0.1, {address}"}) as server:
+        with (server.data / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {address}/32 scram-sha-256\n")
+        server.psql("SELECT pg_reload_conf()")
+        async with (
+            opened(server.target("db")) as datastore,
+            client(server),
+            client(server, host=address, port=server.port),
+        ):
+            shown = await poll(datastore, "ssl")
+            [query] = [query for query in load_queries(["postgres"]) if query.name == "ssl"]
+            named = query.named(await fetch(datastore, query))
+
+    assert shown.value("pg_ssl_connections", version="none", client="remote") == 1
+    assert shown.value("pg_ssl_connections", version="none", client="local") == 2
+    assert named == ("postgres",)
+
+
+def own_address() -> str | None:
+    """Return the address under which others reach this machine; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        address = str(probe.getsockname()[0])
+        return None if address.startswith("127.") else address
+    return None
 
 
 def make_certificate(folder: Path, name: str) -> Path:
