@@ -1,8 +1,6 @@
 """One held connection to PgBouncer's console; the only user of the client."""
 
 import asyncio
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import psycopg
@@ -10,25 +8,13 @@ from psycopg.abc import PQGen
 from psycopg.rows import dict_row
 from psycopg.waiting import wait_async
 
+from exporter.datastores.pgbouncer.words import meaning
 from exporter.query import QueryError, Reason, Row
 from exporter.targets import PgbouncerTarget
 
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 10
-# libpq does not pass on the code of a login's error, and PgBouncer long had one code for all: its words must do.
-_WORDS: Mapping[str, Reason] = MappingProxyType(
-    {
-        "authentication failed": "auth",
-        "no such user": "auth",
-        "no password supplied": "auth",
-        "login rejected": "auth",
-        "not allowed": "privilege",
-        "admin access needed": "privilege",
-        "max_client_conn": "limit",
-        "invalid command": "unsupported",
-    }
-)
 
 
 class Console:
@@ -111,5 +97,5 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, TimeoutError | psycopg.errors.ConnectionTimeout):
         return "timeout"
     if isinstance(error, OSError | psycopg.InterfaceError | psycopg.OperationalError):
-        return next((reason for words, reason in _WORDS.items() if words in str(error)), "connect")
+        return meaning(str(error))
     return "decode"

@@ -4,12 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import structlog
 
+from exporter.datastores.pgbouncer.words import unknown_database
 from exporter.datastores.postgres.fence import fenced_rows
+from exporter.datastores.postgres.pooled import transaction
 from exporter.query import QueryError, Row
 from exporter.targets import PostgresTarget
 
@@ -17,8 +21,8 @@ PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which en
 CLOSE_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 
+_NAME: Mapping[str, str] = {"application_name": "datatier-exporter"}
 _SETTINGS: Mapping[str, str] = {
-    "application_name": "datatier-exporter",
     # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
     "lock_timeout": "250ms",
     "idle_in_transaction_session_timeout": "10s",
@@ -37,6 +41,8 @@ _LIBPQ_ONLY = {
     "tcp_user_timeout",
 }  # fmt: skip
 
+_log = structlog.get_logger("exporter")
+
 
 class Extension(NamedTuple):
     """An installed extension; its functions are called by their schema, wherever the search path leads."""
@@ -54,8 +60,9 @@ class Link:
     nobody answers there, and the connection is dropped without asking.
     """
 
-    def __init__(self, target: PostgresTarget) -> None:
+    def __init__(self, target: PostgresTarget, strangers: set[str] | None = None) -> None:
         self._target = target
+        self.strangers = set() if strangers is None else strangers  # databases that a PgBouncer on the way refused
         self._connection: Any = None
         self._database: str | None = None
         self._statement_timeout = ""
@@ -112,15 +119,28 @@ class Link:
             if self._connection is None or self._connection.is_closed() or database != self._database:
                 await self.close()
                 await self._open(database, seconds)
-            await self._limit(seconds)
-            yield self._connection
+            if self._target.via_pgbouncer:
+                async with transaction(self._connection, _settings(seconds)):
+                    yield self._connection
+            else:
+                await self._limit(seconds)
+                yield self._connection
         except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             self.terminate()
             raise
 
     async def _open(self, database: str | None, seconds: float) -> None:
         self._statement_timeout = _statement_timeout(seconds)
-        self._connection = await _connect(self._target, database, self._statement_timeout)
+        try:
+            self._connection = await _connect(self._target, database, seconds)
+        except asyncpg.PostgresError as error:
+            unknown = isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))
+            if not (unknown and self._target.via_pgbouncer and database):
+                raise
+            self.strangers.add(database)
+            raise QueryError("unsupported", "PgBouncer does not know this database") from None
+        if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
+            _warn_of_superuser(self._target.name)
         self._database = database
         self._extensions = None
         self._decodes_json = False
@@ -133,12 +153,22 @@ class Link:
             self._statement_timeout = wanted
 
 
+@cache
+def _warn_of_superuser(target: str) -> None:
+    """Say it once: no fence holds a superuser, whose functions read files and end other people's sessions."""
+    _log.warning("logs in as a superuser; a role with pg_monitor is enough", target=target)
+
+
 def _statement_timeout(seconds: float) -> str:
     """Return what lets the server end a statement a little before the caller's deadline does."""
     return f"{seconds * 900:.0f}ms"
 
 
-async def _connect(target: PostgresTarget, database: str | None, statement_timeout: str) -> Any:
+def _settings(seconds: float) -> Mapping[str, str]:
+    return {**_SETTINGS, "statement_timeout": _statement_timeout(seconds)}
+
+
+async def _connect(target: PostgresTarget, database: str | None, seconds: float) -> Any:
     try:
         password = target.secret("password")
     except ValueError as error:  # its file can be read no more
@@ -148,7 +178,8 @@ async def _connect(target: PostgresTarget, database: str | None, statement_timeo
             _without_libpq_parameters(target.url.get_secret_value()),
             password=password,
             database=database,
-            server_settings={**_SETTINGS, "statement_timeout": statement_timeout},
+            server_settings={**_NAME, **({} if target.via_pgbouncer else _settings(seconds))},
+            statement_cache_size=0 if target.via_pgbouncer else 100,
             max_cached_statement_lifetime=0,  # for ever: the statements are always the same
             max_cacheable_statement_size=0,
             timeout=CONNECT_SECONDS,

@@ -1,6 +1,6 @@
 """Which databases are visited, and why the others are not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "no_connect": "takes no connections",
         "excluded": "left out by the target's databases",
         "no_privilege": "the role may not connect",
+        "not_pooled": "PgBouncer does not know it",
     }
 )
 
@@ -33,7 +34,7 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why."""
     names: dict[str, list[str]] = {state: [] for state in ("visited", *_WHY)}
     for row in await session.rows(_DATABASES):
-        names[_state_of(row, session.target.databases)].append(str(row["datname"]))
+        names[_state_of(row, session.target.databases, session.link.strangers)].append(str(row["datname"]))
     return [
         {
             "state": state,
@@ -44,7 +45,7 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     ]
 
 
-def _state_of(row: Row, databases: Globs) -> str:
+def _state_of(row: Row, databases: Globs, strangers: Collection[str]) -> str:
     """Name the first thing that keeps a database from being visited."""
     if row["broken"]:
         return "broken"
@@ -54,6 +55,8 @@ def _state_of(row: Row, databases: Globs) -> str:
         return "no_connect"
     if not databases.admits(str(row["datname"])):
         return "excluded"
+    if row["datname"] in strangers:
+        return "not_pooled"
     return "visited" if row["permitted"] else "no_privilege"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from exporter.datastores.pgbouncer.words import meaning
 from exporter.query import QueryError, Reason
 
 _STATES: Mapping[str, Reason] = {
@@ -29,6 +30,8 @@ def reason_of(error: BaseException) -> Reason:
         return "timeout"
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
+        if isinstance(error, asyncpg.ProtocolViolationError):  # of a PgBouncer on the way
+            return meaning(str(error))
         return _STATES.get(state) or _CLASSES.get(state[:2], "query")
     if isinstance(error, OSError | asyncpg.InterfaceError):
         return "connect"
