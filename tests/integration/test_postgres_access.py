@@ -118,7 +118,9 @@ async def test_what_is_not_granted_is_named_with_its_grant(server: Postgres) -> 
 
     assert refused.info.missing_privileges == {
         "pg_monitor": 'GRANT pg_monitor TO "nobody_special"',
+        "pg_read_all_settings": 'GRANT pg_read_all_settings TO "nobody_special"',
         "pg_read_all_stats": 'GRANT pg_read_all_stats TO "nobody_special"',
+        "pg_stat_scan_tables": 'GRANT pg_stat_scan_tables TO "nobody_special"',
         "connect to closed": 'GRANT CONNECT ON DATABASE "closed" TO "nobody_special"',
     }
     assert {name: error.partition(":")[0] for name, error in refused.failures.items()} == {"wal_directory": "privilege"}

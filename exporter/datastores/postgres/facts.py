@@ -23,8 +23,11 @@ _FACTS = """
 SELECT
     current_user::text AS role,
     current_database()::text AS database,
-    pg_has_role('pg_monitor', 'usage') AS pg_monitor,
-    pg_has_role('pg_read_all_stats', 'usage') AS pg_read_all_stats,
+    ARRAY(
+        SELECT rolname::text FROM pg_roles
+        WHERE rolname IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
+            AND NOT pg_has_role(oid, 'usage')
+    ) AS not_granted,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
     current_setting('track_io_timing') AS track_io_timing,
     has_table_privilege('pg_file_settings', 'SELECT')
@@ -100,7 +103,7 @@ def _statements_reason(row: Row, extensions: Mapping[str, Extension]) -> str:
 
 def _missing_privileges(row: Row, extensions: Mapping[str, Extension], closed: Iterable[str]) -> dict[str, str]:
     role = _quoted(str(row["role"]))
-    missing = {name: f"GRANT {name} TO {role}" for name in ("pg_monitor", "pg_read_all_stats") if not row[name]}
+    missing = {name: f"GRANT {name} TO {role}" for name in _names(row["not_granted"])}
     statements = extensions.get("pg_stat_statements")
     if statements is not None and not statements.usable:
         missing[f"use schema {statements.schema}"] = f"GRANT USAGE ON SCHEMA {statements.schema} TO {role}"
