@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import asyncpg
 import pytest
 
-from exporter.config import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.client import PostgresDatastore
@@ -16,6 +15,7 @@ from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
 from exporter.service import queries_of
 from exporter.snapshot import Event, Ping, Result, Watched
+from exporter.targets import Target
 from tests.integration.collect import target_of
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres
