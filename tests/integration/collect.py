@@ -20,7 +20,7 @@ _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
 @dataclass
 class Collected:
-    """Hold samples by metric name, then by sorted label pairs; errors by query name."""
+    """Hold samples by metric name, then by sorted label pairs; errors and findings by query name."""
 
     info: ServerInfo
     samples: dict[str, dict[tuple[tuple[str, str], ...], Value]] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class Collected:
     unsupported: dict[str, str] = field(default_factory=dict)
     series: dict[str, int] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, metric: str, **labels: str) -> float | None:
         """Return one plain sample's value, None when it is not there."""
@@ -80,6 +81,7 @@ def _keep(collected: Collected, query: Query, database: str | None, rows: list[A
     verdict = query.verdict(rows, families)
     if verdict is not None:
         collected.verdicts[verdict.rule.check] = verdict.status
+    collected.findings[query.name] = (*collected.findings.get(query.name, ()), *query.named(rows))
     collected.series[query.name] = collected.series.get(query.name, 0) + sum(f.series for f in families)
     for family in families:
         series = collected.samples.setdefault(family.metric.name, {})

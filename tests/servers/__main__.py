@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.servers import Unavailable, debian, minio, neo4j_programs, postgres, postgres_programs
+from tests.servers import Unavailable, debian, minio, neo4j_programs, pgvector, postgres, postgres_programs
 
 Fetch = Callable[[], object]
 
@@ -35,6 +35,7 @@ def _fetches() -> dict[str, Fetch]:
         first
         | {f"neo4j:{version}": partial(_neo4j, version) for version in neo4j_programs.VERSIONS}
         | {f"postgres:{version}": partial(postgres.prepared_data, version) for version in postgres_programs.VERSIONS}
+        | {"pgvector": pgvector.fetch}
     )
 
 

@@ -91,7 +91,7 @@ class Postgres(Process):
 
     def _environment(self) -> dict[str, str]:
         """Let the server's own extensions find the wheel's libpq: a replica cannot stream with an older one."""
-        return {"LD_LIBRARY_PATH": str(fetch(self.version) / "lib")}
+        return {"LD_LIBRARY_PATH": str(self._programs() / "lib")}
 
     def _command(self) -> list[str]:
         return [self._program("postgres"), "-D", str(self.data)]
@@ -110,11 +110,14 @@ class Postgres(Process):
     def _streams(self) -> bool:
         return self.psql("SELECT status FROM pg_stat_wal_receiver") == [("streaming",)]
 
+    def _programs(self) -> Path:
+        return fetch(self.version)
+
     def _program(self, name: str) -> str:
-        return str(fetch(self.version) / "bin" / name)
+        return str(self._programs() / "bin" / name)
 
 
-class _Blank(Postgres):
+class BlankPostgres(Postgres):
     """A server straight from initdb, to prepare the data that the others copy."""
 
     def _fill_data(self) -> None:
@@ -134,7 +137,7 @@ def prepared_data(version: str) -> Path:
 
 
 def _prepare_data(version: str, place: Path) -> None:
-    with _Blank(version) as server:
+    with BlankPostgres(version) as server:
         server.psql(SETUP + _app_sql())
         server.stop()
         shutil.copytree(server.data, place / "data")

@@ -18,8 +18,8 @@ import pytest
 from tests.servers import Server, Unavailable
 from tests.servers.minio import Minio
 from tests.servers.neo4j import Neo4j
-from tests.servers.pgvector import VectorPostgres
 from tests.servers.pgbouncer import Pgbouncer
+from tests.servers.pgvector import VectorPostgres
 from tests.servers.postgres import Postgres
 from tests.servers.process import Process
 from tests.servers.qdrant import Qdrant

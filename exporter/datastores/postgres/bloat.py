@@ -14,6 +14,7 @@ from exporter.datastores.base import Operation, Params
 from exporter.query import Row
 
 _SHARE_OF_TIMEOUT = 0.8  # of the query's: then what was measured is all there is
+_LEAST_SECONDS = 0.1
 
 # An exclusive lock that somebody only waits for is in our way, too. What is not logged has no content on a replica.
 _LARGEST = """
@@ -59,7 +60,7 @@ class BloatParams(Params):
 
     relations: int = Field(default=20, ge=1, le=200)
     max_bytes: int = Field(default=10 * 2**30, ge=1)
-    seconds: float = Field(default=3.0, gt=0, strict=False)
+    seconds: float = Field(default=3.0, ge=_LEAST_SECONDS, strict=False)
 
 
 async def _tables(session: Any, params: BloatParams, _state: None) -> Sequence[Row]:
@@ -77,7 +78,7 @@ async def _measured(session: Any, params: BloatParams, method: str, sql: str) ->
     schema = (await session.extensions())["pgstattuple"].schema
     for relation in await session.rows(_LARGEST, method, params.max_bytes, params.relations):
         seconds = min(params.seconds, deadline - monotonic())
-        if seconds <= 0:
+        if seconds < _LEAST_SECONDS:
             return
         for row in await session.rows_of_relation(sql.format(schema=schema), relation["oid"], seconds=seconds):
             yield {**relation, **row}

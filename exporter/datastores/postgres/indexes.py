@@ -8,8 +8,8 @@ from pydantic import Field
 from exporter.datastores.base import Operation, Params
 from exporter.query import QueryError, Row
 
-# Statistics that were never reset have no time of it. A crash loses all of them, and when they began anew is told by the
-# background writer's, which belong to no database.
+# Statistics that were never reset have no time of it. A crash loses all of them, and when they began anew the
+# background writer's tell, which belong to no database.
 _UNUSED = """
 WITH statistics AS (
     SELECT greatest(d.stats_reset, b.stats_reset) < now() - make_interval(days => $1) AS old
