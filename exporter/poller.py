@@ -21,6 +21,7 @@ Publish = Callable[[Event], None]
 _PING_TIMEOUT = 5.0
 _PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
+_LEAST_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane
 _EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
 _CLOSE_TIMEOUT = 2.0
@@ -63,7 +64,7 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
     async def ask() -> dict[str, Any]:
         if error := unsupported(query, question.info):
             raise error
-        rows = await session.fetch(query, database)
+        rows = await session.fetch(_within(query, question.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = tuple(query.samples(rows, extra))
         verdict = query.verdict(rows, families, time.perf_counter() - began)
@@ -84,6 +85,11 @@ def failed_canary(query: Query, error: QueryError) -> Verdict | None:
     """Judge a query whose time has a limit and that did not even end well; None for all others."""
     canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
     return Verdict(query.health, "fail", None) if query.health and canary else None
+
+
+def _within(query: Query, seconds: float) -> Query:
+    """Tell the server, too, that less time is left than the query may take: a deadline of ours costs the connection."""
+    return query if seconds >= query.timeout else query.model_copy(update={"timeout": seconds})
 
 
 def failure(target: Watched, query: Query, error: QueryError) -> Result:
@@ -198,10 +204,13 @@ class Poller:
             self._missteps.pop(query.name, None)
 
     async def _pass(self, lane: Lane, queries: Sequence[Query], deadline: float) -> None:
-        """Ask what is due, longest overdue first; a session that cannot be had fails all that it was for."""
+        """Ask what is due, longest overdue first, but users' own last: these may eat up the time of the pass.
+
+        A session that cannot be had fails all that it was for.
+        """
         now = time.monotonic()
         due = [query for query in queries if self._due.get(query.name, 0.0) <= now]
-        due.sort(key=lambda query: self._due.get(query.name, 0.0))
+        due.sort(key=lambda query: (query.fenced, self._due.get(query.name, 0.0)))
         if not due:
             return
         try:
@@ -228,14 +237,15 @@ class Poller:
         return places(queries, databases)
 
     async def _ask(self, session: Session, query: Query, database: str | None, deadline: float) -> None:
-        seconds = min(query.timeout, deadline - time.monotonic())
-        if self._info is None or seconds <= 0:  # the target went down meanwhile, or the pass is over: ask next time
+        left = deadline - time.monotonic()
+        least = min(query.timeout, _LEAST_SHARE * self._target.interval)
+        if self._info is None or left < least:  # the target went down meanwhile, or the pass is over: ask next time
             return
         if query.name in self._missteps:
             self._fail([query], self._missteps[query.name])
             return
         self._put_off(query)
-        question = Question(self._target, query, database, self._info, seconds)
+        question = Question(self._target, query, database, self._info, min(query.timeout, left))
         self._publish(await run(question, session, self._datastore))
 
     def _fail(self, queries: Sequence[Query], error: QueryError) -> None:
