@@ -19,6 +19,12 @@ def unpack_wheel(requirement: str, place: Path) -> None:
         _call([*command, "--target", str(place), requirement], f"the wheel {requirement} cannot be had")
 
 
+def install(requirements: list[str], place: Path, python: str) -> None:
+    """Install packages with all they depend on into `place`, for an interpreter that may be another than ours."""
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--target", str(place)]
+    _call([*command, *requirements], f"{requirements[0]} cannot be had")
+
+
 def _installer(scratch: Path) -> list[str]:
     """Return the start of an install command; a wheel of programs does not care which Python unpacks it."""
     uv = shutil.which("uv")
