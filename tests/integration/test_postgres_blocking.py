@@ -123,7 +123,7 @@ async def test_a_chain_four_deep_with_fourteen_victims(server: Postgres, datasto
     assert blocking(seen) == (14, 4, 14)
     assert roots(seen) == {"idle in transaction": 1}
     assert (later.value("pg_blocked_max_seconds") or 0) >= (seen.value("pg_blocked_max_seconds") or 0) + 0.2
-    assert names == (f"pid {pid} of postgres in app (idle in transaction) blocks 14",)
+    assert names == (f"pid {pid} in app (idle in transaction) blocks 14",)
 
 
 async def test_a_prepared_transaction_holds_others_up(server: Postgres, datastore: PostgresDatastore) -> None:
