@@ -97,11 +97,12 @@ async def _compose(session: Any) -> tuple[str, tuple[str, ...]]:
         for expression in [f"({known})" for known in expressions if have.issuperset(known.split(" + "))][:1]
     }
     # An entry that was evicted and came back has a new stats_since, and so counts from zero whatever it holds.
-    parts = [column if column in have else "NULL" for column in ("toplevel", "stats_since")]
+    since = "date_part('epoch', stats_since)" if "stats_since" in have else "NULL"
+    toplevel = "toplevel" if "toplevel" in have else "NULL"
     longest = "max_exec_time" if "max_exec_time" in have else "max_time"
     sql = f"""
-        SELECT pg_get_userbyid(userid)::text AS user, datname::text, queryid, {", ".join(parts)}, {longest} / 1000,
-            {", ".join(counters.values())}
+        SELECT pg_get_userbyid(userid)::text AS user, datname::text, queryid, {toplevel}, {since},
+            {longest} / 1000, {", ".join(counters.values())}
         FROM {schema}.pg_stat_statements(false) JOIN pg_database ON pg_database.oid = dbid
         WHERE queryid IS NOT NULL
     """  # noqa: S608 - the schema is quoted, the columns are our own
