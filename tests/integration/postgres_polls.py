@@ -52,6 +52,14 @@ async def eventually(
         await asyncio.sleep(0.1)
 
 
+async def until(server: Postgres, statement: str, database: str = "postgres", seconds: float = 20.0) -> None:
+    """Wait until a statement of the superuser returns a row."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not server.psql(statement, database):
+        assert asyncio.get_running_loop().time() < deadline, f"{statement}: no row in {seconds:.0f} s"
+        await asyncio.sleep(0.05)
+
+
 def sql(text: str, **options: Any) -> Query:
     """Make a query of a statement that brings a column `value`."""
     metrics = ({"name": "test_value", "type": "gauge", "help": "A value.", "value": "value"},)

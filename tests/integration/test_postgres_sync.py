@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.collect import Collected, collect
-from tests.integration.postgres_polls import client, eventually, opened, poll
+from tests.integration.postgres_polls import client, eventually, opened, poll, until
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers
 
@@ -87,9 +87,7 @@ async def test_a_lost_synchronous_standby_fails_while_commits_hang(primary: Post
         commit = asyncio.create_task(
             connection.execute("INSERT INTO customers (email, name) VALUES (gen_random_uuid()::text, 'waits')")
         )
-        hanging = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-        while not primary.psql(hanging):
-            await asyncio.sleep(0.05)
+        await until(primary, "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
         hung = await poll(datastore)  # none of our own queries waits with it
         done_while_lost = commit.done()
         near.start()
@@ -106,9 +104,7 @@ async def test_a_replica_waits_for_nobody(primary: Postgres, near: Postgres) -> 
     """Its copy of the setting waits for the day that it is promoted."""
     wait_for(near, "ANY 2 (far, farther)")
     async with opened(near.target("near")) as datastore:
-        setting = "SHOW synchronous_standby_names"
-        while near.psql(setting) != [("ANY 2 (far, farther)",)]:
-            await asyncio.sleep(0.05)
+        await until(near, "SELECT 1 WHERE current_setting('synchronous_standby_names') LIKE 'ANY 2%'")
         collected = await poll(datastore, "sync_standbys")
 
     assert primary.pid is not None
