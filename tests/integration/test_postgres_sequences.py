@@ -6,6 +6,7 @@ import pytest
 
 from tests.integration.postgres_polls import client
 from tests.integration.postgres_scratch import Seen, scratch
+from tests.servers.machine import CommandError
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers
 
@@ -115,3 +116,15 @@ async def test_a_sequence_being_changed_costs_only_itself(server: Postgres, chan
 
     assert (used(during, "one"), used(during, "two")) == (None, 0)
     assert (used(after, "one"), used(after, "two")) == (0, 0)
+
+
+async def test_more_sequences_are_read_than_the_server_can_lock_at_once(servers: Servers) -> None:
+    setup = "".join(f"CREATE SEQUENCE s{n} MAXVALUE 3000 START {n};" for n in range(1, 2001))
+    with servers.private_postgres("18", {"max_locks_per_transaction": "10"}) as server:
+        async with scratch(server, setup + "GRANT pg_read_all_data TO monitor") as database:
+            with pytest.raises(CommandError, match="out of shared memory"):
+                database.psql("SELECT count(pg_sequence_last_value(seqrelid)) FROM pg_sequence")
+            seen = await database.poll("sequences")
+
+    assert seen.collected.series["sequences"] == 20
+    assert used(seen, "s2000") == pytest.approx(1999 / 2999)
