@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
@@ -18,6 +18,9 @@ from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import Query, QueryError, Reason, Row, unsupported
 from exporter.server import ServerInfo
 from exporter.targets import PostgresTarget
+
+if TYPE_CHECKING:
+    from exporter.datastores.postgres.patroni_api import PatroniApi
 
 FACTS_SECONDS = 600.0
 
@@ -37,6 +40,7 @@ class PostgresDatastore:
         self._target = target
         self._strangers: set[str] = set()
         self._links: dict[Lane, Link] = {lane: Link(target, self._strangers) for lane in ("fast", "slow", "sampler")}
+        self._patroni = _open_patroni(target)
         self._info: ServerInfo | None = None
         self._databases: Sequence[str] = ()
         self._facts: Facts | None = None
@@ -49,6 +53,8 @@ class PostgresDatastore:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await asyncio.gather(*(link.close() for link in self._links.values()))
+        if self._patroni is not None:
+            await self._patroni.close()
 
     async def ping(self) -> ServerInfo:
         """Ask who the server is, on the fast lane's connection."""
@@ -82,7 +88,7 @@ class PostgresDatastore:
             raise QueryError("connect", "the server was not reached yet")
         link = self._links[lane]
         try:
-            yield PostgresSession(self._target, link, self._info, self._states, lane)
+            yield PostgresSession(self._target, link, self._info, self._states, lane, patroni=self._patroni)
         finally:
             if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
                 await link.close()
@@ -102,6 +108,7 @@ class PostgresSession:
     lane: Lane = "fast"
     seconds: float = 5.0
     database: str | None = None
+    patroni: "PatroniApi | None" = None
     readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
@@ -146,3 +153,11 @@ class PostgresSession:
 
     async def extensions(self) -> Mapping[str, Extension]:
         return await self.link.extensions(self.database)
+
+
+def _open_patroni(target: PostgresTarget) -> "PatroniApi | None":
+    if target.patroni is None:
+        return None
+    from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where it is asked for
+
+    return PatroniApi(target.patroni)

@@ -14,8 +14,8 @@ from exporter.datastores.postgres.extension import EXTENSION
 from exporter.datastores.postgres.heaviest import HEAVIEST
 from exporter.datastores.postgres.indexes import INDEXES_UNUSED
 from exporter.datastores.postgres.login import LOGIN
+from exporter.datastores.postgres.patroni import PATRONI
 from exporter.datastores.postgres.sampler import ACTIVITY_SAMPLER
-from exporter.datastores.postgres.sequences import SEQUENCES
 from exporter.datastores.postgres.settings import SETTINGS
 from exporter.datastores.postgres.slow_statements import SLOW_STATEMENTS
 from exporter.datastores.postgres.statement_texts import STATEMENT_TEXTS
@@ -57,7 +57,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "indexes_unused": INDEXES_UNUSED,
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
         "login": LOGIN,
-        "sequences": SEQUENCES,
+        **PATRONI,
         "settings": SETTINGS,
         "slow_statements": SLOW_STATEMENTS,
         "statement_texts": STATEMENT_TEXTS,

@@ -1,0 +1,48 @@
+"""Patroni's REST API, of which only what needs no login is read."""
+
+import logging
+import ssl
+from typing import Any
+
+import httpx
+from pydantic import HttpUrl
+
+from exporter.query import QueryError, Reason
+
+_SECONDS = 3.0  # Patroni itself waits for a lost etcd, and several pages may be due in one pass
+_REASONS: dict[int, Reason] = {401: "auth", 403: "privilege", 404: "unsupported"}
+
+
+class PatroniApi:
+    def __init__(self, url: HttpUrl, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        for name in ("httpx", "httpcore"):  # they log addresses
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._client = httpx.AsyncClient(
+            base_url=str(url),
+            verify=ssl.create_default_context() if url.scheme == "https" else False,  # loading authorities takes time
+            timeout=_SECONDS,
+            trust_env=False,  # a proxy set for other purposes must not come between
+            transport=transport,
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """Read one page; raise QueryError for all that can go wrong."""
+        try:
+            answer = await self._client.get(path)
+            answer.raise_for_status()
+            body = answer.json()
+        except httpx.TimeoutException:
+            raise QueryError("timeout", f"Patroni does not answer {path} within {_SECONDS} s") from None
+        except httpx.HTTPStatusError:
+            reason = _REASONS.get(answer.status_code, "query")
+            raise QueryError(reason, f"Patroni answers {answer.status_code} to {path}") from None
+        except httpx.HTTPError as error:
+            raise QueryError("connect", f"Patroni does not answer {path}: {error!r}") from error
+        except ValueError:
+            raise QueryError("decode", f"Patroni's answer to {path} is no JSON") from None
+        if not isinstance(body, dict):
+            raise QueryError("decode", f"Patroni's answer to {path} is no object")
+        return body
