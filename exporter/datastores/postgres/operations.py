@@ -16,6 +16,7 @@ from exporter.datastores.postgres.indexes import INDEXES_UNUSED
 from exporter.datastores.postgres.login import LOGIN
 from exporter.datastores.postgres.patroni import PATRONI
 from exporter.datastores.postgres.sampler import ACTIVITY_SAMPLER
+from exporter.datastores.postgres.sequences import SEQUENCES
 from exporter.datastores.postgres.settings import SETTINGS
 from exporter.datastores.postgres.slow_statements import SLOW_STATEMENTS
 from exporter.datastores.postgres.statement_texts import STATEMENT_TEXTS
@@ -58,6 +59,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),
         "login": LOGIN,
         **PATRONI,
+        "sequences": SEQUENCES,
         "settings": SETTINGS,
         "slow_statements": SLOW_STATEMENTS,
         "statement_texts": STATEMENT_TEXTS,
