@@ -87,14 +87,15 @@ async def test_half_of_the_ids_warn_and_three_quarters_fail_whatever_is_left_out
                 server.psql("VACUUM FREEZE", database)
             async with opened(target) as datastore:
                 readings.append(await poll(datastore, "wraparound", "wraparound_worst"))
-        ages = dict(server.psql("SELECT datname, age(datfrozenxid) FROM pg_database"))
+        [(oldest,)] = server.psql("SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'legacy'")
 
     half, more = readings
     assert half.verdicts == {"wraparound": "warn"}
     assert half.value("pg_wraparound_ratio") == pytest.approx(0x48000000 / 2**31, abs=1e-5)
     assert more.verdicts == {"wraparound": "fail"}
-    assert more.value("pg_wraparound_ratio") == float(ages["legacy"]) / 2**31
-    assert more.value("pg_wraparound_ratio") > 0.8
+    assert more.value("pg_wraparound_ratio") == float(oldest) / 2**31
+    assert (more.value("pg_wraparound_ratio") or 0) > 0.8
+    assert more.findings["wraparound_worst"] == ("legacy",)
     assert {dict(labels)["datname"] for labels in more.samples["pg_database_wraparound_ratio"]} == {"app", "postgres"}
     assert (more.value("pg_database_wraparound_ratio", datname="app") or 0) < 1e-5
 
@@ -120,7 +121,7 @@ async def test_the_tables_that_hold_the_oldest_ids_have_series(servers: Servers)
     ages = {
         dict(labels)["relname"]: value
         for labels, value in collected.samples["pg_table_xid_age"].items()
-        if ("datname", "app") in labels
+        if ("datname", "app") in labels and isinstance(value, float)
     }
     assert len(ages) == 20
     assert ages.pop("held") == float(expected) > 5000

@@ -108,13 +108,17 @@ def _values(group: Sequence[Row], grown: Counts, params: HeaviestParams) -> Row:
         name: count if any(row[name] is not None for row in group) else None
         for name, count in zip(params.counters, grown, strict=True)
     }
-    times = {name: max((row[name] for row in group if row[name] is not None), default=None) for name in params.latest}
-    return {**counters, **{name: _sum(group, name) for name in params.sums}, **times}
+    sums = {name: _sum(group, name) for name in params.sums}
+    return {**counters, **sums, **{name: max(_values_of(group, name), default=None) for name in params.latest}}
 
 
 def _sum(rows: Iterable[Row], name: str) -> float | None:
-    values = [row[name] for row in rows if row[name] is not None]
-    return sum(values) if values else None  # type: ignore[arg-type]
+    values = _values_of(rows, name)
+    return sum(values) if values else None
+
+
+def _values_of(rows: Iterable[Row], name: str) -> list[float]:
+    return [value for row in rows if isinstance(value := row[name], float)]
 
 
 def _added(counts: Counts, gained: Iterable[Counts]) -> Counts:
