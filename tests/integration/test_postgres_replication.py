@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.collect import Collected
-from tests.integration.postgres_polls import eventually, opened, poll
+from tests.integration.postgres_polls import client, eventually, opened, poll, until
 from tests.servers.postgres import PASSWORDS, Postgres
 from tests.servers.proxy import Proxy
 from tests.servers.session import Servers
@@ -238,3 +238,36 @@ def looked_at(collected: Collected) -> float:
         collected.value(f"pg_stat_recovery_prefetch_{what}_total") or 0
         for what in ("prefetch", "hit", "skip_init", "skip_new", "skip_fpw", "skip_rep")
     )
+
+
+async def test_a_query_cancelled_by_replay_counts_with_its_cause(primary: Postgres) -> None:
+    """Rows that a query on the replica still needs are vacuumed away on the primary."""
+    [(datid,)] = primary.psql("SELECT oid FROM pg_database WHERE datname = 'app'")
+    conflicts, where = "pg_stat_database_conflicts_confl_snapshot", {"datid": datid, "datname": "app"}
+    primary.psql("CREATE TABLE needed AS SELECT n FROM generate_series(1, 1000) AS n", "app")
+    with primary.replica({"max_standby_streaming_delay": "0", "hot_standby_feedback": "off"}) as replica:
+        async with opened(replica.target("replica")) as datastore, client(replica) as reader:
+            await until(replica, "SELECT n FROM needed LIMIT 1", "app")
+            before = await poll(datastore, "stat_database_conflicts")
+            await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM needed")
+            primary.psql("DELETE FROM needed; VACUUM needed", "app")
+            after = await eventually(datastore, "stat_database_conflicts", lambda now: now.value(conflicts, **where))
+    primary.psql(f"SELECT pg_drop_replication_slot('replica_{replica.port}')")
+
+    assert before.value(conflicts, **where) == 0
+    assert after.value(conflicts, **where) == 1
+
+
+async def test_a_replica_of_a_replica_shows_on_the_one_it_follows(replica: Postgres) -> None:
+    with replica.replica() as last:
+        async with opened(replica.target("middle")) as middle, opened(last.target("last")) as end:
+            upstream = await eventually(middle, "stat_replication", lambda now: now.series["stat_replication"])
+            slots = await poll(middle, "replication_slots", "replication_slot_details", "replication_lag_bytes")
+            receiver = await eventually(end, "replication", lambda now: now.value("pg_wal_receiver_up") == 1)
+
+    slot = {"slot_name": f"replica_{last.port}", "database": ""}
+    [labels] = upstream.samples["pg_stat_replication_pg_wal_lsn_diff"]
+    assert dict(labels)["slot_name"] == slot["slot_name"]
+    assert slots.value("pg_replication_slots_active", **slot) == 1
+    assert slots.value("pg_replication_slots_pg_wal_lsn_diff", **slot) is not None
+    assert receiver.value("pg_replication_is_replica") == 1
