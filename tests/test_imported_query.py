@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.imported_query import label_text, milliseconds, number
+from exporter.imported_values import label_text, milliseconds, number
 from exporter.query import HistogramValue, QueryError
 from tests.importing import SHOP, one, samples
 
@@ -44,7 +44,7 @@ def test_a_listed_column_that_is_not_there_or_no_number_costs_only_its_samples(t
 
 
 def test_a_label_that_is_not_there_costs_the_query(tmp_path: Path) -> None:
-    with pytest.raises(QueryError, match="no label column 'kind'"):
+    with pytest.raises(QueryError, match="no column 'kind'"):
         one(tmp_path, SHOP).samples([{"sold": 1}])
 
 

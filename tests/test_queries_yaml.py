@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import load_config
 from exporter.imported_query import ImportedQuery
 from exporter.query_files import load_queries
 from exporter.yaml_file import ConfigError
@@ -155,3 +156,14 @@ def test_nobody_takes_the_fence_away(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"shop\.yaml:2: fenced: unknown key"):
         load_queries(["postgres"], [tmp_path])
+
+
+def test_the_configuration_names_folders_and_files(tmp_path: Path) -> None:
+    file, folder = write(tmp_path / "queries.yaml", SHOP), tmp_path / "queries.d"
+    folder.mkdir()
+    targets = "targets: [{name: db, store: postgres, url: 'postgresql://h/db'}]\n"
+    config = load_config(write(tmp_path / "datatier.yaml", f"{targets}queries: [queries.d, queries.yaml]\n"), {})
+
+    assert config.queries == (folder, file)
+    with pytest.raises(ConfigError, match=r"datatier\.yaml:2: queries\.0: .*none\.yaml is neither a folder nor a file"):
+        load_config(write(tmp_path / "datatier.yaml", f"{targets}queries: [none.yaml]\n"), {})

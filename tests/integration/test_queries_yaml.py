@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.queries_yaml import load_queries_yaml
 from exporter.query import HistogramValue
 from tests.integration.collect import Collected, collect
-from tests.integration.exporter_process import Samples
+from tests.integration.exporter_process import Exporter, Samples
 from tests.servers import Unavailable
 from tests.servers.postgres import Postgres
 from tests.servers.postgres_exporter import PostgresExporter
@@ -152,3 +152,19 @@ async def test_rows_that_say_their_database_come_from_all_of_them(server: Postgr
     assert databases(mine) == {"app"}
     assert databases(both) == {"app", "postgres"}
     assert {dict(labels)["current_database"] for labels in mine["pg_table_bloat_real_size"]} == {"app"}
+
+
+def test_the_service_serves_all_files_beside_its_own_queries(server: Postgres) -> None:
+    """What they declare replaces the built-in query of the name; no series is there twice."""
+    target = server.target("shop", url=server.url.replace("/postgres", "/app"))
+    files = [str(FILES / f"{name}.yaml") for name in ("statements", "tables", "business")]
+    with Exporter([target], "1s", queries=files) as exporter:
+        exporter.wait_up("shop")
+        wanted = {"shop_orders_count", "pg_table_bloat_real_size", "pg_process_idle_seconds_bucket", "pg_locks_count"}
+        exporter.wait(lambda: wanted <= exporter.samples().keys(), "series of each file", 60)
+        page = exporter.get("/metrics", Accept="application/openmetrics-text;version=1.0.0").body.decode()
+        failing = exporter.health()["targets"]["shop"]["failing_queries"]
+
+    assert "# TYPE shop_orders_count gauge\n" in page
+    assert 'pg_process_idle_seconds_bucket{target="shop",application_name="web",le="5.0"} 1.0\n' in page
+    assert failing == []
