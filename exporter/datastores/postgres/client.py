@@ -65,6 +65,8 @@ class PostgresDatastore:
             self._states.clear()
         self._info = server_info(row, facts)
         self._databases = open_databases(row, facts, self._target.databases)
+        for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
+            del self._states[key]
         return self._info
 
     async def _fresh_facts(self, link: Link, of: object) -> Facts:
