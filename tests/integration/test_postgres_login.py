@@ -11,7 +11,7 @@ from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.query_files import load_queries
 from tests.integration.collect import Collected
 from tests.integration.exporter_process import Exporter
-from tests.integration.postgres_polls import fetch, opened, poll, until
+from tests.integration.postgres_polls import fetch, opened, poll, sql, until
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
 from tests.servers.session import Servers
@@ -67,6 +67,24 @@ async def test_too_many_connections_fail_new_logins_alone(server: Postgres, data
     assert collected.series["activity"] > 0
 
 
+async def test_a_login_beside_three_lanes_makes_four_connections_and_no_more(
+    server: Postgres, datastore: PostgresDatastore
+) -> None:
+    one = sql("SELECT 1 AS value")
+    verdicts = []
+    async with datastore.session("slow") as slow, datastore.session("sampler") as sampler:
+        await slow.fetch(one)
+        await sampler.fetch(one)
+        try:
+            for limit in (4, 3):
+                server.psql(f"ALTER ROLE monitor CONNECTION LIMIT {limit}")
+                verdicts.append((await poll(datastore, "login")).verdicts["login"])
+        finally:
+            server.psql("ALTER ROLE monitor CONNECTION LIMIT 5")
+
+    assert verdicts == ["pass", "fail"]
+
+
 async def test_a_changed_password_fails_new_logins_alone(server: Postgres, datastore: PostgresDatastore) -> None:
     server.psql("ALTER ROLE monitor PASSWORD 'changed'")
     try:
@@ -110,12 +128,13 @@ async def test_a_refused_connection_has_its_reason(server: Postgres) -> None:
 def test_a_failed_login_shows_in_health_while_the_target_is_up(servers: Servers) -> None:
     """It says why, in a word, and not who or where."""
     with servers.private_postgres("18") as server:
-        server.psql("ALTER ROLE monitor CONNECTION LIMIT 3")
-        clients = [server.target(f"db{n}") for n in range(3)]
-        with Exporter([*clients, server.target("late")]) as exporter:
-            exporter.wait(lambda: exporter.value("pg_login_success", target="db0") == 0, "a failed login")
-            check = exporter.health()["checks"]["db0:login"][0]
+        server.psql("ALTER ROLE monitor CONNECTION LIMIT 1")  # which the fast lane takes
+        with Exporter([server.target("db")]) as exporter:
+            exporter.wait(lambda: exporter.value("pg_login_success") == 0, "a failed login")
+            up = exporter.value("pg_up")
+            check = exporter.health()["checks"]["db:login"][0]
 
+    assert up == 1
     assert (check["status"], check["output"]) == ("fail", "limit")
 
 

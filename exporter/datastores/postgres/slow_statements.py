@@ -1,7 +1,9 @@
 """The statements that are slow each time they run, however seldom that is."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from pydantic import Field
@@ -83,15 +85,15 @@ def _counted(state: SlowStatements, databases: Sequence[str]) -> Iterator[Row]:
         _, datname, queryid = statement
         so_far = sums.get((datname, queryid), (0.0, 0.0))
         sums[datname, queryid] = (so_far[0] + calls, so_far[1] + state.seconds.sums[statement])
-    for datname in databases:
-        for label, threshold in _THRESHOLDS.items():
-            slow = sum(
-                calls > 0 and seconds / calls > threshold
-                for (where, _), (calls, seconds) in sums.items()
-                if where == datname
-            )
-            labels: Row = {"user": "", "datname": datname, "queryid": "", "threshold": label}
-            yield {**labels, "calls": None, "mean": None, "statements": float(slow)}
+    slow = Counter(
+        (datname, label)
+        for (datname, _), (calls, seconds) in sums.items()
+        for label, threshold in _THRESHOLDS.items()
+        if calls and seconds / calls > threshold
+    )
+    for datname, label in product(databases, _THRESHOLDS):
+        labels: Row = {"user": "", "datname": datname, "queryid": "", "threshold": label}
+        yield {**labels, "calls": None, "mean": None, "statements": float(slow[datname, label])}
 
 
 SLOW_STATEMENTS = Operation(_slow_statements, SlowStatementsParams, SlowStatements)
