@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exporter import __version__
 from exporter.config import Config, load_config, parse_listen
+from exporter.environment import URLS
 from exporter.logs import LOG_LEVELS, configure_logs
 from exporter.query import Query
 from exporter.query_files import check_labels, load_queries
@@ -91,7 +92,7 @@ def _address(value: str) -> str:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
-        help="configuration (default: one target each for POSTGRES_URL, QDRANT_URL, NEO4J_URL, MINIO_URL)",
+        help=f"configuration (default: one target for each of {URLS} that is set)",
     )  # fmt: skip
     parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
     parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")

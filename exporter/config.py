@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from exporter.duration import Duration
-from exporter.environment import target_settings, variable
+from exporter.environment import URLS, target_settings, variable
 from exporter.targets import Strict, Target
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
@@ -64,9 +64,7 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     if path is None:
         targets = target_settings(environment)
         if not targets:
-            raise ConfigError(
-                ["nothing to watch: name a file with --config, or set POSTGRES_URL, QDRANT_URL, NEO4J_URL or MINIO_URL"]
-            )
+            raise ConfigError([f"nothing to watch: name a file with --config, or set one of {URLS}"])
         document = Document(Path("environment"), {"targets": targets}, {})
         return document.validate(
             Config,

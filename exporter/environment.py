@@ -34,6 +34,8 @@ _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 
+URLS = ", ".join(f"{store.upper()}_URL" for store in _STORES)
+
 
 def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
     """Return one target's settings for each store whose URL is set; the target is named after its store."""

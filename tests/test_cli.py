@@ -111,7 +111,7 @@ def test_nothing_configured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.delenv(name, raising=False)
 
     [line] = refused(capsys)
-    assert line.startswith("nothing to watch: name a file with --config, or set POSTGRES_URL")
+    assert line.startswith("nothing to watch: name a file with --config, or set one of POSTGRES_URL")
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_environment_alone_is_enough() -> None:
 
 def test_nothing_to_watch() -> None:
     """An empty environment is told what could be in it."""
-    with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set POSTGRES_URL"):
+    with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set one of POSTGRES_URL"):
         load_config(None, {"PATH": "/bin"})
 
 
