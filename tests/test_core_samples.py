@@ -32,7 +32,7 @@ def test_every_sample_is_of_a_core_metric_and_has_its_labels() -> None:
     found = samples(EVENTS.ping(1.0, server), EVENTS.result(1.0, query(timing=True)), failed, EVENTS.poll(1.0))
 
     assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.fed} - {
-        "qdrant_up", "neo4j_up", "minio_up"
+        "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up"
     }  # fmt: skip
     assert {name: [label for label, _ in labels] for name, series in found.items() for labels in series} == {
         name: list(CORE_METRICS[name].labels) for name in found

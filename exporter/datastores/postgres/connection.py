@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import asyncpg
 import structlog
@@ -64,6 +64,7 @@ class Link:
         self._target = target
         self.strangers = set() if strangers is None else strangers  # databases that a PgBouncer on the way refused
         self._connection: Any = None
+        self._home = unquote(urlsplit(target.url.get_secret_value()).path[1:]) or None  # the same as no database
         self._database: str | None = None
         self._statement_timeout = ""
         self._extensions: Mapping[str, Extension] | None = None
@@ -115,6 +116,7 @@ class Link:
 
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
+        database = None if database == self._home else database
         try:
             if self._connection is None or self._connection.is_closed() or database != self._database:
                 await self.close()
