@@ -77,7 +77,7 @@ def _scrape(ports: dict[Size, dict[str, int]], seconds: float) -> None:
     until = time.monotonic() + seconds
     while (began := time.monotonic()) < until:
         for port in [port for found in ports.values() for port in found.values()]:
-            with Client(port) as client:
+            with Client(port, timeout=60) as client:
                 client.get("/metrics", gzip=True)
         time.sleep(max(0.0, min(until, began + INTERVAL) - time.monotonic()))
 

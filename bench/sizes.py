@@ -10,7 +10,7 @@ VERSION = "15"  # postgres_exporter 0.11.1 is of 2022
 STATEMENTS = 4_900  # of the 5,000 that pg_stat_statements holds by default
 _SETTINGS = {
     "shared_buffers": "256MB",
-    "max_connections": "100",
+    "max_connections": "200",  # postgres_exporter holds one for each database
     "max_locks_per_transaction": "512",
     "log_line_prefix": "%u %t ",
     "log_connections": "on",
@@ -18,7 +18,7 @@ _SETTINGS = {
     "pg_stat_statements.max": "10000",  # nothing is evicted while we count
     "pg_stat_statements.track_planning": "on",
 }
-_ROLE = f"CREATE ROLE {{}} LOGIN PASSWORD '{PASSWORDS['monitor']}' CONNECTION LIMIT 10 IN ROLE pg_monitor"
+_ROLE = f"CREATE ROLE {{}} LOGIN PASSWORD '{PASSWORDS['monitor']}' CONNECTION LIMIT 50 IN ROLE pg_monitor"
 _TABLES = r"""
 SELECT format('CREATE TABLE table_%s (id bigserial PRIMARY KEY, a int, b text, c timestamptz)', n),
     format('INSERT INTO table_%s (a, b, c) SELECT i, ''text'' || i, now() FROM generate_series(1, 20) i', n),
