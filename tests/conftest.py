@@ -18,6 +18,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests on asyncio alone, as the service does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     """Real servers, started side by side and once; they end with the session."""
     marks = [mark for item in request.session.items for mark in item.iter_markers("servers")]

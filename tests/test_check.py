@@ -16,11 +16,6 @@ from tests.making import info, plain, query
 URL = "postgresql://monitor:hunter22@db1/postgres"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
     """Return the servers that targets of these names are."""

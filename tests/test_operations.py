@@ -27,11 +27,6 @@ OPERATIONS = {"count": Operation(count, Threshold, list)}
 COUNT = query(query=None, operation="count", params=Threshold(above=3))
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_state_is_kept_between_polls() -> None:
     """One for each query and database, so that two never mix."""
     states: States = {}

@@ -9,11 +9,6 @@ from exporter.exposition import Page
 from exporter.own_metrics import OwnMetrics
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def lines(page: bytes, prefix: str) -> list[str]:
     return [line for line in page.decode().splitlines() if line.startswith(prefix)]
 

@@ -13,11 +13,6 @@ from exporter.datastores.postgres.patroni_api import PatroniApi
 from exporter.query import QueryError, Row
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Session:
     """Answers with fixed pages, and remembers what was asked."""
 

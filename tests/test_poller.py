@@ -14,11 +14,6 @@ from tests.fake import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere
 from tests.making import info, plain, watched
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
     """One after the other, so that a target sees one connection's load."""
     watch = await one_poll(Fake(), asked("a"), asked("b"), asked("c"))

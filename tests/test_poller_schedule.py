@@ -11,11 +11,6 @@ from tests.fake import FAST, HANG, Fake, Watch, after, asked
 from tests.making import info, query, watched
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_recovery_asks_everything_at_once() -> None:
     """Its series are gone, so what is asked every hour is due as well."""
     fake, hourly, minutely = Fake(), asked("hourly", interval="1h"), asked("minutely", interval="1m")

@@ -1,14 +1,7 @@
 """Users' queries in a pass: they come last, and take no more of it than there is."""
 
-import pytest
-
 from tests.fake import HANG, Fake, Watch, asked, one_poll
 from tests.making import watched
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_users_queries_are_asked_last() -> None:

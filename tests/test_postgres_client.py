@@ -21,11 +21,6 @@ def target(url: str) -> PostgresTarget:
     return made
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

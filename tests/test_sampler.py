@@ -10,12 +10,6 @@ from exporter.verdict import HealthRule
 from tests.fake import FAST, HANG, Fake, Watch, asked, seen
 from tests.making import metric, query, watched
 
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 STEPPING = asked("sampler", step_every=0.01)
 
 

@@ -19,11 +19,6 @@ from tests.making import query, restored_logs
 URL = "postgresql://monitor@db1/postgres"
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
     with restored_logs():

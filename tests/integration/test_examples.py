@@ -24,11 +24,6 @@ SELECT pg_create_physical_replication_slot('standby', true);
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "15", "16", "17", "18"])
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"autovacuum": "off"}) as server:

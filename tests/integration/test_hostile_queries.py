@@ -80,11 +80,6 @@ END $$
 GOOD = "SELECT 'a' AS name, count(*)::float8 AS value FROM pg_database"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     with servers.private_postgres("18") as server:

@@ -31,11 +31,6 @@ CHECKS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def quiet(servers: Servers) -> Iterator[Postgres]:
     """Give a server whose numbers only the test moves: nothing vacuums or analyzes by itself."""

@@ -33,11 +33,6 @@ UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'remains';
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     with servers.private_postgres("18") as server:

@@ -23,11 +23,6 @@ INSERT INTO hollow SELECT n, repeat('x', 200) FROM generate_series(1, 20000) AS 
 EMPTY = "DELETE FROM hollow WHERE id % 4 > 0"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"autovacuum": "off"}) as server:

@@ -23,11 +23,6 @@ STATES = (
 NAMES = ("pg_blocked_sessions", "pg_blocking_chain_depth", "pg_blocking_max_victims")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     settings = {"max_connections": "100", "max_prepared_transactions": "5", "client_connection_check_interval": "100ms"}

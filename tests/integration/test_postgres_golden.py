@@ -34,11 +34,6 @@ SETTINGS = {
 ELSEWHERE = {"vector_indexes", "vector_columns", "indexes_unused", "conf_load_error", "progress"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=VERSIONS)
 def primary(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, SETTINGS) as primary:

@@ -18,11 +18,6 @@ INSERT INTO people SELECT n, 'name ' || n, date '1990-01-01' + n, n % 7 FROM gen
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"autovacuum": "off"}) as server:

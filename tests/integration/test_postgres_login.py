@@ -17,11 +17,6 @@ from tests.servers.proxy import Proxy
 from tests.servers.session import Servers
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     with servers.private_postgres("18") as server:

@@ -12,11 +12,6 @@ from tests.servers.postgres import Postgres
 from tests.servers.session import Servers
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "16", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"TimeZone": "Asia/Tokyo"}) as server:

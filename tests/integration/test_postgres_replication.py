@@ -15,11 +15,6 @@ QUERIES = ("replication", "replication_slots", "replication_slot_wal_status", "s
 VERSIONS = ("14", "15", "16", "17", "18")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def primary(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.servers(*(f"postgres:{version}" for version in VERSIONS
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def sampler() -> Query:
     [query] = (query for query in load_queries(["postgres"]) if query.name == "activity_sampler")
     return query

@@ -27,11 +27,6 @@ LONG = 120.0
 ONE = sql("SELECT 1 AS value")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     settings = {"max_locks_per_transaction": "256"}

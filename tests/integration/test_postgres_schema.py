@@ -18,11 +18,6 @@ ANALYZE;
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "16", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"autovacuum": "off", "track_commit_timestamp": "on"}) as server:

@@ -13,11 +13,6 @@ from tests.servers.session import Servers
 GRANT = "GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO monitor;"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param) as server:

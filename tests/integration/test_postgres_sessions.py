@@ -18,11 +18,6 @@ THRESHOLDS = ("0", "60", "300", "3600", "86400")
 BOUNDS = (1, 2, 5, 15, 30, 60, 90, 120, 300, float("inf"))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """Give a server on which nothing moves by itself."""

@@ -44,11 +44,6 @@ WRITTEN = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def changed(servers: Servers) -> Iterator[Postgres]:
     """Give a server whose settings the tests change."""

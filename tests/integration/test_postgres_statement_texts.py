@@ -16,11 +16,6 @@ from tests.servers.session import Servers
 SECRET = "do-not-tell"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgres]:
     """Give a server on which somebody ran what is, and what is not, normalised."""

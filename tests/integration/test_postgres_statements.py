@@ -16,11 +16,6 @@ VERSIONS = ("14", "15", "16", "17", "18")
 pytestmark = pytest.mark.servers(*(f"postgres:{version}" for version in VERSIONS))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def own(servers: Servers) -> Iterator[Postgres]:
     """Give a server on which nobody but the test runs statements, those inside functions are seen, too."""

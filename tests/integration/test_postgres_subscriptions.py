@@ -16,11 +16,6 @@ TABLE = "CREATE TABLE notes (id int PRIMARY KEY, text text)"
 SETTINGS = {"wal_level": "logical", "wal_retrieve_retry_interval": "200ms", "logical_decoding_work_mem": "64kB"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "15", "18"])
 def publisher(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, SETTINGS) as server:

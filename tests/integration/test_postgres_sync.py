@@ -13,11 +13,6 @@ from tests.servers.session import Servers
 SETTINGS = {"wal_receiver_status_interval": "1s", "wal_retrieve_retry_interval": "500ms"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def primary(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, SETTINGS) as primary:

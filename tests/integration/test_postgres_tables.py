@@ -14,11 +14,6 @@ TABLES = ("user_tables", "statio_user_tables", "statio_user_indexes")
 OTHERS = {"schemaname": "", "relname": ""}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     """Give a server whose numbers only the test moves."""

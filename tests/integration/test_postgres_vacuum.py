@@ -24,11 +24,6 @@ DELETE FROM slow WHERE id % 2 = 0;
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def slow_server(servers: Servers, version: str) -> Postgres:
     server = servers.private_postgres(version, {"autovacuum": "off"})
     server.psql(SLOW, "app")

@@ -24,11 +24,6 @@ CREATE INDEX lists ON items USING ivfflat (two vector_cosine_ops) WITH (lists = 
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[VectorPostgres]:
     with servers.private_vector_postgres() as server:

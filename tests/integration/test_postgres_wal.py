@@ -20,11 +20,6 @@ VERSIONS = ("14", "15", "16", "17", "18")
 SEGMENT = 16 * 1024 * 1024
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module", params=["14", "18"])
 def archiving(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """Give a server that archives, to nowhere; switching to `false` makes it fail."""

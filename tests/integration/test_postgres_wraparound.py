@@ -14,11 +14,6 @@ from tests.servers.session import Servers
 IDS_IN_A_FILE = 2**20
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def young(servers: Servers) -> Iterator[Postgres]:
     """Give a server that freezes at 100,000 ids, the least that it allows, and looks every second."""

@@ -37,11 +37,6 @@ ONLY_THEIRS = {"pg_newest_servers_only_answer"}  # of 0.11.1, which reads runons
 MOVING = {"pg_slots_retained_bytes"}  # the server writes WAL of its own accord
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     """Give a server as old as the other exporter, whose numbers nobody moves meanwhile."""
