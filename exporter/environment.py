@@ -1,7 +1,10 @@
 """Targets from environment variables alone, under the names people already set for their clients and exporters."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
+
+from exporter.yaml_file import ConfigError
 
 _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "postgres": {
@@ -47,8 +50,11 @@ def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
             for name in reversed(names)
             if environment.get(name)
         }
-        if store == "postgres" and "url" not in settings and environment.get("DATA_SOURCE_URI"):
-            settings["url"] = _data_source(environment)
+        address = (
+            _own_or_file(environment, "DATA_SOURCE_URI") if store == "postgres" and "url" not in settings else None
+        )
+        if address:
+            settings["url"] = f"postgresql://{_login(environment)}{address}"
         if "url" in settings:
             found.append({"name": store, "store": store, **settings})
     return found
@@ -60,8 +66,18 @@ def variable(store: str, key: str, environment: Mapping[str, str]) -> str:
     return next((name for name in names if environment.get(name)), store)
 
 
-def _data_source(environment: Mapping[str, str]) -> str:
-    """Compose what postgres_exporter calls the data source: host:port/database and a user apart from it."""
-    user = environment.get("DATA_SOURCE_USER")
-    login = f"{quote(user, safe='')}@" if user else ""
-    return f"postgresql://{login}{environment['DATA_SOURCE_URI']}"
+def _login(environment: Mapping[str, str]) -> str:
+    """Return the user that postgres_exporter has apart from host:port/database, as it goes before them."""
+    user = _own_or_file(environment, "DATA_SOURCE_USER")
+    return f"{quote(user, safe='')}@" if user else ""
+
+
+def _own_or_file(environment: Mapping[str, str], name: str) -> str | None:
+    """Return a variable, or the text of the file that NAME_FILE names; raise ConfigError where that cannot be read."""
+    file = environment.get(f"{name}_FILE")
+    if environment.get(name) or not file:
+        return environment.get(name)
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"environment: {name}_FILE: {file} cannot be read: {error}"]) from None

@@ -1,8 +1,12 @@
 """Environment variables under the names that people already have."""
 
+from pathlib import Path
+
 import pytest
 
 from exporter.environment import target_settings
+from exporter.yaml_file import ConfigError
+from tests.making import write
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,19 @@ def test_postgres(environment: dict[str, str], settings: dict[str, str] | None) 
 def test_the_other_stores(environment: dict[str, str], settings: dict[str, str]) -> None:
     """A key for monitoring goes before the administrator's."""
     assert target_settings(environment) == [{"name": settings["store"], **settings}]
+
+
+def test_address_and_user_may_lie_in_files(tmp_path: Path) -> None:
+    """As postgres_exporter's secrets are mounted; a variable goes before its file."""
+    uri, user = write(tmp_path / "uri", "h:5432/db\n"), write(tmp_path / "user", "me\n")
+    files = {"DATA_SOURCE_URI_FILE": str(uri), "DATA_SOURCE_USER_FILE": str(user)}
+
+    [both] = target_settings(files)
+    [named] = target_settings({**files, "DATA_SOURCE_USER": "you"})
+    assert both["url"] == "postgresql://me@h:5432/db"
+    assert named["url"] == "postgresql://you@h:5432/db"
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"DATA_SOURCE_URI_FILE: .*nowhere cannot be read: .*No such file"):
+        target_settings({"DATA_SOURCE_URI_FILE": str(tmp_path / "nowhere")})
