@@ -59,7 +59,7 @@ WHERE partrelid = $1
 """
 _PARTITIONS = r"""
 WITH partitions AS (
-    SELECT relname::text AS name, pg_get_expr(relpartbound, oid) AS bounds
+    SELECT relname::text AS name, pg_get_expr(relpartbound, 0) AS bounds  -- with the oid it would wait for locks
     FROM pg_inherits JOIN pg_class ON oid = inhrelid
     WHERE inhparent = $1
 ), ends AS (
