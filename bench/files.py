@@ -18,10 +18,11 @@ from bench.results import Figure, Outcome, run
 from bench.sizes import SIZES, Size, dsn, server
 from exporter.datastores.base import LANES
 from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.poller import Question, interval, lane
+from exporter.poller import Question
 from exporter.poller import run as ask
 from exporter.query import Query
 from exporter.query_files import load_queries
+from exporter.schedule import interval, lane
 from exporter.snapshot import Watched
 from exporter.targets import PostgresTarget
 

@@ -10,8 +10,9 @@ from exporter.config import Config
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.logs import blanked
-from exporter.poller import Question, attempt, failure, lane, opened, places, run
+from exporter.poller import Question, attempt, failure, opened, run
 from exporter.query import Query, QueryError
+from exporter.schedule import lane, places
 from exporter.server import ServerInfo
 from exporter.service import queries_of, watched
 from exporter.snapshot import Result, Watched

@@ -1,16 +1,15 @@
 """One task group a target: a fast lane that pings and asks what is due, a slow lane for what takes long."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, unsupported
+from exporter.schedule import interval, lane, places, seconds_to_tick
 from exporter.server import ServerInfo
 from exporter.snapshot import Event, Ping, Poll, Result, Watched, fresh_seconds
 from exporter.verdict import DURATION, Verdict
@@ -22,8 +21,6 @@ _PING_TIMEOUT = 5.0
 _PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
 _LEAST_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
-_SLOW_FROM = 60.0  # a longer interval goes to the slow lane
-_EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
 _CLOSE_TIMEOUT = 2.0
 _AUTH_PAUSE = 60.0  # three bad passwords lock a Neo4j user out for everybody
 
@@ -256,30 +253,3 @@ class Poller:
     def _put_off(self, query: Query) -> None:
         """Make the query due at the tick nearest to its interval."""
         self._due[query.name] = time.monotonic() + interval(query, self._target) - self._target.interval / 2
-
-
-def places(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Query, str]]:
-    """Pair queries with the databases that their globs name, database by database."""
-    return [
-        (query, database)
-        for database in databases
-        for query in queries
-        if any(fnmatchcase(database, glob) for glob in query.databases)
-    ]
-
-
-def interval(query: Query, target: Watched) -> float:
-    return max(query.interval or 0.0, target.interval)
-
-
-def lane(query: Query) -> Lane:
-    """Choose the lane: what is asked seldom, or in every database, may take long."""
-    return "slow" if query.scope == "database" or (query.interval or 0.0) > _SLOW_FROM else "fast"
-
-
-def seconds_to_tick(target: Watched, now: float) -> float:
-    """Return how long to sleep; ticks are pinned to wall time, with a phase of the target's own and no jitter."""
-    digest = hashlib.md5(target.name.encode(), usedforsecurity=False).digest()
-    phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
-    wait = target.interval - (now - phase) % target.interval
-    return wait if wait > _EARLY else wait + target.interval

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from exporter import poller
-from exporter.poller import places
 from exporter.query import QueryError
+from exporter.schedule import places
 from exporter.server import When
 from exporter.snapshot import Ping, Poll
 from exporter.verdict import HealthRule

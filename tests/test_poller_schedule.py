@@ -5,7 +5,7 @@ import time
 import pytest
 
 from exporter import poller
-from exporter.poller import interval, lane, seconds_to_tick
+from exporter.schedule import interval, lane, seconds_to_tick
 from exporter.snapshot import Ping, Poll
 from tests.fake import FAST, HANG, Fake, Watch, after, asked
 from tests.making import info, query, watched

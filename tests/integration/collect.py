@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.poller import places
 from exporter.query import DATABASE_LABELS, Query, QueryError, Value, unsupported
 from exporter.query_files import load_queries
+from exporter.schedule import places
 from exporter.server import ServerInfo
 from exporter.targets import Target
 

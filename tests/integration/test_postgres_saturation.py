@@ -10,9 +10,10 @@ import pytest
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.poller import Poller, attempt, lane
+from exporter.poller import Poller, attempt
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
+from exporter.schedule import lane
 from exporter.service import queries_of
 from exporter.snapshot import Event, Ping, Result, Watched
 from exporter.targets import Target

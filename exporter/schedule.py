@@ -1,0 +1,39 @@
+"""When, where and in which lane a query is asked: pure functions of what is configured, and of the time."""
+
+import hashlib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from exporter.datastores.base import Lane
+from exporter.query import Query
+from exporter.snapshot import Watched
+
+_SLOW_FROM = 60.0  # a longer interval goes to the slow lane
+_EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
+
+
+def places(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Query, str]]:
+    """Pair queries with the databases that their globs name, database by database."""
+    return [
+        (query, database)
+        for database in databases
+        for query in queries
+        if any(fnmatchcase(database, glob) for glob in query.databases)
+    ]
+
+
+def interval(query: Query, target: Watched) -> float:
+    return max(query.interval or 0.0, target.interval)
+
+
+def lane(query: Query) -> Lane:
+    """Choose the lane: what is asked seldom, or in every database, may take long."""
+    return "slow" if query.scope == "database" or (query.interval or 0.0) > _SLOW_FROM else "fast"
+
+
+def seconds_to_tick(target: Watched, now: float) -> float:
+    """Return how long to sleep; ticks are pinned to wall time, with a phase of the target's own and no jitter."""
+    digest = hashlib.md5(target.name.encode(), usedforsecurity=False).digest()
+    phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
+    wait = target.interval - (now - phase) % target.interval
+    return wait if wait > _EARLY else wait + target.interval
