@@ -63,7 +63,8 @@ def _watch(stack: ExitStack, size: Size, postgres: Postgres) -> dict[str, int]:
     for role in ROLES:
         with_file = role.endswith("_yaml")
         if role.startswith("ours"):
-            target = {"name": "bench", "store": "postgres", "url": dsn(postgres, role)}
+            name = f"{role} {size.tables}".replace(" ", "-")  # by which each polls at a time of its own
+            target = {"name": name, "store": "postgres", "url": dsn(postgres, role)}
             settings = {"queries": [str(QUERIES_YAML)]} if with_file else {}
             ports[role] = stack.enter_context(Exporter([target], interval=f"{INTERVAL:g}s", **settings)).port
         else:
