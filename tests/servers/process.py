@@ -17,6 +17,7 @@ from tests.servers.guard import alive, descendants, signal_tree
 from tests.servers.machine import guard, spawn, temp_folder
 
 LOG_LINES = 30
+_GIVEN: set[int] = set()  # the ports of this run
 
 
 class StartError(Exception):
@@ -152,12 +153,17 @@ class Process(ABC):
 
 
 def free_port() -> int:
-    """Return a free port below those of outgoing connections: a restarted server needs it again."""
+    """Return a free port below those of outgoing connections: a restarted server needs it again.
+
+    None is given twice: between the choice of a port and a server's first breath lies a whole copy of its primary.
+    """
     while True:
         port = random.randint(15000, 32000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _GIVEN:
+                _GIVEN.add(port)
+                return port
 
 
 def _succeeds(check: Callable[[], bool]) -> bool:
