@@ -256,7 +256,9 @@ async def test_a_query_cancelled_by_replay_counts_with_its_cause(primary: Postgr
 async def test_a_replica_of_a_replica_shows_on_the_one_it_follows(replica: Postgres) -> None:
     with replica.replica() as last:
         async with opened(replica.target("middle")) as middle, opened(last.target("last")) as end:
-            upstream = await eventually(middle, "stat_replication", lambda now: now.series["stat_replication"])
+            upstream = await eventually(
+                middle, "stat_replication", lambda now: now.samples["pg_stat_replication_pg_wal_lsn_diff"]
+            )
             slots = await poll(middle, "replication_slots", "replication_slot_details", "replication_lag_bytes")
             receiver = await eventually(end, "replication", lambda now: now.value("pg_wal_receiver_up") == 1)
 
