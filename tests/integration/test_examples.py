@@ -62,21 +62,25 @@ async def test_each_example_gives_what_it_promises(server: Postgres) -> None:
 
 
 async def test_the_old_names_have_the_values_of_the_new_ones(server: Postgres) -> None:
+    """Read one after the other on a server that works: what is counted may have grown a little in between."""
     old = await examples(server)
     new = await collect(server.target("db"), ["checkpoints", "replication_slot_details", "replication_slot_wal_status"])
     slot = {"slot_name": "standby", "slot_type": "physical"}
     names = [name for name in old.samples if name.startswith("pg_stat_bgwriter_")]
+    position = old.value("pg_replication_slot_slot_current_wal_lsn", **slot)
 
     assert len(names) == 11
     for name in names:
         if name.rpartition("_")[2] not in ("backend", "alloc"):  # these move by our own reading
-            assert old.value(name) == new.value(f"{name}_total"), name
+            assert is_soon_after(new.value(f"{name}_total"), old.value(name), 100), name
     assert (old.value("pg_stat_bgwriter_buffers_alloc") or 0) > 0
     assert old.value("pg_replication_slot_slot_is_active", **slot) == 0
     assert old.value("pg_replication_slot_wal_status", wal_status="reserved", **slot) == 1
-    assert old.value("pg_replication_slot_slot_current_wal_lsn", **slot) == pytest.approx(
-        new.value("pg_replication_slots_slot_current_wal_lsn", **slot), rel=1e-3
-    )
+    assert is_soon_after(new.value("pg_replication_slots_slot_current_wal_lsn", **slot), position, 2**20)
+
+
+def is_soon_after(new: float | None, old: float | None, most: float) -> bool:
+    return new is not None and old is not None and old <= new <= old + most
 
 
 def test_no_example_replaces_a_built_in_query() -> None:
