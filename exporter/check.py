@@ -40,7 +40,8 @@ async def _check_target(config: Config, target: Target, queries: Sequence[Query]
         except QueryError as error:
             return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
-        results: list[Result] = []
+        stepping = [query for query in queries if query.step_every is not None]  # their rows show no failed step
+        results = await _run_all(watched(config, target), "sampler", stepping, datastore, info)
         for name in LANES:
             asked = [query for query in queries if lane(query) == name]
             results += await _run_all(watched(config, target), name, asked, datastore, info)

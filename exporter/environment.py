@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from exporter.targets import read_file
 from exporter.yaml_file import ConfigError
 
 _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -78,6 +79,6 @@ def _own_or_file(environment: Mapping[str, str], name: str) -> str | None:
     if environment.get(name) or not file:
         return environment.get(name)
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"environment: {name}_FILE: {file} cannot be read: {error}"]) from None
+        return read_file(Path(file))
+    except ValueError as error:
+        raise ConfigError([f"environment: {name}_FILE: {error}"]) from None

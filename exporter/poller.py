@@ -177,7 +177,10 @@ class Poller:
             await asyncio.sleep(seconds_to_tick(self._target, time.time()))
 
     async def _sampler_lane(self, queries: Sequence[Query]) -> None:
-        """Take each query's steps between the polls; how the last one went decides whether its rows are served."""
+        """Take each query's steps between the polls; how the last one went decides whether its rows are served.
+
+        After a failure the next steps wait as long as a poll: a server that refuses logins is not asked each second.
+        """
         next_at = dict.fromkeys((query.name for query in queries), 0.0)
         while True:
             await self._up.wait()
@@ -190,7 +193,8 @@ class Poller:
                         await self._step(session, query)
             except QueryError as error:
                 self._missteps |= {query.name: error for query in due}
-            await asyncio.sleep(max(0.0, min(next_at.values()) - time.monotonic()))
+            pause = self._target.interval if self._missteps else min(next_at.values()) - time.monotonic()
+            await asyncio.sleep(max(0.0, pause))
 
     async def _step(self, session: Session, query: Query) -> None:
         try:

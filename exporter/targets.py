@@ -80,7 +80,7 @@ class TargetBase(Strict):
     @classmethod
     def _readable(cls, value: object) -> object:
         if isinstance(value, Path):
-            _read_file(value)
+            read_file(value)
         return value
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ class TargetBase(Strict):
         """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
         file: Path | None = getattr(self, f"{name}_file")
         if file is not None:
-            return _read_file(file)
+            return read_file(file)
         value: SecretStr | None = getattr(self, name)
         return value.get_secret_value() if value is not None else None
 
@@ -186,7 +186,8 @@ class PgbouncerTarget(TargetBase):
 Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget
 
 
-def _read_file(file: Path) -> str:
+def read_file(file: Path) -> str:
+    """Return a file's text without the last line's end; raise ValueError where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -154,3 +154,10 @@ async def test_a_ping_that_hangs(fakes: dict[str, Fake], monkeypatch: pytest.Mon
 def test_what_a_server_does_not_support_is_no_failure(report: dict[str, Any], failed: bool) -> None:  # noqa: FBT001 - a table's column
     """The exit code is for what somebody can put right."""
     assert check.failed([report]) == failed
+
+
+async def test_a_query_that_steps_between_polls_takes_one(fakes: dict[str, Fake]) -> None:
+    """Its rows only tell what steps saw: asked alone they would look well on a server that refuses each step."""
+    await checked(query("waits", step_every=5.0))
+
+    assert [asked for asked in fakes["orders"].asked if "waits" in asked] == ["sampler waits", "fast waits"]

@@ -1,5 +1,7 @@
 """Operations that look more often than they publish take their steps in a lane of their own."""
 
+import asyncio
+
 import pytest
 
 from exporter.datastores.base import Operation, States, run_operation, take_step
@@ -34,6 +36,16 @@ async def test_a_failed_step_fails_its_query_until_one_succeeds() -> None:
         await watch.until(lambda: "auth" in watch.reasons("sampler"))
         fake.answers["sampler"] = []
         await watch.until(lambda: watch.reasons("sampler")[-1] is None)
+
+
+async def test_a_failed_step_is_not_repeated_before_the_next_poll() -> None:
+    """Each would be one more login on a server that has no room for any."""
+    fake = Fake(sampler=ConnectionRefusedError("no"))
+    async with Watch(fake, STEPPING, target=watched()) as watch:
+        await watch.until(lambda: "sampler sampler" in fake.asked)
+        await asyncio.sleep(0.2)  # the time of 20 steps
+
+    assert fake.asked.count("sampler sampler") == 1
 
 
 async def test_no_connection_for_steps_fails_the_query() -> None:
