@@ -38,7 +38,7 @@ lock: .venv/dev
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group demo -o deploy/demo-requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o tests/requirements.txt
-LOCK := --quiet --upgrade --generate-hashes --universal --no-header --python-version 3.11 \
+LOCK := --quiet --upgrade --generate-hashes --no-strip-extras --universal --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links
 
 clean:
