@@ -33,6 +33,7 @@ _OWN: tuple[_Row, ...] = (
         "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down.",
     ),
     ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
+    ("datatier_target_maintenance", "gauge", (), "1 while the target is in maintenance: nobody is to be alerted."),
     ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
     ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
     ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),

@@ -41,6 +41,7 @@ def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     yield Sample(UP_ALIASES[watched.store], (), float(snapshot.up(name, now.monotonic)))
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
     yield Sample("datatier_target_required", (), float(watched.required))
+    yield Sample("datatier_target_maintenance", (), float(watched.maintenance))
     yield Sample("datatier_poll_interval_seconds", (), watched.interval)
     failure = status.error.reason if status.error else None
     for reason in _REASONS:

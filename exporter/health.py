@@ -41,11 +41,14 @@ def report(snapshot: Snapshot, now: Now, names: Iterable[str] | None = None) -> 
     for name in snapshot.targets if names is None else names:
         found = checks(snapshot, name, now)
         targets[name] = _target(snapshot, name, found, now)
-        status = _status(snapshot, name, now)
-        statuses.append(status)
-        if status != "pass":
-            optional = "" if snapshot.targets[name].required else ", not required"
-            notes.append(f"{name}: {targets[name]['state']}{optional}")
+        if snapshot.targets[name].maintenance:
+            notes.append(f"{name}: {targets[name]['state']}, in maintenance")
+        else:
+            status = _status(snapshot, name, now)
+            statuses.append(status)
+            if status != "pass":
+                optional = "" if snapshot.targets[name].required else ", not required"
+                notes.append(f"{name}: {targets[name]['state']}{optional}")
         for check in found:
             all_checks[f"{name}:{check.name}"] = [_check(name, check)]
     return {
@@ -136,6 +139,7 @@ def _target(snapshot: Snapshot, name: str, found: list[Check], now: Now) -> dict
         "state": state,
         "since": _iso(status.since),
         "required": watched.required,
+        "maintenance": watched.maintenance,
         "flapping": status.flapping(now.wall),
     }
     if info is not None:

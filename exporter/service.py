@@ -85,6 +85,7 @@ def watched(config: Config, target: Target) -> Watched:
         store=target.store,
         interval=config.interval(target),
         required=target.required,
+        maintenance=target.maintenance,
         groups=target.groups,
         labels=target.labels,
         response=limits(config.thresholds)["response_seconds"],

@@ -38,6 +38,7 @@ class Watched:
     store: str
     interval: float
     required: bool = True
+    maintenance: bool = False
     groups: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     response: Limit = THRESHOLDS["response_seconds"]

@@ -42,6 +42,7 @@ class TargetBase(Strict):
     name: str
     url: SecretStr
     required: bool = True
+    maintenance: bool = False
     groups: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     interval: Duration | None = None

@@ -137,9 +137,11 @@ def test_checks_are_metrics() -> None:
     }  # fmt: skip
 
 
-def test_the_interval_and_whether_it_is_required() -> None:
-    told = snapshot(watched(interval=30.0, required=False))
+def test_what_is_configured_of_a_target_is_told() -> None:
+    """Its interval, whether it is required, whether it is in maintenance."""
+    told = snapshot(watched(interval=30.0, required=False, maintenance=True))
     found = samples(told=told)
 
     assert found["datatier_poll_interval_seconds"] == {(): 30.0}
     assert found["datatier_target_required"] == {(): 0.0}
+    assert found["datatier_target_maintenance"] == {(): 1.0}

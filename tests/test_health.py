@@ -60,6 +60,7 @@ def test_the_body() -> None:
                 "state": "degraded",
                 "since": "1970-01-01T00:00:01.000Z",
                 "required": True,
+                "maintenance": False,
                 "flapping": False,
                 "version": "15.19",
                 "role": "primary",
@@ -131,6 +132,21 @@ def test_a_target_that_answers_never_fails_the_whole(polls: list[Event], status:
     assert report(told(*polls), at(2.0))["status"] == status
 
 
+@pytest.mark.parametrize("letters", ["d", "o"])
+def test_a_target_in_maintenance_is_shown_and_not_judged(letters: str) -> None:
+    """Its state, reasons and metrics stay; the whole is as good as the others, and a note says who is left out."""
+    both = snapshot(watched("orders", maintenance=True), watched("search"))
+    for events, seen in ((Events(watched("orders")), letters), (Events(watched("search")), "o")):
+        both.put(events.ping(1.0) if seen == "o" else events.failed_ping(1.0))
+        both.put(events.poll(1.0))
+    body = report(both, at(2.0))
+    state = "down" if letters == "d" else "ok"
+
+    assert (body["status"], body["notes"]) == ("pass", [f"orders: {state}, in maintenance"])
+    assert (body["targets"]["orders"]["maintenance"], body["targets"]["orders"]["state"]) == (True, state)
+    assert body["targets"]["orders"]["reasons"] == ([{"code": "connect"}] if letters == "d" else [])
+
+
 def test_the_worst_target_is_the_status() -> None:
     """One that fails outweighs one that warns."""
     both = snapshot(watched("orders"), watched("search"))
@@ -148,7 +164,8 @@ def test_a_target_that_was_not_tried_is_starting() -> None:
 
     assert body["targets"]["orders"] == {
         "store": "postgres", "state": "unknown", "since": "1970-01-01T00:00:00.000Z", "required": True,
-        "flapping": False, "reasons": [{"code": "starting"}], "missing_privileges": [], "failing_queries": [],
+        "maintenance": False, "flapping": False, "reasons": [{"code": "starting"}], "missing_privileges": [],
+        "failing_queries": [],
     }  # fmt: skip
     assert [check[0]["output"] for check in body["checks"].values()] == [
         "starting", "no_recent_sample", "no_recent_sample"
