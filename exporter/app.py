@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from email.utils import formatdate
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,6 +15,7 @@ from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
 from exporter.exposition import Format, Page
 from exporter.findings import findings
+from exporter.guard import Guard, trusted
 from exporter.health import report
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
@@ -23,7 +23,6 @@ from exporter.service import Service, instant
 from exporter.target_conditions import conditions_of, judge
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>datatier-exporter</h1>
 <ul><li><a href="/metrics">/metrics</a> for Prometheus<li><a href="/health">/health</a> of the data tier
 <li><a href="/findings">/findings</a>: what counts stand for, by name
@@ -59,6 +58,7 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
         redirect_slashes=False,  # HAProxy takes a redirect for health
         routes=[Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()],
     )
+    app.add_middleware(Guard, service=service)
     app.state.service = service
     return app
 
@@ -67,14 +67,12 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def _answer(endpoint: Endpoint) -> Endpoint:
-    """Add what every answer has; OPTIONS, HAProxy's default check, gets the status alone."""
+    """Answer OPTIONS, HAProxy's default check, with the status alone."""
 
     async def answer(request: Request) -> Response:
         response = await endpoint(request)
         if request.method == "OPTIONS":
             response = Response(status_code=response.status_code, headers={"Allow": ", ".join(_METHODS)})
-        for name, value in {"Date": formatdate(usegmt=True), **_HEADERS}.items():
-            response.headers.setdefault(name, value)
         return response
 
     return answer
@@ -117,9 +115,10 @@ class Pages:
             self._deflated[(kind, target)] = (page, task)
         return await asyncio.shield(task)
 
-    async def livez(self, _: Request) -> Response:
+    async def livez(self, request: Request) -> Response:
         wedged = self._service.snapshot.wedged(instant().monotonic)
-        return _plain("ok") if not wedged else _plain(f"no poll for too long: {', '.join(wedged)}", 503)
+        names = f": {', '.join(wedged)}" if trusted(request) else ""
+        return _plain("ok") if not wedged else _plain(f"no poll for too long{names}", 503)
 
     async def startupz(self, _: Request) -> Response:
         return _plain("ok") if self._service.started(instant()) else _plain("starting", 503, {"Retry-After": "1"})
@@ -129,8 +128,8 @@ class Pages:
             return _plain("draining", 503)
         return await self.startupz(request)
 
-    async def health(self, _: Request) -> Response:
-        return _health(report(self._service.snapshot, instant()))
+    async def health(self, request: Request) -> Response:
+        return _health(request, report(self._service.snapshot, instant()))
 
     async def target_health(self, request: Request) -> Response:
         """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
@@ -141,7 +140,7 @@ class Pages:
             conditions = conditions_of(request.query_params)
         except ValueError as error:
             return _plain(str(error), 400)
-        return _health(judge(report(self._service.snapshot, instant(), [name]), name, conditions))
+        return _health(request, judge(report(self._service.snapshot, instant(), [name]), name, conditions))
 
     async def findings(self, request: Request) -> Response:
         """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
@@ -156,6 +155,7 @@ def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(text + "\n", status, headers, media_type="text/plain")
 
 
-def _health(body: dict[str, Any]) -> Response:
+def _health(request: Request, body: dict[str, Any]) -> Response:
     status = 503 if body["status"] == "fail" else 200
-    return Response(json.dumps(body, indent=1) + "\n", status, media_type="application/health+json")
+    shown = body if trusted(request) else {"status": body["status"]}
+    return Response(json.dumps(shown, indent=1) + "\n", status, media_type="application/health+json")

@@ -3,19 +3,39 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
-from exporter.targets import Strict, Target
+from exporter.targets import Keeper, Strict, Target
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
 
 
 class Poll(Strict):
     interval: Duration = 15.0
+
+
+class Web(Keeper):
+    """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
+
+    config_file: Path | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    reload: bool = False
+
+    @model_validator(mode="after")
+    def _no_empty_token(self) -> Self:
+        if self.guarded and not self.secret("token"):
+            raise ValueError("the token is empty")
+        return self
+
+    @property
+    def guarded(self) -> bool:
+        """Tell whether there is to be a token, even where its file went away."""
+        return self.token is not None or self.token_file is not None
 
 
 class Config(Strict):
@@ -25,6 +45,7 @@ class Config(Strict):
     queries: tuple[Path, ...] = ()
     thresholds: dict[str, Limit] = Field(default_factory=dict)
     drain: Duration = 5.0
+    web: Web = Web()
 
     @field_validator("listen")
     @classmethod
@@ -56,7 +77,7 @@ class Config(Strict):
 
     def secrets(self) -> set[str]:
         """Return every secret's present value, so that logs can leave it out."""
-        return {secret for target in self.targets for secret in target.secrets()}
+        return {secret for keeper in (*self.targets, self.web) for secret in keeper.secrets()}
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -79,7 +100,10 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         raise ConfigError(
             [document.problem(key, f"{source} is neither a folder nor a file") for key, source in missing]
         )
-    return config.model_copy(update={"queries": sources})
+    web = config.web
+    if web.config_file is not None:
+        web = web.model_copy(update={"config_file": path.parent / web.config_file})
+    return config.model_copy(update={"queries": sources, "web": web})
 
 
 def _without_store(key: KeyPath) -> KeyPath:

@@ -36,7 +36,41 @@ class Globs(Strict):
         return included and not excluded
 
 
-class TargetBase(Strict):
+class Keeper(Strict):
+    """What holds secrets: beside each, `<name>_file` may name the file that it lies in."""
+
+    @model_validator(mode="after")
+    def _one_source_a_secret(self) -> Self:
+        for name in self._secret_names():
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file exclude each other")
+        return self
+
+    @classmethod
+    def _secret_names(cls) -> set[str]:
+        return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
+
+    def secret(self, name: str) -> str | None:
+        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is not None:
+            return read_file(file)
+        value: SecretStr | None = getattr(self, name)
+        return value.get_secret_value() if value is not None else None
+
+    def secrets(self) -> set[str]:
+        """Return the present value of every secret."""
+        return {value for value in map(self.present, self._secret_names()) if value}
+
+    def present(self, name: str) -> str | None:
+        """Return a secret's present value, None where its file cannot be read."""
+        try:
+            return self.secret(name)
+        except ValueError:  # a file that went away hides nothing any more
+            return None
+
+
+class TargetBase(Keeper):
     """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody."""
 
     name: str
@@ -84,36 +118,10 @@ class TargetBase(Strict):
             read_file(value)
         return value
 
-    @model_validator(mode="after")
-    def _one_source_a_secret(self) -> Self:
-        for name in self._secret_names():
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{name} and {name}_file exclude each other")
-        return self
-
-    @classmethod
-    def _secret_names(cls) -> set[str]:
-        return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
-
-    def secret(self, name: str) -> str | None:
-        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
-        file: Path | None = getattr(self, f"{name}_file")
-        if file is not None:
-            return read_file(file)
-        value: SecretStr | None = getattr(self, name)
-        return value.get_secret_value() if value is not None else None
-
     def secrets(self) -> set[str]:
         """Return the present value of every secret, a password inside the URL included."""
         url = urlsplit(self.url.get_secret_value())
-        values = [self._present(name) for name in self._secret_names()]
-        return {value for value in (*values, url.password, unquote(url.password or "")) if value}
-
-    def _present(self, name: str) -> str | None:
-        try:
-            return self.secret(name)
-        except ValueError:  # a file that went away hides nothing any more
-            return None
+        return super().secrets() | {value for value in (url.password, unquote(url.password or "")) if value}
 
 
 class PostgresTarget(TargetBase):

@@ -262,3 +262,23 @@ def test_default_databases_leave_out_what_cloud_providers_keep() -> None:
     databases = PostgresTarget.model_fields["databases"].default
     assert [name for name in ("rdsadmin", "azure_maintenance", "cloudsqladmin") if databases.admits(name)] == []
     assert databases.admits("template0")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("web: {token: ''}\n", "5: web: the token is empty"),
+        ("web: {token_file: /none}\n", "5: web: /none cannot be read: No such file or directory"),
+        ("web: {token: a, token_file: /none}\n", "5: web: token and token_file exclude each other"),
+        ("web: {tokens: a}\n", "5: web.tokens: unknown key"),
+    ],
+)
+def test_a_token_that_guards_nothing_is_refused(rejected: Rejected, text: str, problem: str) -> None:
+    assert rejected(ORDERS + text) == [problem]
+
+
+def test_the_web_file_lies_beside_the_configuration(read: Read, tmp_path: Path) -> None:
+    """And the token is a secret like others."""
+    config = read(ORDERS + "web: {config_file: web.yml, token: a-token, reload: true}\n")
+
+    assert (config.web.config_file, config.secrets()) == (tmp_path / "web.yml", {"a-token"})
