@@ -16,9 +16,12 @@ from exporter.query_files import check_labels, load_queries
 from exporter.thresholds import limits
 from exporter.yaml_file import ConfigError
 
+_LAST_STANDARD_STREAM = 2
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; exit 0 when all is well, 1 when a target or query fails, 2 when the configuration is wrong."""
+    _occupy_standard_streams()
     options = _parser().parse_args(arguments)
     if options.command == "version":
         print(f"datatier-exporter {__version__}")
@@ -35,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `check | head`: nobody reads on; Python would complain once more at its own end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _occupy_standard_streams() -> None:
+    """Put the null device where a standard stream is closed: uvloop aborts when a connection has such a number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_STREAM:
+        pass
+    os.close(descriptor)
 
 
 def _load(path: Path | None) -> tuple[Config, tuple[Query, ...]]:

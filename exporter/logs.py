@@ -1,6 +1,8 @@
 """Logging: logfmt or JSON, one line an event, and no configured secret in any of them."""
 
 import logging
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Literal
@@ -10,6 +12,8 @@ import structlog
 LogFormat = Literal["logfmt", "json"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _SHORTEST_SECRET = 4  # shorter ones would blank out ordinary words
+
+_log = structlog.get_logger("exporter")
 
 
 def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[str]]) -> None:
@@ -32,7 +36,7 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
         if kind == "json"
         else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.NullHandler() if sys.__stderr__ is None else _Handler(sys.__stderr__.fileno())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -43,6 +47,41 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
     root.handlers = [handler]
     root.setLevel(logging.WARNING)  # clients speak up when something is wrong, and only then
     logging.getLogger("exporter").setLevel(level.upper())
+
+
+class _Handler(logging.Handler):
+    """Write lines to a file descriptor, and lose them where that fails or would have to wait.
+
+    A full disk or a log collector that hangs must not stop the service. The loss is told with the first line that
+    can be written again.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._writable = select.poll()
+        self._writable.register(descriptor, select.POLLOUT)
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = (self.format(record) + "\n").encode(errors="backslashreplace")
+        try:
+            written = self._write(line)
+        except OSError:
+            written = False
+        lost, self._lost = self._lost, 0
+        if not written:
+            self._lost = lost + 1
+        elif lost:
+            _log.warning("log lines were lost: standard error could not be written", lines=lost)
+
+    def _write(self, line: bytes) -> bool:
+        """Write in pieces that a pipe takes whole when it takes anything."""
+        for start in range(0, len(line), select.PIPE_BUF):
+            if not any(events & select.POLLOUT for _, events in self._writable.poll(0)):
+                return False
+            os.write(self._descriptor, line[start : start + select.PIPE_BUF])
+        return True
 
 
 def blanked(text: str, secrets: Iterable[str]) -> str:

@@ -38,13 +38,13 @@ class OwnMetrics:
         """Render what belongs after the targets' part, with the end mark that OpenMetrics wants."""
         self._bytes.set(len(targets.body))
         self._series.set(targets.series)
+        self._tasks.set(len(asyncio.all_tasks()))
         page: bytes = (openmetrics_page if kind == "openmetrics" else text_page)(self._registry)
         return page
 
     async def measure_lag(self) -> None:
-        """Measure for ever how much later than asked a sleep ends, and count the tasks."""
+        """Measure for ever how much later than asked a sleep ends."""
         while True:
-            self._tasks.set(len(asyncio.all_tasks()))
             began = time.perf_counter()
             await asyncio.sleep(_LAG_EVERY)
             self._lag.set(max(0.0, time.perf_counter() - began - _LAG_EVERY))

@@ -96,10 +96,10 @@ def failure(target: Watched, query: Query, error: QueryError) -> Result:
 
 
 @asynccontextmanager
-async def opened(datastore: Datastore, lane: Lane) -> AsyncIterator[Session]:
+async def opened(datastore: Datastore, lane: Lane, seconds: float = _PING_TIMEOUT) -> AsyncIterator[Session]:
     """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
     manager = datastore.session(lane)
-    session = await attempt(manager.__aenter__, _PING_TIMEOUT, datastore.reason)
+    session = await attempt(manager.__aenter__, seconds, datastore.reason)
     try:
         yield session
     finally:
@@ -212,10 +212,10 @@ class Poller:
         now = time.monotonic()
         due = [query for query in queries if self._due.get(query.name, 0.0) <= now]
         due.sort(key=lambda query: (query.fenced, self._due.get(query.name, 0.0)))
-        if not due:
+        if not due or now >= deadline:
             return
         try:
-            async with opened(self._datastore, lane) as session:
+            async with opened(self._datastore, lane, min(_PING_TIMEOUT, deadline - now)) as session:
                 for query in due:
                     if query.scope == "server":
                         await self._ask(session, query, None, deadline)

@@ -9,6 +9,8 @@ from exporter.query import Query
 from exporter.snapshot import Watched
 
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane
+_APART = 0.1  # seconds from one target's first poll to the next one's
+_SPREAD = 5.0  # seconds that all first polls may take together
 _EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
 
 
@@ -29,6 +31,14 @@ def interval(query: Query, target: Watched) -> float:
 def lane(query: Query) -> Lane:
     """Choose the lane: what is asked seldom, or in every database, may take long."""
     return "slow" if query.scope == "database" or (query.interval or 0.0) > _SLOW_FROM else "fast"
+
+
+def start_delay(place: int, targets: int, interval: float) -> float:
+    """Return how long the target at this place of the configuration waits with its first poll.
+
+    All of them start within an interval: hundreds of logins at once would stop the loop, and the servers behind them.
+    """
+    return place * min(_APART, min(interval, _SPREAD) / targets)
 
 
 def seconds_to_tick(target: Watched, now: float) -> float:

@@ -17,9 +17,11 @@ from exporter.journal import Journal
 from exporter.own_metrics import OwnMetrics
 from exporter.poller import Poller
 from exporter.query import Query
+from exporter.schedule import start_delay
 from exporter.snapshot import Event, Now, Result, Snapshot, Watched
 from exporter.targets import Target
 from exporter.thresholds import limits
+from exporter.watchdog import Watchdog
 
 _STARTUP_DEADLINE = 30.0
 
@@ -56,21 +58,24 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Poll until left, then close every connection; a crash ends the process, for it would serve frozen data."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._watch(target), name=target.name) for target in self.config.targets]
-                tasks.append(group.create_task(self.own.measure_lag(), name="event loop lag"))
-                yield
-                for task in tasks:
-                    task.cancel()
-        except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
-            self.crashed = True
-            _log.critical("crashed, stopping", exc_info=crash)
-            signal.raise_signal(signal.SIGTERM)
+        targets = enumerate(self.config.targets)
+        with Watchdog(lambda: self.snapshot.wedged(instant().monotonic)):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(self._watch(*target), name=target[1].name) for target in targets]
+                    tasks.append(group.create_task(self.own.measure_lag(), name="event loop lag"))
+                    yield
+                    for task in tasks:
+                        task.cancel()
+            except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
+                self.crashed = True
+                _log.critical("crashed, stopping", exc_info=crash)
+                signal.raise_signal(signal.SIGTERM)
 
-    async def _watch(self, target: Target) -> None:
+    async def _watch(self, place: int, target: Target) -> None:
         await asyncio.to_thread(load_client, target.store)  # an import may take half a second, and the loop answers
         gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
+        await asyncio.sleep(start_delay(place, len(self.config.targets), self.config.interval(target)))
         queries = queries_of(target, self._queries)
         await Poller(self.snapshot.targets[target.name], open_datastore(target), queries, self.publish).watch()
 

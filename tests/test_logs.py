@@ -29,66 +29,66 @@ def raise_and_log(message: str) -> None:
         logging.getLogger("uvicorn.error").exception("failed")
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     """Return what was logged, each line without its timestamp."""
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     assert captured.out == ""
     return [line.partition(" ")[2] for line in captured.err.splitlines()]
 
 
-def test_logfmt(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logfmt(capfd: pytest.CaptureFixture[str]) -> None:
     """Key, value, quotes where they are needed; nothing for what is None."""
     configure_logs("logfmt", "info", list)
     structlog.get_logger("exporter").warning(
         "target down", target="orders", reason="connect", error='"a"\n  b', role=None
     )
 
-    assert lines(capsys) == ['level=warning event="target down" target=orders reason=connect error="\\"a\\" b"']
+    assert lines(capfd) == ['level=warning event="target down" target=orders reason=connect error="\\"a\\" b"']
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(capfd: pytest.CaptureFixture[str]) -> None:
     """One object a line, numbers as numbers."""
     configure_logs("json", "info", list)
     structlog.get_logger("exporter").info("starting", targets=4, database=None)
-    event = json.loads(capsys.readouterr().err)
+    event = json.loads(capfd.readouterr().err)
 
     assert event.pop("timestamp").endswith("Z")
     assert event == {"level": "info", "event": "starting", "targets": 4}
 
 
 @pytest.mark.parametrize("kind", ["logfmt", "json"])
-def test_a_traceback_is_one_line(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_is_one_line(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Ours, and those that other libraries log."""
     configure_logs("json" if kind == "json" else "logfmt", "info", list)
     raise_and_log("bug")
-    logged = capsys.readouterr().err.splitlines()
+    logged = capfd.readouterr().err.splitlines()
 
     assert len(logged) == 2
     assert all("ValueError: bug" in line for line in logged)
 
 
 @pytest.mark.parametrize("kind", ["logfmt", "json"])
-def test_secrets_are_blanked(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_blanked(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
     """In every field, in tracebacks, and in what other libraries say; quotes in a secret do not save it."""
     secrets = ['hunt"er\\22']
     configure_logs("json" if kind == "json" else "logfmt", "info", lambda: secrets)
     raise_and_log(f"no login with {secrets[0]}")
     structlog.get_logger("exporter").warning(secrets[0], error=f"x{secrets[0]}", target=secrets[0])
     logging.getLogger("asyncpg").warning("password=%s", secrets[0])
-    logged = capsys.readouterr().err
+    logged = capfd.readouterr().err
 
     assert "hunt" not in logged
     assert logged.count("***") == 6
 
 
-def test_a_secret_that_changed_is_blanked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_secret_that_changed_is_blanked(capfd: pytest.CaptureFixture[str]) -> None:
     """Files rotate; the present secret counts."""
     secrets = ["first1"]
     configure_logs("logfmt", "info", lambda: secrets)
     secrets[:] = ["second2"]
     structlog.get_logger("exporter").warning("first1 second2")
 
-    assert lines(capsys) == ['level=warning event="first1 ***"']
+    assert lines(capfd) == ['level=warning event="first1 ***"']
 
 
 def test_a_secret_that_begins_another_hides_both() -> None:
@@ -104,7 +104,7 @@ def test_a_very_short_secret_blanks_nothing() -> None:
 @pytest.mark.parametrize(
     ("level", "logged"), [("debug", ["debug", "info", "error"]), ("info", ["info", "error"]), ("error", ["error"])]
 )
-def test_levels(level: str, logged: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_levels(level: str, logged: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     """Ours are as asked; other libraries speak from warnings on."""
     configure_logs("logfmt", level, list)
     log = structlog.get_logger("exporter")
@@ -113,4 +113,4 @@ def test_levels(level: str, logged: list[str], capsys: pytest.CaptureFixture[str
     log.error("x")
     logging.getLogger("httpx").info("GET /")
 
-    assert lines(capsys) == [f"level={name} event=x" for name in logged]
+    assert lines(capfd) == [f"level={name} event=x" for name in logged]

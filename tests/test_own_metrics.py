@@ -13,7 +13,7 @@ def lines(page: bytes, prefix: str) -> list[str]:
     return [line for line in page.decode().splitlines() if line.startswith(prefix)]
 
 
-def test_the_page_is_measured() -> None:
+async def test_the_page_is_measured() -> None:
     """Size before compression and series; of this page, not of the last."""
     page = OwnMetrics().page("text", Page(b"x" * 1000, 7))
 
@@ -23,13 +23,13 @@ def test_the_page_is_measured() -> None:
     ]
 
 
-def test_the_version_is_known() -> None:
+async def test_the_version_is_known() -> None:
     assert lines(OwnMetrics().page("text", Page(b"", 0)), "datatier_build_info") == [
         f'datatier_build_info{{version="{__version__}"}} 1.0'
     ]
 
 
-def test_the_process_is_measured() -> None:
+async def test_the_process_is_measured() -> None:
     """As every client library does it."""
     page = OwnMetrics().page("text", Page(b"", 0))
 
@@ -38,13 +38,13 @@ def test_the_process_is_measured() -> None:
     assert lines(page, "python_gc_collections_total")
 
 
-def test_openmetrics_has_its_end() -> None:
+async def test_openmetrics_has_its_end() -> None:
     """What comes before it must not."""
     assert OwnMetrics().page("openmetrics", Page(b"", 0)).endswith(b"# EOF\n")
     assert b"# EOF" not in OwnMetrics().page("text", Page(b"", 0))
 
 
-def test_two_exporters_in_one_process_are_two() -> None:
+async def test_two_exporters_in_one_process_are_two() -> None:
     """No registry is shared, and nothing imported elsewhere adds to the page."""
     first, second = OwnMetrics(), OwnMetrics()
     first.page("text", Page(b"x", 1))

@@ -149,6 +149,16 @@ async def test_a_session_that_explodes_fails_its_queries(
     assert watch.reasons()[:4] == [reason] * 4
 
 
+async def test_a_session_that_hangs_ends_with_its_pass() -> None:
+    """The deadline of what is inside lies within the deadline of the whole."""
+    fake = Fake()
+    fake.opening = HANG
+    watch = await after(1, fake, asked(), target=FAST)
+
+    assert watch.reasons()[0] == "timeout"
+    assert watch.of(Poll)[0].duration < 1
+
+
 async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are there already; and one that hangs does not stop the next poll."""
     monkeypatch.setattr(poller, "_CLOSE_TIMEOUT", 0.01)

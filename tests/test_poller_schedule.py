@@ -5,7 +5,7 @@ import time
 import pytest
 
 from exporter import poller
-from exporter.schedule import interval, lane, seconds_to_tick
+from exporter.schedule import interval, lane, seconds_to_tick, start_delay
 from exporter.snapshot import Ping, Poll
 from tests.fake import FAST, HANG, Fake, Watch, after, asked
 from tests.making import info, query, watched
@@ -80,6 +80,17 @@ async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPat
     first, second = watch.of(Poll)[:2]
     assert first.skipped == 0
     assert 2 <= second.skipped == int(first.duration / 0.05)
+
+
+@pytest.mark.parametrize(
+    ("targets", "every", "last"), [(1, 15.0, 0.0), (4, 15.0, 0.3), (1000, 15.0, 4.995), (100, 1.0, 0.99)]
+)
+def test_targets_start_one_after_the_other(targets: int, every: float, last: float) -> None:
+    """A few at once, hundreds spread over five seconds, and never over more than an interval."""
+    delays = [start_delay(place, targets, every) for place in range(targets)]
+
+    assert delays == sorted(set(delays))
+    assert delays[-1] == pytest.approx(last)
 
 
 def test_two_targets_poll_at_different_moments() -> None:

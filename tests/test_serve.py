@@ -112,7 +112,7 @@ def test_curl_reads_a_compressed_page_whole(one: Exporter) -> None:
 
 def ended(tmp_path: Path, code: str, port: int) -> subprocess.CompletedProcess[str]:
     """Run Python code with a configuration on its command line until it ends by itself."""
-    settings = {"listen": f"127.0.0.1:{port}", "targets": closed("postgres")}
+    settings = {"listen": f"127.0.0.1:{port}", "poll": {"interval": "1s"}, "targets": closed("postgres")}
     config = write(tmp_path / "datatier.yaml", str(settings))
     return subprocess.run(
         [sys.executable, "-c", code, "--config", str(config)],

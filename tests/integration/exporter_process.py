@@ -47,8 +47,7 @@ class Exporter:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(self.command(), cwd=ROOT, stderr=log, stdout=log)
+        self._process = self.launch()
         self.wait(lambda: self.get("/livez").status == 200, "the exporter to answer", 20)
         return self
 
@@ -56,6 +55,10 @@ class Exporter:
         self.stop()
         self.last_log = self.log.read_text()
         self._folder.cleanup()
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as log:
+            return subprocess.Popen(self.command(), cwd=ROOT, stderr=log, stdout=log)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "exporter.cli", *arguments, "--config", str(self.config)]

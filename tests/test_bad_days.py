@@ -1,0 +1,208 @@
+"""Bad days of the exporter's own: stuck, frozen, without a log, out of file descriptors, under a clock that jumps."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.integration.exporter_process import ROOT, Exporter
+from tests.servers.process import free_port
+from tests.servers.session import Servers
+from tests.test_serve import closed, ended
+
+RUN = "from exporter import cli; raise SystemExit(cli.main())"
+
+
+class Patched(Exporter):
+    """The exporter, after some Python code."""
+
+    def __init__(self, targets: list[dict[str, Any]], code: str) -> None:
+        super().__init__(targets)
+        self._code = code
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", f"{self._code}\n{RUN}", *arguments, "--config", str(self.config)]
+
+
+class Redirected(Exporter):
+    """The exporter with its standard error somewhere else than in a file; None is closed."""
+
+    def __init__(self, stderr: IO[bytes] | int | None) -> None:
+        super().__init__(closed("qdrant"))
+        self._stderr = stderr
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        self.log.touch()
+        closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"] if self._stderr is None else []
+        return subprocess.Popen([*closing, *self.command()], cwd=ROOT, stderr=self._stderr)
+
+
+def critical(ran: subprocess.CompletedProcess[str]) -> str:
+    [line] = [line for line in ran.stderr.splitlines() if "level=critical" in line]
+    return line
+
+
+def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
+    """It can answer no probe: the process ends, and the log says where it hung."""
+    code = "import time; from exporter import journal, watchdog; watchdog._EVERY = 0.2"
+    ran = ended(tmp_path, f"{code}\njournal.Journal.note = lambda *_: time.sleep(60)\n{RUN}", free_port())
+
+    assert ran.returncode == 1
+    assert "stuck, ending the process" in critical(ran)
+    assert "in publish" in critical(ran)
+
+
+STUCK_POLLER = """
+import asyncio
+from exporter import snapshot, watchdog
+watchdog._EVERY = 0.2
+snapshot.fresh_seconds = lambda interval: interval
+from exporter import poller
+async def attempt(*_):
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+poller.attempt = attempt
+"""
+
+
+def test_a_stuck_poller_ends_the_process(tmp_path: Path) -> None:
+    """A client that ignores every deadline: the log names the target, and even that client cannot hold the end up."""
+    ran = ended(tmp_path, STUCK_POLLER + RUN, free_port())
+
+    assert ran.returncode == 1
+    assert "targets=postgres" in critical(ran)
+
+
+def test_who_was_frozen_is_not_stuck() -> None:
+    """A container that is paused and resumed goes on."""
+    with Patched(closed("qdrant"), "from exporter import watchdog; watchdog._EVERY = 0.2") as exporter:
+        os.kill(exporter.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(exporter.pid, signal.SIGCONT)
+        polls = exporter.value("datatier_polls_total", target="qdrant") or 0
+        exporter.wait(lambda: (exporter.value("datatier_polls_total", target="qdrant") or 0) > polls + 2, "more polls")
+
+        assert exporter.get("/livez").status == 200
+        assert exporter.stop() == 0
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """Return both ends of a pipe that takes nothing more."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    while True:
+        try:
+            os.write(writing, b" " * 4096)
+        except BlockingIOError:
+            break
+    os.set_blocking(writing, True)
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_log_that_nobody_takes_away(full_pipe: tuple[int, int]) -> None:
+    """A collector that hangs stops nothing; how much was lost is told when it is back."""
+    reading, writing = full_pipe
+    with Redirected(writing) as exporter:
+        exporter.wait(lambda: exporter.get("/startupz").status == 200, "the first poll")
+        for _ in range(16):
+            os.read(reading, 4096)
+        assert exporter.stop() == 0
+
+    said = os.read(reading, 65536).decode().split("\n")
+    assert [line.partition("event=")[2] for line in said if line.strip()] == [
+        "draining seconds=0.5",
+        '"log lines were lost: standard error could not be written" lines=2',
+        "stopped",
+    ]
+
+
+@pytest.mark.parametrize("where", ["a full disk", "nobody", "nowhere"])
+def test_a_log_that_cannot_be_written(where: str) -> None:
+    """A full disk, a pipe whose reader is gone, and none at all: it runs and ends as ever."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("wb") as full:
+        runs_without_a_log(full if where == "a full disk" else writing if where == "nobody" else None)
+    os.close(writing)
+
+
+def runs_without_a_log(stderr: IO[bytes] | int | None) -> None:
+    with Redirected(stderr) as exporter:
+        exporter.wait(lambda: exporter.state("qdrant") == "down", "the first poll")
+
+        assert exporter.get("/metrics").status == 200
+        assert exporter.stop() == 0
+
+
+@pytest.mark.servers("qdrant")
+def test_out_of_file_descriptors(servers: Servers) -> None:
+    """Who is connected is served on; what needs a new descriptor fails with a reason, and works again after."""
+    targets = [servers.qdrant().target("held"), *closed("postgres")]
+    with Exporter(targets) as exporter:
+        exporter.wait_up("held")
+        connection = HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+        assert asked(connection, "/livez") == (200, b"ok\n")
+        usual = resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE)
+        open_files = {int(path.name) for path in Path(f"/proc/{exporter.pid}/fd").iterdir()}
+        first_free = next(number for number in range(max(open_files) + 2) if number not in open_files)
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, (first_free, usual[1]))
+        seen = [asked(connection, "/metrics")]
+        time.sleep(4)  # some polls
+        seen += [asked(connection, path) for path in ("/metrics", "/livez", "/health/targets/held")]
+        assert exporter.get("/livez").status == 0
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, usual)
+
+        assert [status for status, _ in seen] == [200] * 4
+        assert b'datatier_up{store="qdrant",target="held"} 1.0' in seen[1][1]
+        assert b'datatier_target_failure{store="postgres",target="postgres",reason="connect"} 1.0' in seen[1][1]
+        exporter.wait(lambda: exporter.get("/livez").status == 200, "new connections")
+        connection.close()
+    assert "Traceback" not in exporter.last_log
+
+
+def asked(connection: HTTPConnection, path: str) -> tuple[int, bytes]:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+JUMPY = """
+import signal, time
+wall, jumps = time.time, []
+time.time = lambda: wall() + sum(jumps)
+signal.signal(signal.SIGUSR1, lambda *_: jumps.append(7200))
+signal.signal(signal.SIGUSR2, lambda *_: jumps.append(-7200))
+"""
+
+
+@pytest.mark.servers("qdrant")
+def test_a_clock_that_jumps(servers: Servers) -> None:
+    """Two hours forth and two back: polls go on at their interval, and nothing looks old, down or flapping."""
+    with Patched([servers.qdrant().target("search")], JUMPY) as exporter:
+        exporter.wait_up("search")
+        for jump in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(exporter.pid, jump)
+            polls = exporter.value("datatier_polls_total") or 0
+            began = time.monotonic()
+            exporter.wait(lambda polls=polls: (exporter.value("datatier_polls_total") or 0) >= polls + 3, "three polls")  # type: ignore[misc]
+            target = exporter.health()["targets"]["search"]
+
+            assert time.monotonic() - began > 1
+            assert (target["state"], target["flapping"]) == ("ok", False)
+            assert target["data_age_seconds"] < 60
+            assert exporter.get("/livez").status == 200
+            assert exporter.value("datatier_polls_skipped_total") == 0
