@@ -8,7 +8,8 @@ from exporter.core_metrics import UP_ALIASES
 from exporter.health import checks
 from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
-from exporter.snapshot import STATES, Now, Result, Snapshot, Tally, TargetStatus
+from exporter.snapshot import Now, Result, Snapshot, Tally
+from exporter.target_state import STATES, TargetStatus
 from exporter.verdict import STATUSES
 
 _REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -7,7 +7,8 @@ from typing import Any
 
 from exporter import __version__
 from exporter.findings import in_database
-from exporter.snapshot import Now, Result, Snapshot, State
+from exporter.snapshot import Now, Result, Snapshot
+from exporter.target_state import State
 from exporter.verdict import STATUSES, HealthRule, Status
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
@@ -140,7 +141,7 @@ def _target(snapshot: Snapshot, name: str, found: list[Check], now: Now) -> dict
         "since": _iso(status.since),
         "required": watched.required,
         "maintenance": watched.maintenance,
-        "flapping": status.flapping(now.wall),
+        "flapping": status.flapping,
     }
     if info is not None:
         body |= {"version": info.version} | ({"role": info.role} if info.role else {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from exporter.datastores.base import Datastore, Lane, Session
+from exporter.local_fault import LocalFault, local_fault
 from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, unsupported
 from exporter.schedule import interval, lane, places, seconds_to_tick
 from exporter.server import ServerInfo
@@ -159,15 +160,16 @@ class Poller:
     async def _ping(self, deadline: float) -> QueryError | None:
         began = time.perf_counter()
         error: QueryError | None = None
+        fault: LocalFault | None = None
         try:
             seconds = min(_PING_TIMEOUT, deadline - time.monotonic())
             self._info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
         except QueryError as failed:
-            self._info, error = None, failed
+            self._info, error, fault = None, failed, local_fault(failed)
         duration = time.perf_counter() - began
         pause = _AUTH_PAUSE if error and error.reason == "auth" else 0.0
         fresh_until = time.monotonic() + fresh_seconds(self._target.interval) + pause
-        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error))
+        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault))
         return error
 
     async def _slow_lane(self, queries: Sequence[Query]) -> None:

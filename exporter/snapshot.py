@@ -4,23 +4,21 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from exporter.accumulate import Histogram
+from exporter.local_fault import LocalFault
 from exporter.query import Family, Query, QueryError, Reason
 from exporter.server import ServerInfo
+from exporter.target_state import State, TargetStatus, advanced
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.verdict import Verdict
 
-State = Literal["ok", "unknown", "degraded", "down"]
 Key = tuple[str, str, str | None]
 
-STATES: tuple[State, ...] = ("ok", "unknown", "degraded", "down")  # their numbers in datatier_target_state
 PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-_BREAKER = 3  # failed polls in a row
-_FLAPPING = (4, 600.0)  # more changes than this within so many seconds
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 _DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
 
@@ -53,7 +51,10 @@ class Now(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Report one round trip; exactly one of info and error is set. fresh_until is on the monotonic clock."""
+    """Report one round trip; exactly one of info and error is set, a fault only beside an error.
+
+    fresh_until is on the monotonic clock.
+    """
 
     target: str
     finished_at: float
@@ -61,6 +62,7 @@ class Ping:
     duration: float
     info: ServerInfo | None = None
     error: QueryError | None = None
+    fault: LocalFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,36 +99,6 @@ class Poll:
 Event = Ping | Result | Poll
 
 
-@dataclass(frozen=True, slots=True)
-class TargetStatus:
-    """Hold what is known of a target; replaced, never changed."""
-
-    state: State = "unknown"
-    since: float = 0.0
-    up: bool = False
-    fresh_until: float = 0.0
-    info: ServerInfo | None = None
-    error: QueryError | None = None
-    latency: float | None = None
-    attempted_at: float | None = None
-    succeeded_at: float | None = None
-    poll_duration: float | None = None
-    failed_in_row: int = 0
-    seen: State = "unknown"
-    polls: int = 0
-    skipped: int = 0
-    failures: Mapping[Reason, int] = field(default_factory=dict)
-    changes: tuple[float, ...] = ()
-
-    @property
-    def breaker_open(self) -> bool:
-        return self.failed_in_row >= _BREAKER
-
-    def flapping(self, now: float) -> bool:
-        limit, seconds = _FLAPPING
-        return sum(now - change < seconds for change in self.changes) > limit
-
-
 class Tally:
     """Count what a target did since the exporter started; it stays while the target is down."""
 
@@ -149,10 +121,13 @@ class Snapshot:
         self.results: dict[str, dict[Key, Result]] = {name: {} for name in self.targets}
         self.tallies = {name: Tally() for name in self.targets}
         self.version = 0
+        self.changed = dict.fromkeys(self.targets, 0)  # the version that an event of the target made last
+        self._unasked: set[str] = set()  # targets whose last ping failed for a fault of ours
 
     def put(self, event: Event) -> None:
         """Take in what a poller saw."""
         self.version += 1
+        self.changed[event.target] = self.version
         match event:
             case Ping():
                 self._put_ping(event)
@@ -166,9 +141,23 @@ class Snapshot:
         status = self.status[target]
         return status.up and monotonic < status.fresh_until
 
-    def state(self, target: str, monotonic: float) -> State:
+    def state(self, target: str, monotonic: float, *, raw: bool = False) -> State:
+        """Return the state to show, or the one that the last poll saw by itself; unknown where the poller is silent.
+
+        Nobody knows whether a target is down when the exporter could not even ask. That it is out of descriptors proves
+        it for one target; no network and no names may be that target's own trouble, unless they are everybody's.
+        """
         status = self.status[target]
-        return status.state if monotonic < status.fresh_until else "unknown"
+        if monotonic >= status.fresh_until:
+            return "unknown"
+        state = self._seen_state(target, status) if raw and status.attempted_at is not None else status.state
+        unasked = status.fault == "resources" or self.blind
+        return "unknown" if state == "down" and unasked else state
+
+    @property
+    def blind(self) -> bool:
+        """Tell whether no target at all could be asked, for reasons that lie with the exporter's own machine."""
+        return bool(self._unasked) and len(self._unasked) == len(self.targets)
 
     def current(self, target: str, monotonic: float) -> list[Result]:
         """Return a target's results that may be served: fresh, and facts alone while it is not up."""
@@ -181,15 +170,17 @@ class Snapshot:
             name for name, status in self.status.items() if monotonic > status.fresh_until + self.targets[name].interval
         ]
 
-    def next_expiry(self, monotonic: float) -> float:
-        """Return when, on the monotonic clock, `current` or `up` will change by itself."""
-        expiries = [result.fresh_until for results in self.results.values() for result in results.values()]
-        expiries += [status.fresh_until for status in self.status.values()]
+    def next_expiry(self, monotonic: float, target: str | None = None) -> float:
+        """Return when, on the monotonic clock, `current`, `up` or `state` of any or one will change by itself."""
+        names = self.targets if target is None else (target,)
+        expiries = [result.fresh_until for name in names for result in self.results[name].values()]
+        expiries += [self.status[name].fresh_until for name in names]
         return min((expiry for expiry in expiries if expiry > monotonic), default=math.inf)
 
     def _put_ping(self, ping: Ping) -> None:
         before = self.status[ping.target]
-        common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at)
+        common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at, fault=ping.fault)
+        (self._unasked.add if ping.fault else self._unasked.discard)(ping.target)
         if ping.error is None:
             # Its freshness was reckoned from now. What expired, of a dropped database perhaps, need not be kept.
             now = ping.fresh_until - fresh_seconds(self.targets[ping.target].interval)
@@ -236,7 +227,7 @@ class Snapshot:
             polls=status.polls + 1,
             skipped=status.skipped + poll.skipped,
         )
-        self.status[poll.target] = self._damped(status, self._seen_state(poll.target, status), poll.finished_at)
+        self.status[poll.target] = advanced(status, self._seen_state(poll.target, status), poll.finished_at)
 
     def _seen_state(self, target: str, status: TargetStatus) -> State:
         if not status.up:
@@ -246,21 +237,6 @@ class Snapshot:
         verdicts = [result.verdict for result in self.results[target].values()]
         bad = any(verdict is not None and verdict.status in ("warn", "fail") for verdict in verdicts)
         return "degraded" if slow or blind or bad else "ok"
-
-    @staticmethod
-    def _damped(status: TargetStatus, seen: State, now: float) -> TargetStatus:
-        """Move to the middle of the state and what the last two polls saw; at once where there is nothing to damp.
-
-        So one poll alone changes nothing, and a bad state is left for no better one than two polls in a row saw.
-        """
-        refused = seen == "down" and status.error is not None and status.error.reason == "auth"
-        middle = sorted((status.state, status.seen, seen), key=STATES.index)[1]
-        state = seen if refused or status.state == "unknown" else middle
-        status = replace(status, seen=seen)
-        if state == status.state:
-            return status
-        changes = tuple(change for change in status.changes if now - change < _FLAPPING[1])
-        return replace(status, state=state, since=now, changes=(*changes, now))
 
 
 def _facts(result: Result) -> tuple[Family, ...]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import structlog
 
+from exporter.local_fault import LocalFault
 from exporter.query import Metric, Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, State, Watched, fresh_seconds
+from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, Watched, fresh_seconds
+from exporter.target_state import State
 from exporter.verdict import HealthRule
 
 
@@ -50,9 +52,9 @@ class Events:
     def ping(self, now: float, server: ServerInfo | None = None, seconds: float = 0.001) -> Ping:
         return Ping(self.target.name, now, self._fresh_until(now), seconds, server or info())
 
-    def failed_ping(self, now: float, reason: Reason = "connect") -> Ping:
+    def failed_ping(self, now: float, reason: Reason = "connect", fault: LocalFault | None = None) -> Ping:
         error = QueryError(reason, f"{reason} at db1.example")
-        return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error)
+        return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error, fault)
 
     def result(
         self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None, database: str | None = None

@@ -297,16 +297,18 @@ def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
     assert (target["state"], target["reasons"][0]["check"]) == ("degraded", "privileges")
 
 
-def test_flapping_is_shown() -> None:
-    """More than four changes within ten minutes."""
-    made = told()
-    for number, seen in enumerate("oddooddooddoo"):
+def test_flapping_is_shown_and_warns() -> None:
+    """More than four changes within ten minutes: degraded, whether it is up or down just now."""
+    made, bodies = told(), []
+    for number, seen in enumerate("oddooddooddoodd"):
         now = 15.0 * number
         made.put(EVENTS.ping(now) if seen == "o" else EVENTS.failed_ping(now))
         made.put(EVENTS.poll(now))
+        bodies.append(report(made, at(now)))
+    target = bodies[-1]["targets"]["orders"]
 
-    assert report(made, at(200.0))["targets"]["orders"]["flapping"] is True
-    assert report(made, at(2000.0))["targets"]["orders"]["flapping"] is False
+    assert (bodies[0]["targets"]["orders"]["flapping"], target["flapping"]) == (False, True)
+    assert (bodies[-1]["status"], target["state"], target["reasons"]) == ("warn", "degraded", [{"code": "connect"}])
 
 
 def test_no_servers_words_are_in_the_body() -> None:

@@ -1,5 +1,6 @@
 """When a poller asks what, and what it makes of every kind of answer."""
 
+import errno
 import time
 
 import pytest
@@ -86,6 +87,15 @@ async def test_a_ping_that_hangs_is_a_timeout() -> None:
 
     assert set(fake.asked) == {"ping"}
     assert [ping.error.reason for ping in watch.of(Ping) if ping.error] == ["timeout"] * len(watch.of(Ping))
+
+
+async def test_a_ping_that_could_not_be_sent_says_so() -> None:
+    """Beside its reason: nobody knows then how the server is."""
+    fake = Fake()
+    fake.pinged = OSError(errno.EMFILE, "Too many open files")
+    [ping] = (await one_poll(fake)).of(Ping)
+
+    assert (ping.error and ping.error.reason, ping.fault) == ("connect", "resources")
 
 
 async def test_a_server_that_is_down_is_only_pinged() -> None:

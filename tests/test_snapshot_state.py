@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.making import EVERY, Story
+from exporter.local_fault import LocalFault
+from exporter.target_state import State
+from tests.making import EVERY, Events, Story, snapshot, watched
 
 
 @pytest.mark.parametrize(
@@ -55,16 +57,55 @@ def test_since_is_when_the_state_changed() -> None:
     assert story.snapshot.status["orders"].since == 5 * EVERY
 
 
-def test_more_than_four_changes_in_ten_minutes_are_flapping() -> None:
-    """And calm for ten minutes ends it."""
+def test_what_the_last_poll_saw_is_there_undamped() -> None:
+    """For those who damp by themselves; before the first ping nobody knows."""
     story = Story()
-    for seen in "ooddooddoo":
-        story.poll(seen)
-    status = story.snapshot.status["orders"]
+    assert story.snapshot.state("orders", 1.0, raw=True) == "unknown"
 
-    assert len(status.changes) == 5
-    assert status.flapping(story.now) is True
-    assert status.flapping(status.changes[0] + 600) is False
+    raw = []
+    for seen in "odws":
+        story.poll(seen)
+        raw.append(story.snapshot.state("orders", story.now, raw=True))
+    assert raw == ["ok", "down", "degraded", "degraded"]
+    assert story.snapshot.state("orders", story.now + 60, raw=True) == "unknown"
+
+
+def faulty(*faults: LocalFault | None) -> list[State]:
+    """Return the states of targets each of which fails two pings for a fault of ours, or for none."""
+    targets = [Events(watched(f"t{number}")) for number in range(len(faults))]
+    made = snapshot(*[events.target for events in targets])
+    for now in (1.0, 2.0):
+        for events, fault in zip(targets, faults, strict=True):
+            made.put(events.failed_ping(now, fault=fault))
+            made.put(events.poll(now))
+    return [made.state(events.target.name, 3.0) for events in targets]
+
+
+@pytest.mark.parametrize(
+    ("faults", "states"),
+    [
+        ([None, None], ["down", "down"]),
+        (["names", "names"], ["unknown", "unknown"]),
+        (["names", "network"], ["unknown", "unknown"]),
+        (["names", None], ["down", "down"]),
+        (["resources", None], ["unknown", "down"]),
+    ],
+)
+def test_what_could_not_be_asked_is_not_called_down(faults: list[LocalFault | None], states: list[State]) -> None:
+    """A name that does not resolve is the target's own trouble, unless it is everybody's."""
+    assert faulty(*faults) == states
+
+
+def test_one_answer_shows_that_the_others_can_be_asked() -> None:
+    """They are down, then."""
+    first, second = Events(watched("first")), Events(watched("second"))
+    made = snapshot(first.target, second.target)
+    for events in (first, second):
+        made.put(events.failed_ping(1.0, fault="names"))
+        made.put(events.poll(1.0))
+    made.put(second.ping(2.0))
+
+    assert (made.blind, made.state("first", 3.0)) == (False, "down")
 
 
 def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:

@@ -1,0 +1,70 @@
+"""What is known of a target, and how its state follows what the polls see: damped, and held while it flaps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from exporter.local_fault import LocalFault
+from exporter.query import QueryError, Reason
+from exporter.server import ServerInfo
+
+State = Literal["ok", "unknown", "degraded", "down"]
+
+STATES: tuple[State, ...] = ("ok", "unknown", "degraded", "down")  # their numbers in datatier_target_state
+
+_BREAKER = 3  # failed polls in a row
+_CHANGES = 4  # more than these within the seconds below are flapping
+_WITHIN = 600.0
+_QUIET = _WITHIN / _CHANGES  # seconds without a change that end it: more than there were between the changes
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """Hold what is known of a target; replaced, never changed.
+
+    `state` is what is shown. `settled` is the damped state, the same unless the target flaps; `seen` is what the last
+    poll saw. `fault` is the exporter's own, where that is why the last ping failed.
+    """
+
+    state: State = "unknown"
+    settled: State = "unknown"
+    seen: State = "unknown"
+    since: float = 0.0
+    changes: tuple[float, ...] = ()
+    flapping: bool = False
+    up: bool = False
+    fresh_until: float = 0.0
+    info: ServerInfo | None = None
+    error: QueryError | None = None
+    fault: LocalFault | None = None
+    latency: float | None = None
+    attempted_at: float | None = None
+    succeeded_at: float | None = None
+    poll_duration: float | None = None
+    failed_in_row: int = 0
+    polls: int = 0
+    skipped: int = 0
+    failures: Mapping[Reason, int] = field(default_factory=dict)
+
+    @property
+    def breaker_open(self) -> bool:
+        return self.failed_in_row >= _BREAKER
+
+
+def advanced(status: TargetStatus, seen: State, now: float) -> TargetStatus:
+    """Return the status after one more poll; now is wall time.
+
+    The damped state moves to the middle of itself and what the last two polls saw: one poll alone changes nothing, and
+    a bad state is left for no better one than two polls in a row saw. There is nothing to damp at the first poll, and
+    when the login is refused. What flaps is shown as degraded until it is quiet, unless the login is refused.
+    """
+    refused = seen == "down" and status.error is not None and status.error.reason == "auth"
+    middle = sorted((status.settled, status.seen, seen), key=STATES.index)[1]
+    settled = seen if refused or status.settled == "unknown" else middle
+    changes = tuple(change for change in status.changes if 0 <= now - change < _WITHIN)
+    if status.settled not in (settled, "unknown"):
+        changes = (*changes, now)
+    flapping = len(changes) > _CHANGES and now - changes[-1] < _QUIET
+    state = "degraded" if flapping and not refused else settled
+    since = now if state != status.state else status.since
+    return replace(status, state=state, settled=settled, seen=seen, since=since, changes=changes, flapping=flapping)
