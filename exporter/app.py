@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -13,12 +14,13 @@ from starlette.routing import Route
 
 from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
-from exporter.exposition import Format, Page
+from exporter.exposition import Page
 from exporter.findings import findings
 from exporter.guard import Guard, trusted
 from exporter.health import report
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
+from exporter.sample_lines import Format
 from exporter.service import Service, instant
 from exporter.target_conditions import conditions_of, judge
 
@@ -63,6 +65,8 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
     return app
 
 
+_T = TypeVar("_T")
+Ready = WeakKeyDictionary[Page, asyncio.Task[_T]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -83,7 +87,8 @@ class Pages:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._deflated: dict[tuple[Format, str | None], tuple[Page, asyncio.Task[Deflated]]] = {}
+        self._joined: Ready[bytes] = WeakKeyDictionary()
+        self._deflated: Ready[Deflated] = WeakKeyDictionary()
 
     async def index(self, _: Request) -> Response:
         return Response(_INDEX, media_type="text/html")
@@ -98,22 +103,14 @@ class Pages:
         own = self._own(kind, page, target)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
-            return Response(page.body + own, headers=headers)
-        body = gzipped(await self._deflate(kind, target, page), own)
+            return Response(await _once(self._joined, page, b"".join) + own, headers=headers)
+        body = gzipped(await _once(self._deflated, page, deflate), own)
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 
     def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
         if target is None:
             return self._service.own.page(kind, page)
         return b"# EOF\n" if kind == "openmetrics" else b""
-
-    async def _deflate(self, kind: Format, target: str | None, page: Page) -> Deflated:
-        """Compress a page once, off the loop, for all who ask for it meanwhile."""
-        done_page, task = self._deflated.get((kind, target), (None, None))
-        if task is None or done_page is not page:
-            task = asyncio.create_task(asyncio.to_thread(deflate, page.body), name="gzip")
-            self._deflated[(kind, target)] = (page, task)
-        return await asyncio.shield(task)
 
     async def livez(self, request: Request) -> Response:
         wedged = self._service.snapshot.wedged(instant().monotonic)
@@ -149,6 +146,13 @@ class Pages:
             return _plain("no such target is configured", 404)
         found = {target: findings(snapshot, target, instant()) for target in ([name] if name else snapshot.targets)}
         return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
+
+
+async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
+    """Make of a page what is to be sent: once, and off the loop, for all who ask for it while it lives."""
+    if page not in ready:
+        ready[page] = asyncio.create_task(asyncio.to_thread(make, page.blocks()), name="page")
+    return await asyncio.shield(ready[page])
 
 
 def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:

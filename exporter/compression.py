@@ -5,6 +5,7 @@ Two streams, one after the other, would be simpler; Prometheus reads both, but c
 
 import struct
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # deflate, no name, no time, fastest, any system
@@ -19,11 +20,15 @@ class Deflated(NamedTuple):
     size: int
 
 
-def deflate(part: bytes) -> Deflated:
-    """Compress the first part; level 1 takes a fifth of level 9's time."""
+def deflate(blocks: Iterable[bytes]) -> Deflated:
+    """Compress the first part block by block; level 1 takes a fifth of level 9's time."""
     deflater = zlib.compressobj(1, wbits=_RAW)
-    data = deflater.compress(part) + deflater.flush(zlib.Z_FULL_FLUSH)
-    return Deflated(data, zlib.crc32(part), len(part))
+    data, checksum, size = [], 0, 0
+    for block in blocks:
+        data.append(deflater.compress(block))
+        checksum = zlib.crc32(block, checksum)
+        size += len(block)
+    return Deflated(b"".join([*data, deflater.flush(zlib.Z_FULL_FLUSH)]), checksum, size)
 
 
 def gzipped(first: Deflated, rest: bytes) -> bytes:

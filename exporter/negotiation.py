@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exporter.exposition import Format
+from exporter.sample_lines import Format
 
 
 def choose_format(accept: str) -> tuple[Format, str]:

@@ -8,7 +8,8 @@ from prometheus_client import generate_latest as text_page
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_page
 
 from exporter import __version__
-from exporter.exposition import Format, Page
+from exporter.exposition import Page
+from exporter.sample_lines import Format
 
 _LAG_EVERY = 5.0
 
@@ -36,7 +37,7 @@ class OwnMetrics:
 
     def page(self, kind: Format, targets: Page) -> bytes:
         """Render what belongs after the targets' part, with the end mark that OpenMetrics wants."""
-        self._bytes.set(len(targets.body))
+        self._bytes.set(targets.size)
         self._series.set(targets.series)
         self._tasks.set(len(asyncio.all_tasks()))
         page: bytes = (openmetrics_page if kind == "openmetrics" else text_page)(self._registry)

@@ -18,7 +18,7 @@ from exporter.own_metrics import OwnMetrics
 from exporter.poller import Poller
 from exporter.query import Query
 from exporter.schedule import start_delay
-from exporter.snapshot import Event, Now, Result, Snapshot, Watched
+from exporter.snapshot import Event, Now, Poll, Result, Snapshot, Watched
 from exporter.targets import Target
 from exporter.thresholds import limits
 from exporter.watchdog import Watchdog
@@ -46,8 +46,11 @@ class Service:
     def publish(self, event: Event) -> None:
         """Give an event to everybody who needs it; the snapshot comes first."""
         self.snapshot.put(event)
-        if isinstance(event, Result):
-            self.exposition.render(event)
+        match event:
+            case Result():
+                self.exposition.render(event)
+            case Poll():
+                self.exposition.refresh(event.target, instant())
         self._journal.note(event)
 
     def started(self, now: Now) -> bool:

@@ -121,13 +121,14 @@ class Snapshot:
         self.results: dict[str, dict[Key, Result]] = {name: {} for name in self.targets}
         self.tallies = {name: Tally() for name in self.targets}
         self.version = 0
-        self.changed = dict.fromkeys(self.targets, 0)  # the version that an event of the target made last
+        self.changed = dict.fromkeys(self.targets, 0)  # the version in which anything of the target changed last
         self._unasked: set[str] = set()  # targets whose last ping failed for a fault of ours
 
     def put(self, event: Event) -> None:
         """Take in what a poller saw."""
         self.version += 1
         self.changed[event.target] = self.version
+        blind = self.blind
         match event:
             case Ping():
                 self._put_ping(event)
@@ -135,6 +136,8 @@ class Snapshot:
                 self._put_result(event)
             case Poll():
                 self._put_poll(event)
+        if self.blind != blind:
+            self.changed = dict.fromkeys(self.targets, self.version)
 
     def up(self, target: str, monotonic: float) -> bool:
         """Tell whether the last ping succeeded and is fresh: a wedged poller must not look like a live server."""

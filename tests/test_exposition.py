@@ -1,8 +1,11 @@
 """What we write, Prometheus' own libraries read back identically."""
 
+import gc
 import math
 import subprocess
+import weakref
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,9 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import Exposition, Format, head, render_sample
+from exporter.exposition import Exposition, Page, Part
 from exporter.query import HistogramValue, Metric, Query, QueryError, Row
+from exporter.sample_lines import Format, head, render_sample
 from exporter.snapshot import Event, Result, Snapshot, Watched
 from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot, watched
@@ -37,7 +41,7 @@ class Site:
                 self.exposition.render(event)
 
     def text(self, kind: Format = "text", now: float = 100.0, target: str | None = None) -> str:
-        return self.exposition.page(kind, at(now), target).body.decode()
+        return b"".join(self.exposition.page(kind, at(now), target).blocks()).decode()
 
     def series(self, kind: Format = "text", now: float = 100.0, target: str | None = None) -> Series:
         return series_of(self.text(kind, now, target), kind)
@@ -257,6 +261,53 @@ def test_a_page_forgets_what_expired() -> None:
     assert (site.series(now=128.0)[up], len(named(site.series(now=128.0), "pg_size"))) == (0.0, 0)
 
 
+def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
+    """Of a thousand targets that are polled at different times, one poll costs one part."""
+    orders, search = Events(), Events(watched("search", store="qdrant"))
+    site = Site(orders.target, search.target)
+    site.publish(orders.ping(90.0), search.ping(90.0))
+    before = site.exposition.page("text", at(91.0)).parts
+    site.publish(search.poll(92.0))
+    after = site.exposition.page("text", at(92.0)).parts
+
+    assert [old is new for old, new in zip(before, after, strict=True)] == [True, False]
+
+
+def test_what_a_target_shows_by_others_is_shown_anew() -> None:
+    """One that was down is unknown when nobody at all can be asked any more: its own poll saw nothing new."""
+    orders, search = Events(), Events(watched("search", store="qdrant"))
+    site = Site(orders.target, search.target)
+    unasked = replace(orders.failed_ping(90.0), fault="network")
+    site.publish(unasked, orders.poll(90.0), search.ping(90.0))
+    state = ("datatier_target_state", (("store", "postgres"), ("target", "orders")))
+    assert site.series(now=91.0)[state] == 3.0
+
+    site.publish(replace(search.failed_ping(92.0), fault="network"))
+    assert site.series(now=92.0)[state] == 1.0
+
+
+def test_a_forgotten_target_leaves_nothing_behind() -> None:
+    """Neither lines, nor parts, nor pages: targets come and go for months."""
+    site, events = Site(), Events()
+    site.publish(events.ping(90.0), events.result(90.0))
+    page = site.exposition.page("text", at(90.0), "orders")
+    part, page_is_there = page.parts[0], weakref.ref(page)
+    del page
+    site.exposition.forget("orders")
+
+    assert page_is_there() is None
+    assert gc.get_referrers(part) == []
+
+
+def test_a_large_page_comes_in_blocks() -> None:
+    """Each is a small piece of work, and together they are the page."""
+    part = Part(1, math.inf, {name: name.encode() * 400_000 for name in "abcdef"}, 2_400_000, 6)
+    blocks = list(Page(dict.fromkeys("abcdef", b"# HELP\n"), [part]).blocks())
+
+    assert [len(block) // 400_000 for block in blocks] == [3, 3, 0]
+    assert b"".join(blocks) == b"".join(b"# HELP\n" + name.encode() * 400_000 for name in "abcdef")
+
+
 def test_a_page_counts_its_series() -> None:
     """What Prometheus will store of it."""
     site = hand_made()
@@ -266,4 +317,4 @@ def test_a_page_counts_its_series() -> None:
 
 
 def test_an_empty_page_is_no_page() -> None:
-    assert Exposition(Snapshot([], at(0.0))).page("text", at(1.0)).body == b""
+    assert b"".join(Exposition(Snapshot([], at(0.0))).page("text", at(1.0)).blocks()) == b""

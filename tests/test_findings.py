@@ -95,7 +95,7 @@ def test_findings_are_on_no_page_of_metrics() -> None:
     seen.put(result)
     exposition.render(result)
 
-    body = exposition.page("text", at(1.0)).body
+    body = b"".join(exposition.page("text", at(1.0)).blocks())
     assert b"pg_tables_keyless" in body
     assert b"secretive" not in body
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.exposition import Format
 from exporter.negotiation import accepts_gzip, choose_format
+from exporter.sample_lines import Format
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from exporter import __version__, own_metrics
-from exporter.exposition import Page
+from exporter.exposition import NOTHING, Page, Part
 from exporter.own_metrics import OwnMetrics
 
 
@@ -15,7 +15,8 @@ def lines(page: bytes, prefix: str) -> list[str]:
 
 async def test_the_page_is_measured() -> None:
     """Size before compression and series; of this page, not of the last."""
-    page = OwnMetrics().page("text", Page(b"x" * 1000, 7))
+    part = Part(version=1, expiry=2.0, lines={"pg_a": b"x" * 990}, size=990, series=7)
+    page = OwnMetrics().page("text", Page({"pg_a": b"# HELP pg_"}, [part]))
 
     assert lines(page, "datatier_scrape_page") == [
         "datatier_scrape_page_bytes 1000.0",
@@ -24,14 +25,14 @@ async def test_the_page_is_measured() -> None:
 
 
 async def test_the_version_is_known() -> None:
-    assert lines(OwnMetrics().page("text", Page(b"", 0)), "datatier_build_info") == [
+    assert lines(OwnMetrics().page("text", NOTHING), "datatier_build_info") == [
         f'datatier_build_info{{version="{__version__}"}} 1.0'
     ]
 
 
 async def test_the_process_is_measured() -> None:
     """As every client library does it."""
-    page = OwnMetrics().page("text", Page(b"", 0))
+    page = OwnMetrics().page("text", NOTHING)
 
     assert lines(page, "process_resident_memory_bytes ")
     assert lines(page, "process_open_fds ")
@@ -40,16 +41,16 @@ async def test_the_process_is_measured() -> None:
 
 async def test_openmetrics_has_its_end() -> None:
     """What comes before it must not."""
-    assert OwnMetrics().page("openmetrics", Page(b"", 0)).endswith(b"# EOF\n")
-    assert b"# EOF" not in OwnMetrics().page("text", Page(b"", 0))
+    assert OwnMetrics().page("openmetrics", NOTHING).endswith(b"# EOF\n")
+    assert b"# EOF" not in OwnMetrics().page("text", NOTHING)
 
 
 async def test_two_exporters_in_one_process_are_two() -> None:
     """No registry is shared, and nothing imported elsewhere adds to the page."""
     first, second = OwnMetrics(), OwnMetrics()
-    first.page("text", Page(b"x", 1))
+    first.page("text", Page({"pg_a": b"x"}, ()))
 
-    assert lines(second.page("text", Page(b"", 0)), "datatier_scrape_page_bytes") == ["datatier_scrape_page_bytes 0.0"]
+    assert lines(second.page("text", NOTHING), "datatier_scrape_page_bytes") == ["datatier_scrape_page_bytes 0.0"]
 
 
 async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +63,8 @@ async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     while loop.time() < end:
         pass
     await asyncio.sleep(0.005)
-    [line] = lines(own.page("text", Page(b"", 0)), "datatier_event_loop_lag_seconds ")
-    [tasks] = lines(own.page("text", Page(b"", 0)), "datatier_tasks ")
+    [line] = lines(own.page("text", NOTHING), "datatier_event_loop_lag_seconds ")
+    [tasks] = lines(own.page("text", NOTHING), "datatier_tasks ")
     task.cancel()
 
     assert 0.03 < float(line.split()[1]) < 5

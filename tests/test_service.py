@@ -63,7 +63,7 @@ async def test_every_target_is_polled(fakes: dict[str, Fake]) -> None:
     """All into one snapshot and one page; at the end every datastore is left."""
     async with run(configured("orders", "invoices"), query()) as service:
         await until(lambda: len(service.snapshot.results["orders"]) + len(service.snapshot.results["invoices"]) == 2)
-        page = service.exposition.page("text", instant()).body.decode()
+        page = b"".join(service.exposition.page("text", instant()).blocks()).decode()
 
     assert 'pg_size_bytes{target="orders",datname="app"} 1.0' in page
     assert 'pg_size_bytes{target="invoices",datname="app"} 1.0' in page
