@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
@@ -16,13 +16,12 @@ from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
 from exporter.exposition import Page
 from exporter.findings import findings
-from exporter.guard import Guard, trusted
-from exporter.health import report
+from exporter.guard import Guard
+from exporter.health_pages import HealthPages
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
 from exporter.sample_lines import Format
 from exporter.service import Service, instant
-from exporter.target_conditions import conditions_of, judge
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 _INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>datatier-exporter</h1>
@@ -41,16 +40,17 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
         async with service.running():
             yield
 
-    pages = Pages(service)
+    pages, health = Pages(service), HealthPages(service)
     routes = {
         "/": pages.index,
         "/metrics": pages.metrics,
         "/probe": pages.metrics,
-        "/livez": pages.livez,
-        "/startupz": pages.startupz,
-        "/readyz": pages.readyz,
-        "/health": pages.health,
-        "/health/targets/{name}": pages.target_health,
+        "/livez": health.livez,
+        "/startupz": health.startupz,
+        "/readyz": health.readyz,
+        "/health": health.health,
+        "/health/groups/{name}": health.group_health,
+        "/health/targets/{name}": health.target_health,
         "/findings": pages.findings,
         "/findings/{name}": pages.findings,
     }
@@ -112,33 +112,6 @@ class Pages:
             return self._service.own.page(kind, page)
         return b"# EOF\n" if kind == "openmetrics" else b""
 
-    async def livez(self, request: Request) -> Response:
-        wedged = self._service.snapshot.wedged(instant().monotonic)
-        names = f": {', '.join(wedged)}" if trusted(request) else ""
-        return _plain("ok") if not wedged else _plain(f"no poll for too long{names}", 503)
-
-    async def startupz(self, _: Request) -> Response:
-        return _plain("ok") if self._service.started(instant()) else _plain("starting", 503, {"Retry-After": "1"})
-
-    async def readyz(self, request: Request) -> Response:
-        if self._service.draining:
-            return _plain("draining", 503)
-        return await self.startupz(request)
-
-    async def health(self, request: Request) -> Response:
-        return _health(request, report(self._service.snapshot, instant()))
-
-    async def target_health(self, request: Request) -> Response:
-        """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
-        name = request.path_params["name"]
-        if name not in self._service.snapshot.targets:
-            return _plain("no such target is configured", 404)
-        try:
-            conditions = conditions_of(request.query_params)
-        except ValueError as error:
-            return _plain(str(error), 400)
-        return _health(request, judge(report(self._service.snapshot, instant(), [name]), name, conditions))
-
     async def findings(self, request: Request) -> Response:
         """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
         snapshot, name = self._service.snapshot, request.path_params.get("name")
@@ -157,9 +130,3 @@ async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], 
 
 def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(text + "\n", status, headers, media_type="text/plain")
-
-
-def _health(request: Request, body: dict[str, Any]) -> Response:
-    status = 503 if body["status"] == "fail" else 200
-    shown = body if trusted(request) else {"status": body["status"]}
-    return Response(json.dumps(shown, indent=1) + "\n", status, media_type="application/health+json")

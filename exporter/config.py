@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
@@ -38,6 +38,12 @@ class Web(Keeper):
         return self.token is not None or self.token_file is not None
 
 
+class Readyz(Strict):
+    """What /readyz asks beside the process itself: nothing, unless groups of targets are named."""
+
+    require: tuple[str, ...] = ()
+
+
 class Config(Strict):
     listen: str = "0.0.0.0:9187"
     poll: Poll = Poll()
@@ -45,6 +51,7 @@ class Config(Strict):
     queries: tuple[Path, ...] = ()
     thresholds: dict[str, Limit] = Field(default_factory=dict)
     drain: Duration = 5.0
+    readyz: Readyz = Readyz()
     web: Web = Web()
 
     @field_validator("listen")
@@ -70,6 +77,15 @@ class Config(Strict):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two targets have the name {name!r}")
+        return value
+
+    @field_validator("readyz")
+    @classmethod
+    def _groups_that_there_are(cls, value: Readyz, info: ValidationInfo) -> Readyz:
+        groups = {group for target in info.data.get("targets", ()) for group in target.groups}
+        if missing := [group for group in value.require if group not in groups]:
+            there = ", ".join(sorted(groups)) or "no groups at all"
+            raise ValueError(f"no target is in the group {missing[0]!r}; there are {there}")
         return value
 
     def interval(self, target: Target) -> float:

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
+from exporter.checks import checks
 from exporter.core_metrics import UP_ALIASES
-from exporter.health import checks
 from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
 from exporter.snapshot import Now, Result, Snapshot, Tally

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 
 from exporter.datastores.base import Lane
 from exporter.query import Query
-from exporter.snapshot import Watched
+from exporter.snapshot import Now, Watched, fresh_seconds
+from exporter.target_state import TargetStatus
 
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane
 _APART = 0.1  # seconds from one target's first poll to the next one's
@@ -47,3 +48,9 @@ def seconds_to_tick(target: Watched, now: float) -> float:
     phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
     wait = target.interval - (now - phase) % target.interval
     return wait if wait > _EARLY else wait + target.interval
+
+
+def seconds_to_next_poll(target: Watched, status: TargetStatus, now: Now) -> float:
+    """Return when the target will be asked again: at the next tick, after a refused login once its pause is over."""
+    pause = max(0.0, status.fresh_until - fresh_seconds(target.interval) - now.monotonic)
+    return pause + seconds_to_tick(target, now.wall + pause)

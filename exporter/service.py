@@ -41,7 +41,7 @@ class Service:
         self.crashed = False
         self._queries = queries
         self._journal = Journal()
-        self._start_deadline = now.monotonic + _STARTUP_DEADLINE
+        self.start_deadline = now.monotonic + _STARTUP_DEADLINE
 
     def publish(self, event: Event) -> None:
         """Give an event to everybody who needs it; the snapshot comes first."""
@@ -52,11 +52,6 @@ class Service:
             case Poll():
                 self.exposition.refresh(event.target, instant())
         self._journal.note(event)
-
-    def started(self, now: Now) -> bool:
-        """Tell whether every target was attempted once, or had its time."""
-        attempted = all(status.polls for status in self.snapshot.status.values())
-        return attempted or now.monotonic >= self._start_deadline
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -139,6 +139,10 @@ class Snapshot:
         if self.blind != blind:
             self.changed = dict.fromkeys(self.targets, self.version)
 
+    def members(self, group: str) -> list[str]:
+        """Name the targets that a group holds."""
+        return [name for name, target in self.targets.items() if group in target.groups]
+
     def up(self, target: str, monotonic: float) -> bool:
         """Tell whether the last ping succeeded and is fresh: a wedged poller must not look like a live server."""
         status = self.status[target]

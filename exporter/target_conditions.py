@@ -1,46 +1,87 @@
 """What a load balancer may ask of one target: /health/targets/db?role=primary&max_lag=10s&max_age=30s."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from exporter.byte_size import parse_bytes
 from exporter.duration import parse_duration
+from exporter.health import TargetHealth
+from exporter.parameters import Pairs, flag, parameters
+from exporter.snapshot import Now
+
+Unit = Literal["seconds", "bytes"]
+
+PARAMETERS = ("role", "max_lag", "max_age", "raw", "verbose")
+
+_LAG_CHECKS: dict[Unit, str] = {"seconds": "replicationLag", "bytes": "replicationLagBytes"}
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Hold what was asked; None is not asked. Durations are in seconds."""
+    """Hold what was asked; None is not asked. max_age is in seconds, max_lag in its unit."""
 
     role: str | None = None
-    max_lag: float | None = None
+    max_lag: tuple[float, Unit] | None = None
     max_age: float | None = None
+    raw: bool = False
+    verbose: bool = False
 
 
-def conditions_of(parameters: Mapping[str, str]) -> Conditions:
-    """Parse the URL's parameters; raise ValueError for a name or a duration that is none."""
-    unknown = parameters.keys() - {"role", "max_lag", "max_age"}
-    if unknown:
-        raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}; there are role, max_lag, max_age")
-    durations = {name: parse_duration(parameters[name]) for name in ("max_lag", "max_age") if name in parameters}
-    return Conditions(role=parameters.get("role"), **durations)
+def conditions_of(pairs: Pairs) -> Conditions:
+    """Parse the URL's parameters; raise ValueError for a name or a value that is none."""
+    found = parameters(pairs, PARAMETERS)
+    role = found.get("role", [None])[0]
+    if role is not None and role not in ("primary", "replica"):
+        raise ValueError(f"role={role}: expected role=primary or role=replica")
+    return Conditions(
+        role=role,
+        max_lag=_lag(found["max_lag"][0]) if "max_lag" in found else None,
+        max_age=parse_duration(found["max_age"][0]) if "max_age" in found else None,
+        raw=flag(found, "raw"),
+        verbose=flag(found, "verbose"),
+    )
 
 
-def judge(body: dict[str, Any], name: str, conditions: Conditions) -> dict[str, Any]:
-    """Fail a report of one target that is down, required or not, or breaks a condition; unknown breaks it, too."""
-    target = body["targets"][name]
-    broken = list(_broken(target, body["checks"][f"{name}:replicationLag"][0], conditions))
-    if not broken and target["state"] != "down":
-        return body
-    return {**body, "status": "fail", "targets": {name: {**target, "reasons": [*target["reasons"], *broken]}}}
+def _lag(text: str) -> tuple[float, Unit]:
+    try:
+        return parse_duration(text), "seconds"
+    except ValueError:
+        if text[-1:] not in ("b", "B"):
+            raise ValueError(f"max_lag={text}: expected a duration such as 10s, or a size such as 16MiB") from None
+    return parse_bytes(text), "bytes"
 
 
-def _broken(target: dict[str, Any], lag: dict[str, Any], conditions: Conditions) -> Iterator[dict[str, Any]]:
-    if conditions.role is not None and target.get("role") != conditions.role:
-        yield {"code": "limit", "check": "role", "value": target.get("role"), "limit": conditions.role}
-    seconds = lag.get("observedValue") if lag.get("observedUnit") == "seconds" else None
-    for check, value, limit in (
-        ("replicationLag", seconds, conditions.max_lag),
-        ("dataAge", target.get("data_age_seconds"), conditions.max_age),
-    ):
-        if limit is not None and (value is None or value > limit):
-            yield {"code": "limit", "check": check, "value": value, "limit": limit, "unit": "seconds"}
+def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealth:
+    """Fail a target that is down, required or not, in maintenance or not, or breaks a condition.
+
+    What is not known breaks it, too: no requests for a replica whose lag nobody knows.
+    """
+    broken = list(_broken(health, conditions, now))
+    failed = broken or health.state == "down"
+    reasons = [*health.condition["reasons"], *broken]
+    condition = {**health.condition, "reasons": reasons}
+    return replace(health, counts=True, status="fail" if failed else health.status, condition=condition)
+
+
+def _broken(health: TargetHealth, conditions: Conditions, now: Now) -> Iterator[dict[str, Any]]:
+    role = health.identity.get("role")
+    if conditions.role is not None and role != conditions.role:
+        yield {"code": "limit", "check": "role", "value": role, "limit": conditions.role}
+    if conditions.max_lag is not None:
+        limit, unit = conditions.max_lag
+        yield from _above(_LAG_CHECKS[unit], _observed(health, _LAG_CHECKS[unit], unit), limit, unit)
+    if conditions.max_age is not None:
+        yield from _above("dataAge", health.age(now), conditions.max_age, "seconds")
+
+
+def _above(check: str, value: float | None, limit: float, unit: Unit) -> Iterator[dict[str, Any]]:
+    if value is None or value > limit:
+        yield {"code": "limit", "check": check, "value": value, "limit": limit, "unit": unit}
+
+
+def _observed(health: TargetHealth, check: str, unit: Unit) -> float | None:
+    """Return a check's value if it has that unit: transactions or shards behind are no seconds."""
+    [found] = health.checks.get(f"{health.name}:{check}", [{}])
+    value: float | None = found.get("observedValue")
+    return value if found.get("observedUnit") == unit else None

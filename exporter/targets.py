@@ -88,6 +88,11 @@ class TargetBase(Keeper):
             raise ValueError(f"{value!r} must start with a letter or digit, then letters, digits, '_', '.' or '-'")
         return value
 
+    @field_validator("groups")
+    @classmethod
+    def _valid_groups(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._valid_name(group) for group in value)
+
     @field_validator("labels")
     @classmethod
     def _valid_labels(cls, value: dict[str, str]) -> dict[str, str]:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from exporter import app, health_pages, service
+from tests.making import at
 from tests.servers import Unavailable
 from tests.servers.debian import program
 from tests.servers.session import Absences, Servers
+from tests.site import Site
 
 ABSENCES = pytest.StashKey[Absences]()
 
@@ -31,6 +34,17 @@ def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
     servers = Servers(announced, request.config.stash[ABSENCES])
     yield servers
     servers.close()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return the application on a clock that stands at 0 until a test says otherwise."""
+    monkeypatch.setattr(service, "instant", lambda: at(0.0))
+    made = Site()
+    for pages in (app, health_pages):
+        monkeypatch.setattr(pages, "instant", made.clock)
+    yield made
+    made.client.close()
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from exporter.app import create_app
+from exporter.checks import checks
 from exporter.config import Config
 from exporter.exposition import Exposition
 from exporter.findings import findings
-from exporter.health import checks
 from exporter.query import Query, QueryError, Row
 from exporter.verdict import HealthRule
 from tests.making import Events, at, metric, query, snapshot, watched

@@ -105,7 +105,7 @@ def test_a_wedged_poller_is_not_named_to_strangers(guarded: TestClient) -> None:
     """That it lives no more is for all to know."""
     answer = guarded.get("/livez")
 
-    assert (answer.status_code, answer.text) == (503, "no poll for too long\n")
+    assert (answer.status_code, answer.text) == (503, "failed\n")
     assert guarded.get("/livez", headers=TOKEN).text == "no poll for too long: orders\n"
 
 

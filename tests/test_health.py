@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from exporter import __version__
-from exporter.health import checks, report
+from exporter.checks import checks
+from exporter.health import report
 from exporter.query import Query, QueryError
 from exporter.snapshot import Event, Snapshot, Watched
 from exporter.verdict import HealthRule

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.health_schema import valid
 from tests.servers.process import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -112,7 +113,7 @@ class Exporter:
 
     def health(self, path: str = "/health") -> dict[str, Any]:
         answer = self.get(path)
-        body: dict[str, Any] = json.loads(answer.body)
+        body = valid(json.loads(answer.body))
         assert answer.status == (503 if body["status"] == "fail" else 200)
         return body
 

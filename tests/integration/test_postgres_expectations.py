@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.health import checks
+from exporter.checks import checks
 from exporter.poller import Question, run
 from exporter.query_files import load_queries
 from exporter.snapshot import Now, Ping, Snapshot, Watched

@@ -1,0 +1,30 @@
+"""What a request asks for after the question mark; what nobody knows there is an error, never ignored."""
+
+from collections.abc import Collection, Iterable
+
+Pairs = Iterable[tuple[str, str]]
+
+_YES, _NO = ("", "1", "true"), ("0", "false")
+
+
+def parameters(pairs: Pairs, known: Collection[str], repeatable: Collection[str] = ()) -> dict[str, list[str]]:
+    """Return the values of each parameter; raise ValueError for a name that is not known, or there twice.
+
+    A typing error in a load balancer's configuration must not look like a healthy server.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    if unknown := found.keys() - {*known}:
+        raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if twice := [name for name, values in found.items() if len(values) > 1 and name not in repeatable]:
+        raise ValueError(f"given more than once: {', '.join(twice)}")
+    return found
+
+
+def flag(found: dict[str, list[str]], name: str) -> bool:
+    """Tell whether a parameter is there as ?name, ?name=1 or ?name=true."""
+    value = found.get(name, ["0"])[0]
+    if value not in (*_YES, *_NO):
+        raise ValueError(f"{name}={value}: expected {name}=1 or nothing")
+    return value in _YES

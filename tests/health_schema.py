@@ -1,0 +1,16 @@
+"""The promise about the body of /health; every body that a test sees is held against it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+
+_SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "health.schema.json").read_text())
+_VALIDATOR = jsonschema_rs.Draft202012Validator(_SCHEMA, validate_formats=True)
+
+
+def valid(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body; raise a ValidationError that says what is wrong with it."""
+    _VALIDATOR.validate(body)
+    return body
