@@ -106,7 +106,8 @@ def test_what_is_not_known_does_not_hold(events: list[Event]) -> None:
 
 def test_a_lag_that_is_not_told_does_not_hold() -> None:
     """Not every store has one in bytes."""
-    [reason] = reasons([EVENTS.ping(1.0, info()), EVENTS.poll(1.0)], Conditions(max_lag=(1024.0, "bytes")))
+    events: list[Event] = [EVENTS.ping(1.0, info()), EVENTS.poll(1.0)]
+    [reason] = reasons(events, Conditions(max_lag=(1024.0, "bytes")))
 
     assert (reason["check"], reason["value"]) == ("replicationLagBytes", None)
 
@@ -122,7 +123,7 @@ def test_a_lag_that_is_no_time_breaks_max_lag() -> None:
     """Neo4j's transactions and Qdrant's shards behind are no seconds to compare with."""
     rule = HealthRule(check="replicationLag", metric="neo4j_lag_transactions", warn_above=30)
     lag = query("lag", labels=(), metrics=(metric("neo4j_lag_transactions"),), health=rule)
-    events = [EVENTS.ping(1.0, info()), EVENTS.result(1.0, lag, [{"bytes": 0.0}]), EVENTS.poll(1.0)]
+    events: list[Event] = [EVENTS.ping(1.0, info()), EVENTS.result(1.0, lag, [{"bytes": 0.0}]), EVENTS.poll(1.0)]
 
     assert reasons(events, Conditions(max_lag=(10.0, "seconds")))
 
