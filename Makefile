@@ -33,6 +33,7 @@ format: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/python -m docs.make_metrics > docs/metrics.md
+	$(BIN)/python -m dashboards
 
 lock: .venv/dev
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt

@@ -1,0 +1,1 @@
+"""The Grafana dashboards: `python -m dashboards` writes the JSON files beside these modules."""
