@@ -13,7 +13,7 @@ _STATUS: Words = {
 # The worst status by its number: 1 for the present one, 0 for the others.
 _WORST = " or ".join(
     f'max by (target, collection) (qdrant_collection_status{{SEL,COLLECTION,status="{status}"}} == 1) * {number}'
-    for number, (status, _) in reversed(_STATUS.items())
+    for number, (status, _) in reversed(list(_STATUS.items()))
 )
 
 QDRANT = Page(
