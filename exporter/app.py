@@ -14,12 +14,14 @@ from starlette.routing import Route
 
 from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
+from exporter.discovery import discovery
 from exporter.exposition import Page
 from exporter.findings import findings
 from exporter.guard import Guard
 from exporter.health_pages import HealthPages
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
+from exporter.reloader import Load
 from exporter.sample_lines import Format
 from exporter.service import Service, instant
 
@@ -31,9 +33,12 @@ _INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>d
 """
 
 
-def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
-    """Make the application; its lifespan is the service's. `app.state.service` is the running whole."""
-    service = Service(config, queries)
+def create_app(config: Config, queries: Sequence[Query], load: Load | None = None) -> FastAPI:
+    """Make the application; its lifespan is the service's. `app.state.service` is the running whole.
+
+    `load` reads the settings again for a reload.
+    """
+    service = Service(config, queries, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,6 +50,7 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
         "/": pages.index,
         "/metrics": pages.metrics,
         "/probe": pages.metrics,
+        "/sd": pages.discovery,
         "/livez": health.livez,
         "/startupz": health.startupz,
         "/readyz": health.readyz,
@@ -58,7 +64,10 @@ def create_app(config: Config, queries: Sequence[Query]) -> FastAPI:
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,  # HAProxy takes a redirect for health
-        routes=[Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()],
+        routes=[
+            *(Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
+            Route("/-/reload", _answer(pages.reload), methods=["POST"]),
+        ],
     )
     app.add_middleware(Guard, service=service)
     app.state.service = service
@@ -97,7 +106,7 @@ class Pages:
         """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one target's."""
         target = request.query_params.get("target") if request.url.path == "/probe" else None
         if request.url.path == "/probe" and target not in self._service.snapshot.targets:
-            return Response("target: no such target is configured\n", 404 if target else 400, media_type="text/plain")
+            return _plain("no such target is configured", 404) if target else _plain("say /probe?target=NAME", 400)
         kind, content_type = choose_format(request.headers.get("accept", ""))
         page = self._service.exposition.page(kind, instant(), target)
         own = self._own(kind, page, target)
@@ -111,6 +120,18 @@ class Pages:
         if target is None:
             return self._service.own.page(kind, page)
         return b"# EOF\n" if kind == "openmetrics" else b""
+
+    async def discovery(self, request: Request) -> Response:
+        """Tell Prometheus' http_sd to scrape each target by itself, here, where the client found us."""
+        found = discovery(self._service.snapshot.targets.values(), request.url.scheme, request.url.netloc)
+        return Response(json.dumps(found, indent=1) + "\n", media_type="application/json")
+
+    async def reload(self, _: Request) -> Response:
+        """Read the configuration again, where that is allowed; what is wrong with it is the answer."""
+        if not self._service.config.web.reload:
+            return _plain("not enabled; the configuration must say web: {reload: true}", 403)
+        problems = await self._service.reloader.reload()
+        return _plain("\n".join(problems), 500) if problems else _plain("reloaded")
 
     async def findings(self, request: Request) -> Response:
         """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
@@ -128,5 +149,5 @@ async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], 
     return await asyncio.shield(ready[page])
 
 
-def _plain(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(text + "\n", status, headers, media_type="text/plain")
+def _plain(text: str, status: int = 200) -> Response:
+    return Response(text + "\n", status, media_type="text/plain")

@@ -14,7 +14,7 @@ from exporter.poller import Question, attempt, failure, opened, run
 from exporter.query import Query, QueryError
 from exporter.schedule import lane, places
 from exporter.server import ServerInfo
-from exporter.service import queries_of, watched
+from exporter.settings import queries_of, watched
 from exporter.snapshot import Result, Watched
 from exporter.targets import Target
 

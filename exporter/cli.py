@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config import Config, load_config, parse_listen
+from exporter.config import parse_listen
 from exporter.environment import URLS
 from exporter.logs import LOG_LEVELS, configure_logs
-from exporter.query import Query
-from exporter.query_files import check_labels, load_queries
-from exporter.thresholds import limits
+from exporter.settings import Settings, Source
+from exporter.shard import Shard, parse_shard
 from exporter.yaml_file import ConfigError
 
 _LAST_STANDARD_STREAM = 2
@@ -27,11 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"datatier-exporter {__version__}")
         return 0
     try:
-        config, queries = _load(options.config)
-        configure_logs(options.log_format, options.log_level, config.secrets)
+        source = Source(options.config, options.shard)
+        settings = source.load()
+        configure_logs(options.log_format, options.log_level, source.secrets)
         if options.command == "check":
-            return _check(config, queries, options.format)
-        return _serve(config, queries, options.listen)
+            return _check(settings, options.format)
+        return _serve(settings, source, options.listen)
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
@@ -47,34 +47,25 @@ def _occupy_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _load(path: Path | None) -> tuple[Config, tuple[Query, ...]]:
-    config = load_config(path)
-    stores = {target.store for target in config.targets}
-    queries = load_queries(stores, config.queries, limits(config.thresholds))
-    if path is not None:
-        check_labels(path, config, queries)
-    return config, queries
-
-
-def _check(config: Config, queries: Sequence[Query], kind: str) -> int:
+def _check(settings: Settings, kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
 
-    reports = asyncio.run(check.check(config, queries))
+    reports = asyncio.run(check.check(*settings))
     print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0
 
 
-def _serve(config: Config, queries: Sequence[Query], listen: str | None) -> int:
+def _serve(settings: Settings, source: Source, listen: str | None) -> int:
     from exporter.serve import serve  # noqa: PLC0415 - check does not need a web server
 
-    return serve(config, queries, listen or config.listen)
+    return serve(settings, source.load, listen or settings.config.listen)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="datatier-exporter", description="Watch PostgreSQL, Qdrant, Neo4j and MinIO for Prometheus and /health."
     )
-    parser.set_defaults(command="serve", config=None, listen=None, log_level="info", log_format="logfmt")
+    parser.set_defaults(command="serve", config=None, listen=None, shard=None, log_level="info", log_format="logfmt")
     _add_common(parser)
     parser.add_argument(
         "--listen", metavar="HOST:PORT", type=_address, help="where to serve (default: the file's, 0.0.0.0:9187)"
@@ -99,10 +90,21 @@ def _address(value: str) -> str:
     return value
 
 
+def _shard(value: str) -> Shard:
+    try:
+        return parse_shard(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
         help=f"configuration (default: one target for each of {URLS} that is set)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shard", type=_shard, metavar="I/N", default=argparse.SUPPRESS,
+        help="watch the I-th of N shares of the targets, counted from 0 (default: all of them)",
     )  # fmt: skip
     parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
     parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")

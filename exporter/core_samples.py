@@ -8,7 +8,8 @@ from exporter.checks import checks
 from exporter.core_metrics import UP_ALIASES
 from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Result, Snapshot, Tally
+from exporter.snapshot import Now, Result, Snapshot
+from exporter.tally import Tally
 from exporter.target_state import STATES, TargetStatus
 from exporter.verdict import STATUSES
 

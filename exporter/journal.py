@@ -1,5 +1,7 @@
 """One log line an event: changes are told once, not every poll."""
 
+from collections import defaultdict
+
 import structlog
 
 from exporter.query import Reason
@@ -15,7 +17,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._targets: dict[str, Reason | None] = {}
-        self._queries: dict[Key, Reason | None] = {}
+        self._queries: defaultdict[str, dict[Key, Reason | None]] = defaultdict(dict)
 
     def note(self, event: Event) -> None:
         match event:
@@ -23,6 +25,10 @@ class Journal:
                 self._note_ping(event)
             case Result():
                 self._note_result(event)
+
+    def forget(self, target: str) -> None:
+        self._targets.pop(target, None)
+        self._queries.pop(target, None)
 
     def _note_ping(self, ping: Ping) -> None:
         reason = ping.error.reason if ping.error else None
@@ -38,8 +44,8 @@ class Journal:
 
     def _note_result(self, result: Result) -> None:
         reason = result.error.reason if result.error else None
-        before = self._queries.get(result.key)
-        self._queries[result.key] = reason
+        before = self._queries[result.target].get(result.key)
+        self._queries[result.target][result.key] = reason
         if before == reason:
             return
         names = {"target": result.target, "query": result.query.name, "database": result.database}

@@ -34,6 +34,17 @@ class OwnMetrics:
         self._series = Gauge(
             "datatier_scrape_page_series", "Series on the last page, these aside.", registry=self._registry
         )
+        self._reloaded = Gauge(
+            "datatier_config_last_reload_successful",
+            "1 when the last reload of the configuration was applied, 0 when it was refused.",
+            registry=self._registry,
+        )
+        self._reloaded_at = Gauge(
+            "datatier_config_last_reload_success_timestamp_seconds",
+            "When a configuration was last applied, at the start or by a reload.",
+            registry=self._registry,
+        )
+        self.note_reload(success=True)
 
     def page(self, kind: Format, targets: Page) -> bytes:
         """Render what belongs after the targets' part, with the end mark that OpenMetrics wants."""
@@ -42,6 +53,11 @@ class OwnMetrics:
         self._tasks.set(len(asyncio.all_tasks()))
         page: bytes = (openmetrics_page if kind == "openmetrics" else text_page)(self._registry)
         return page
+
+    def note_reload(self, *, success: bool) -> None:
+        self._reloaded.set(success)
+        if success:
+            self._reloaded_at.set_to_current_time()
 
     async def measure_lag(self) -> None:
         """Measure for ever how much later than asked a sleep ends."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
 from types import FrameType
 
 import structlog
@@ -10,9 +9,10 @@ import uvicorn
 
 from exporter import __version__
 from exporter.app import create_app
-from exporter.config import Config, parse_listen
-from exporter.query import Query
+from exporter.config import parse_listen
+from exporter.reloader import Load
 from exporter.service import Service
+from exporter.settings import Settings
 
 _log = structlog.get_logger("exporter")
 
@@ -24,13 +24,14 @@ class _Server(uvicorn.Server):
     costs more CPU than polling a server every 15 s. The pages bring their own Date.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
-        self._drain = drain
         self._end = asyncio.Event()
 
     async def main_loop(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.reloader.ask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         await self._end.wait()
         self.should_exit = True
 
@@ -44,16 +45,17 @@ class _Server(uvicorn.Server):
             loop.call_soon_threadsafe(self._end.set)
         else:
             self._service.draining = True
-            _log.info("draining", seconds=self._drain)
-            loop.call_soon_threadsafe(loop.call_later, self._drain, self._end.set)
+            _log.info("draining", seconds=self._service.config.drain)
+            loop.call_soon_threadsafe(loop.call_later, self._service.config.drain, self._end.set)
 
 
-def serve(config: Config, queries: Sequence[Query], listen: str) -> int:
-    """Run until a signal; return the exit code."""
+def serve(settings: Settings, load: Load, listen: str) -> int:
+    """Run until a signal; return the exit code. SIGHUP, and nothing else, calls `load` again."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # one that comes during the start is not lost, nor fatal
     host, port = parse_listen(listen)
-    app = create_app(config, queries)
+    app = create_app(*settings, load)
     service: Service = app.state.service
-    settings = uvicorn.Config(
+    server = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -65,7 +67,8 @@ def serve(config: Config, queries: Sequence[Query], listen: str) -> int:
         date_header=False,
         timeout_graceful_shutdown=2,
     )
-    _log.info("starting", version=__version__, listen=listen, targets=len(config.targets), queries=len(queries))
-    _Server(settings, service, config.drain).run()
+    counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
+    _log.info("starting", version=__version__, listen=listen, **counts)
+    _Server(server, service).run()
     _log.info("stopped")
     return 1 if service.crashed else 0

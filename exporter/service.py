@@ -1,26 +1,25 @@
 """The running whole: one poller a target, all publishing into one snapshot."""
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from fnmatch import fnmatchcase
 
 import structlog
 
+from exporter.changes import Changes
 from exporter.config import Config
-from exporter.datastores import load_client, open_datastore
 from exporter.exposition import Exposition
 from exporter.journal import Journal
 from exporter.own_metrics import OwnMetrics
-from exporter.poller import Poller
+from exporter.pollers import Pollers
 from exporter.query import Query
+from exporter.reloader import Load, Reloader
 from exporter.schedule import start_delay
-from exporter.snapshot import Event, Now, Poll, Result, Snapshot, Watched
+from exporter.settings import Settings, queries_of, watched
+from exporter.snapshot import Event, Now, Poll, Result, Snapshot
 from exporter.targets import Target
-from exporter.thresholds import limits
 from exporter.watchdog import Watchdog
 
 _STARTUP_DEADLINE = 30.0
@@ -29,19 +28,26 @@ _log = structlog.get_logger("exporter")
 
 
 class Service:
-    """Poll every target while `running`; views read `snapshot` and `exposition`."""
+    """Poll every target while `running`; views read `snapshot` and `exposition`.
 
-    def __init__(self, config: Config, queries: Sequence[Query]) -> None:
+    `load` reads the settings again for a reload; without it they never change.
+    """
+
+    def __init__(self, config: Config, queries: Sequence[Query], load: Load | None = None) -> None:
         now = instant()
-        self.config = config
+        settings = Settings(config, tuple(queries))
         self.snapshot = Snapshot([watched(config, target) for target in config.targets], now)
         self.exposition = Exposition(self.snapshot)
         self.own = OwnMetrics()
+        self.reloader = Reloader(settings, load or (lambda: settings), self._apply, self.own)
         self.draining = False
         self.crashed = False
-        self._queries = queries
         self._journal = Journal()
         self.start_deadline = now.monotonic + _STARTUP_DEADLINE
+
+    @property
+    def config(self) -> Config:
+        return self.reloader.settings.config
 
     def publish(self, event: Event) -> None:
         """Give an event to everybody who needs it; the snapshot comes first."""
@@ -55,52 +61,64 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Poll until left, then close every connection; a crash ends the process, for it would serve frozen data."""
-        targets = enumerate(self.config.targets)
+        """Poll until left, then close every connection."""
         with Watchdog(lambda: self.snapshot.wedged(instant().monotonic)):
+            whole = asyncio.create_task(self._run(), name="service")
             try:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(self._watch(*target), name=target[1].name) for target in targets]
-                    tasks.append(group.create_task(self.own.measure_lag(), name="event loop lag"))
-                    yield
-                    for task in tasks:
-                        task.cancel()
-            except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
-                self.crashed = True
-                _log.critical("crashed, stopping", exc_info=crash)
-                signal.raise_signal(signal.SIGTERM)
+                yield
+            finally:
+                whole.cancel()
+                await asyncio.wait([whole])
 
-    async def _watch(self, place: int, target: Target) -> None:
-        await asyncio.to_thread(load_client, target.store)  # an import may take half a second, and the loop answers
-        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
-        await asyncio.sleep(start_delay(place, len(self.config.targets), self.config.interval(target)))
-        queries = queries_of(target, self._queries)
-        await Poller(self.snapshot.targets[target.name], open_datastore(target), queries, self.publish).watch()
+    async def _run(self) -> None:
+        """Poll for ever; a crash ends the process, for it would serve frozen data."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._pollers = Pollers(group, self.publish)
+                for place, target in enumerate(self.config.targets):
+                    self._start(target, place, len(self.config.targets))
+                group.create_task(self.own.measure_lag(), name="event loop lag")
+                group.create_task(self.reloader.run(), name="reloads")
+        except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
+            self.crashed = True
+            _log.critical("crashed, stopping", exc_info=crash)
+            signal.raise_signal(signal.SIGTERM)
+
+    def _start(self, target: Target, place: int, starting: int) -> None:
+        known = self.snapshot.targets[target.name]
+        queries = queries_of(target, self.reloader.settings.queries)
+        self._pollers.start(target, known, queries, start_delay(place, starting, known.interval))
+
+    async def _apply(self, settings: Settings, changes: Changes) -> None:
+        """Bring everything to new settings; what is known of a server stays while it is the same."""
+        if all(status.polls for status in self.snapshot.status.values()):
+            self.start_deadline = 0.0  # what has started stays so, although a new target was not tried yet
+        targets = {target.name: target for target in settings.config.targets}
+        starting = (*changes.added, *changes.replaced, *changes.restarted)
+        ends = {name: self._pollers.end(name) for name in (*changes.removed, *changes.replaced, *changes.restarted)}
+        for name in (*changes.removed, *changes.replaced):
+            self._forget(name)
+        for name in (*starting, *changes.changed):
+            self.snapshot.watch(watched(settings.config, targets[name]), instant())
+        for name in changes.restarted:
+            self.snapshot.retain(name, queries_of(targets[name], settings.queries))
+
+        async def start(place: int, target: Target) -> None:
+            if target.name in ends:
+                await ends[target.name]
+            self._start(target, place, len(starting))
+
+        async with asyncio.TaskGroup() as group:
+            for name in changes.removed:
+                group.create_task(ends[name])
+            for place, name in enumerate(starting):
+                group.create_task(start(place, targets[name]))
+
+    def _forget(self, target: str) -> None:
+        self.snapshot.forget(target)
+        self.exposition.forget(target)
+        self._journal.forget(target)
 
 
 def instant() -> Now:
     return Now(time.time(), time.monotonic())
-
-
-def watched(config: Config, target: Target) -> Watched:
-    return Watched(
-        name=target.name,
-        store=target.store,
-        interval=config.interval(target),
-        required=target.required,
-        maintenance=target.maintenance,
-        groups=target.groups,
-        labels=target.labels,
-        response=limits(config.thresholds)["response_seconds"],
-    )
-
-
-def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
-    """Choose a target's queries: of its store, meant for it, and with what they need configured."""
-    return [
-        query
-        for query in queries
-        if query.store == target.store
-        and any(fnmatchcase(target.name, glob) for glob in query.targets)
-        and query.when.wanted(target)
-    ]

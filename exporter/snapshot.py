@@ -1,23 +1,20 @@
 """The last result of everything, and each target's damped state; the only thing that views read."""
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from exporter.accumulate import Histogram
 from exporter.local_fault import LocalFault
 from exporter.query import Family, Query, QueryError, Reason
 from exporter.server import ServerInfo
+from exporter.tally import Tally
 from exporter.target_state import State, TargetStatus, advanced
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.verdict import Verdict
 
 Key = tuple[str, str, str | None]
 
-PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 _DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
@@ -99,35 +96,49 @@ class Poll:
 Event = Ping | Result | Poll
 
 
-class Tally:
-    """Count what a target did since the exporter started; it stays while the target is down."""
-
-    def __init__(self) -> None:
-        self.probes = Histogram(PROBE_BOUNDS)
-        self.timings: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(QUERY_BOUNDS))
-        self.succeeded_at: dict[str, float] = {}
-        self.dropped: Counter[tuple[str, Reason]] = Counter()
-
-
 class Snapshot:
     """Keep the last result of each query of each target; expiry is checked when it is read."""
 
     def __init__(self, targets: Iterable[Watched], now: Now) -> None:
-        self.targets = {target.name: target for target in targets}
-        self.status = {
-            name: TargetStatus(since=now.wall, fresh_until=now.monotonic + fresh_seconds(target.interval))
-            for name, target in self.targets.items()
-        }
-        self.results: dict[str, dict[Key, Result]] = {name: {} for name in self.targets}
-        self.tallies = {name: Tally() for name in self.targets}
+        self.targets: dict[str, Watched] = {}
+        self.status: dict[str, TargetStatus] = {}
+        self.results: dict[str, dict[Key, Result]] = {}
+        self.tallies: dict[str, Tally] = {}
         self.version = 0
-        self.changed = dict.fromkeys(self.targets, 0)  # the version in which anything of the target changed last
+        self.changed: dict[str, int] = {}  # the version in which anything of the target changed last
         self._unasked: set[str] = set()  # targets whose last ping failed for a fault of ours
+        for target in targets:
+            self.watch(target, now)
+
+    def watch(self, target: Watched, now: Now) -> None:
+        """Begin with a target, or keep all that is known of one that is configured otherwise now."""
+        blind = self.blind
+        self.targets[target.name] = target
+        if target.name not in self.status:
+            fresh_until = now.monotonic + fresh_seconds(target.interval)
+            self.status[target.name] = TargetStatus(since=now.wall, fresh_until=fresh_until)
+            self.results[target.name] = {}
+            self.tallies[target.name] = Tally()
+        self._note_change(target.name, blind)
+
+    def forget(self, target: str) -> None:
+        """Drop a target and all that is known of it."""
+        blind = self.blind
+        for known in (self.targets, self.status, self.results, self.tallies, self.changed):
+            del known[target]
+        self._unasked.discard(target)
+        self._note_change(target, blind)
+
+    def retain(self, target: str, queries: Iterable[Query]) -> None:
+        """Drop what a target's other queries told: they are asked no more, or were replaced."""
+        asked = {query.name: query for query in queries}
+        results = self.results[target].items()
+        self.results[target] = {key: result for key, result in results if asked.get(key[1]) is result.query}
+        self.tallies[target].retain(asked)
+        self._note_change(target, self.blind)
 
     def put(self, event: Event) -> None:
         """Take in what a poller saw."""
-        self.version += 1
-        self.changed[event.target] = self.version
         blind = self.blind
         match event:
             case Ping():
@@ -136,8 +147,7 @@ class Snapshot:
                 self._put_result(event)
             case Poll():
                 self._put_poll(event)
-        if self.blind != blind:
-            self.changed = dict.fromkeys(self.targets, self.version)
+        self._note_change(event.target, blind)
 
     def members(self, group: str) -> list[str]:
         """Name the targets that a group holds."""
@@ -183,6 +193,14 @@ class Snapshot:
         expiries = [result.fresh_until for name in names for result in self.results[name].values()]
         expiries += [self.status[name].fresh_until for name in names]
         return min((expiry for expiry in expiries if expiry > monotonic), default=math.inf)
+
+    def _note_change(self, target: str, was_blind: bool) -> None:  # noqa: FBT001 - private
+        """Count a version; all targets change with it when blindness comes or goes."""
+        self.version += 1
+        if self.blind != was_blind:
+            self.changed = dict.fromkeys(self.targets, self.version)
+        elif target in self.targets:
+            self.changed[target] = self.version
 
     def _put_ping(self, ping: Ping) -> None:
         before = self.status[ping.target]

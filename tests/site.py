@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from exporter import app as application
 from exporter.config import Config
 from exporter.local_fault import LocalFault
+from exporter.reloader import Load
 from exporter.service import Service
 from exporter.snapshot import Event, Now
 from exporter.verdict import HealthRule
@@ -23,12 +24,12 @@ LAG = query(
 class Site:
     """Two targets, each in a group of its own; `now` is what both clocks show."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Load | None = None) -> None:
         self.now = 0.0
         urls = {"orders": "postgresql://u:hunter22@h/db", "invoices": "postgresql://u@h/db"}
         groups = {"orders": ["write"], "invoices": ["paper"]}
         targets = [{"name": name, "store": "postgres", "url": urls[name], "groups": groups[name]} for name in urls]
-        self.app = application.create_app(Config.model_validate({"targets": targets}), ())
+        self.app = application.create_app(Config.model_validate({"targets": targets}), (), load)
         self.service: Service = self.app.state.service
         self.client = TestClient(self.app)
 
@@ -55,7 +56,8 @@ class Site:
 
     def configure(self, **settings: Any) -> None:
         """Replace settings, as a reload does."""
-        self.service.config = self.service.config.model_copy(update=settings)
+        reloader = self.service.reloader
+        reloader.settings = reloader.settings._replace(config=self.service.config.model_copy(update=settings))
 
     def watch(self, name: str, **changes: Any) -> None:
         """Change what is configured of a target."""

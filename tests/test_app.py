@@ -7,11 +7,14 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter.config import Web
+from exporter.settings import Settings
+from exporter.yaml_file import ConfigError
 from tests.making import Events, watched
 from tests.site import Site
 
 PATHS = [
-    "/", "/metrics", "/probe?target=orders", "/livez", "/startupz", "/readyz", "/health", "/health/groups/write",
+    "/", "/metrics", "/probe?target=orders", "/sd", "/livez", "/startupz", "/readyz", "/health", "/health/groups/write",
     "/health/targets/orders",
 ]  # fmt: skip
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -71,6 +74,13 @@ def test_nothing_can_be_changed(site: Site, method: str) -> None:
         ("/probe?target=", 400),
         ("/probe?target=nobody", 404),
         ("/probe?target=postgresql://u@h/db", 404),
+        ("/probe?target=orders&target=nobody", 404),
+        ("/probe?target=Orders", 404),
+        ("/probe/orders", 404),
+        ("/probe?target=ord%00ers", 404),
+        ("/sd/", 404),
+        ("/-/reload", 405),
+        ("/-/", 404),
         ("/health/targets/orders?max_lag=10", 400),
         ("/health/targets/orders?rolle=primary", 400),
     ],
@@ -114,6 +124,48 @@ def test_a_probe_is_one_targets_part(site: Site, accept: str, end: str) -> None:
     assert "invoices" not in text
     assert "process_" not in text
     assert text.endswith(end)
+
+
+def test_discovery_leads_to_probes(site: Site) -> None:
+    """At the address, and by the scheme, that the client came by; each entry's page is its target's."""
+    entries = site.client.get("https://exporter.example:8443/sd").json()
+
+    assert {(tuple(entry["targets"]), entry["labels"]["__scheme__"]) for entry in entries} == {
+        (("exporter.example:8443",), "https")
+    }
+    for entry in entries:
+        labels = entry["labels"]
+        page = site.client.get(labels["__metrics_path__"], params={"target": labels["__param_target"]})
+        assert f'datatier_up{{store="{labels["store"]}",target="{labels["target"]}"}}' in page.text
+    assert [entry["labels"]["target"] for entry in entries] == ["orders", "invoices"]
+
+
+def test_a_reload_has_to_be_allowed(site: Site) -> None:
+    """By the configuration; otherwise anybody who reaches the port could have the files read all the time."""
+    answer = site.client.post("/-/reload")
+
+    assert (answer.status_code, answer.text) == (403, "not enabled; the configuration must say web: {reload: true}\n")
+
+
+def test_a_reload_is_answered_with_its_outcome() -> None:
+    """Applied, or every problem of the files, a line each."""
+    problems: list[str] = []
+
+    def load() -> Settings:
+        if problems:
+            raise ConfigError(problems)
+        return Settings(made.service.config, ())
+
+    made = Site(load)
+    made.configure(web=Web(reload=True))
+    with made.client:
+        applied = made.client.post("/-/reload")
+        problems += ["datatier.yaml:3: targets: required, but not there", "datatier.yaml:4: no: unknown key"]
+        refused = made.client.post("/-/reload")
+
+    assert (applied.status_code, applied.text) == (200, "reloaded\n")
+    assert (refused.status_code, refused.text.splitlines()) == (500, problems)
+    assert refused.headers["content-type"] == "text/plain; charset=utf-8"
 
 
 def test_target_names_nothing_on_metrics(site: Site) -> None:

@@ -104,13 +104,12 @@ def test_a_page_serves_them() -> None:
     """All targets' at /findings, one target's below it; a stranger is 404."""
     target = {"name": "orders", "store": "postgres", "url": "postgresql://u@h/db"}
     app = create_app(Config.model_validate({"targets": [target]}), ())
-    with TestClient(app) as client:
-        client.get("/livez")
-        service, events = app.state.service, Events(watched())
-        now = service.snapshot.status["orders"].fresh_until - 20
-        service.publish(events.ping(now))
-        service.publish(events.result(now, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}]))
-        everything, one, stranger = (client.get(f"/findings{path}") for path in ("", "/orders", "/nobody"))
+    client, service, events = TestClient(app), app.state.service, Events(watched())  # nothing is polled
+    now = service.snapshot.status["orders"].fresh_until - 20
+    service.publish(events.ping(now))
+    service.publish(events.result(now, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}]))
+    everything, one, stranger = (client.get(f"/findings{path}") for path in ("", "/orders", "/nobody"))
+    client.close()
 
     assert json.loads(one.content) == {"keyless": ["public.a"]}
     assert json.loads(everything.content) == {"orders": {"keyless": ["public.a"]}}

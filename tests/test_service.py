@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from exporter import service as module
+from exporter import pollers as module
 from exporter.config import Config
 from exporter.datastores.base import Datastore
 from exporter.process_checks import started
 from exporter.query import Query
-from exporter.service import Service, instant, queries_of, watched
+from exporter.service import Service, instant
+from exporter.settings import queries_of, watched
 from tests.fake import HANG, Fake
 from tests.making import query, restored_logs
 
@@ -51,7 +52,7 @@ async def run(config: Config, *queries: Query) -> AsyncIterator[Service]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - a snapshot calls nobody
             await asyncio.sleep(0.002)
 
@@ -99,11 +100,10 @@ async def test_a_crash_ends_the_process(
     """It is logged and signalled: a process that polls no more would serve frozen data."""
     signals: list[int] = []
     monkeypatch.setattr(signal, "raise_signal", signals.append)
-    service = Service(configured("orders"), ())
+    service = Service(configured("orders"), (query(),))
     monkeypatch.setattr(service.exposition, "render", crash)
-    service._queries = (query(),)  # noqa: SLF001 - the crash is what this is about
     async with service.running():
-        await asyncio.sleep(5)
+        await until(lambda: service.crashed)
 
     assert (service.crashed, signals, fakes["orders"].left) == (True, [signal.SIGTERM], 1)
     assert "crashed, stopping" in capsys.readouterr().out

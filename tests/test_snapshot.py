@@ -197,9 +197,55 @@ def test_what_expired_is_not_kept_for_ever() -> None:
 def test_every_event_makes_a_new_version() -> None:
     """Pages are made anew when it changed."""
     story = Story()
+    before = story.snapshot.version
     story.poll("o")
 
-    assert story.snapshot.version == 3
+    assert story.snapshot.version == before + 3
+
+
+def test_a_target_that_is_forgotten_leaves_nothing() -> None:
+    """And may leave the others blind, whose parts of the page are other ones then."""
+    seen = snapshot(watched("orders"), watched("invoices"))
+    seen.put(Events(watched("orders")).ping(1.0))
+    seen.put(Events(watched("orders")).result(1.0))
+    seen.put(Events(watched("invoices")).failed_ping(1.0, fault="network"))
+    version = seen.changed["invoices"]
+    assert not seen.blind
+
+    seen.forget("orders")
+    known = (seen.targets, seen.status, seen.results, seen.tallies, seen.changed)
+    assert [list(names) for names in known] == [["invoices"]] * 5
+    assert seen.blind
+    assert seen.changed["invoices"] > version
+
+    seen.watch(watched("parcels"), at(2.0))
+    assert not seen.blind
+
+
+def test_a_target_is_watched_otherwise_without_losing_what_is_known() -> None:
+    story = Story()
+    story.poll("o")
+    status = story.snapshot.status["orders"]
+    story.snapshot.watch(watched("orders", required=False, maintenance=True), at(story.now))
+
+    assert story.snapshot.status["orders"] is status
+    assert story.snapshot.targets["orders"].maintenance
+    assert story.served() == ["pg_size_bytes"]
+
+
+def test_only_retained_queries_are_still_told_of() -> None:
+    """Another query of the same name is another query."""
+    seen, events = snapshot(), Events()
+    kept, gone, changed = query("kept"), query("gone", timing=True), query("changed")
+    seen.put(events.ping(1.0))
+    for asked in (kept, gone, changed):
+        seen.put(events.result(1.0, asked))
+    seen.retain("orders", [kept, query("changed", timeout="1s")])
+
+    assert [result.query for result in seen.current("orders", 2.0)] == [kept]
+    tally = seen.tallies["orders"]
+    assert set(tally.succeeded_at) == {"kept", "changed"}
+    assert "gone" not in {name for name, _ in tally.dropped} | tally.timings.keys()
 
 
 def test_a_snapshot_without_results_never_expires_by_them() -> None:

@@ -14,7 +14,7 @@ from exporter.poller import Poller, attempt
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
 from exporter.schedule import lane
-from exporter.service import queries_of
+from exporter.settings import queries_of
 from exporter.snapshot import Event, Ping, Result, Watched
 from exporter.targets import Target
 from tests.integration.collect import target_of

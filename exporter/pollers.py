@@ -1,0 +1,56 @@
+"""All running pollers: the one place where a target's task starts, and ends."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import structlog
+
+from exporter.datastores import STORES, load_client, open_datastore
+from exporter.poller import Poller, Publish
+from exporter.query import Query
+from exporter.snapshot import Event, Watched
+from exporter.targets import Target
+
+_END_SECONDS = 5.0  # connections are closed politely, where somebody answers
+
+_log = structlog.get_logger("exporter")
+
+
+class Pollers:
+    """Keep the poller of each target that was started and not ended, all in one task group."""
+
+    def __init__(self, group: asyncio.TaskGroup, publish: Publish) -> None:
+        self._group = group
+        self._publish = publish
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, target: Target, watched: Watched, queries: Sequence[Query], delay: float) -> None:
+        def publish(event: Event) -> None:
+            if self._tasks.get(target.name) is task:  # one that was ended is heard no more
+                self._publish(event)
+
+        task = self._group.create_task(_poll(target, watched, queries, publish, delay), name=target.name)
+        self._tasks[target.name] = task
+
+    def end(self, target: str) -> Coroutine[Any, Any, None]:
+        """Silence a target's poller at once; await what is returned until it has closed its connections."""
+        task = self._tasks.pop(target)
+        task.cancel()
+        return _ended(task)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    _, pending = await asyncio.wait([task], timeout=_END_SECONDS)
+    if pending:
+        _log.warning("a poller does not end: left behind", target=task.get_name(), seconds=_END_SECONDS)
+
+
+async def _poll(target: Target, watched: Watched, queries: Sequence[Query], publish: Publish, delay: float) -> None:
+    if f"{STORES[target.store]}.client" not in sys.modules:
+        await asyncio.to_thread(load_client, target.store)  # this may take half a second, and the loop answers
+        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
+    await asyncio.sleep(delay)
+    await Poller(watched, open_datastore(target), queries, publish).watch()

@@ -1,0 +1,73 @@
+"""Reload: read the settings again, and hand over what is different; what is wrong changes nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from exporter.changes import Changes, compare, reuse
+from exporter.own_metrics import OwnMetrics
+from exporter.settings import Settings
+from exporter.yaml_file import ConfigError
+
+Load = Callable[[], Settings]
+Apply = Callable[[Settings, Changes], Awaitable[None]]
+
+_log = structlog.get_logger("exporter")
+
+
+class Reloader:
+    """Reload when asked: one after another, and once for all who ask meanwhile."""
+
+    def __init__(self, settings: Settings, load: Load, apply: Apply, own: OwnMetrics) -> None:
+        self.settings = settings
+        self._load = load
+        self._apply = apply
+        self._own = own
+        self._asked = asyncio.Event()
+        self._waiting: list[asyncio.Future[Sequence[str]]] = []
+
+    def ask(self) -> None:
+        """Have a reload done, soon; callable from the event loop and its signal handlers at any time."""
+        self._asked.set()
+
+    async def reload(self) -> Sequence[str]:
+        """Have a reload done; return the problems: with a single one, all stays as it was."""
+        future: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self.ask()
+        return await future
+
+    async def run(self) -> None:
+        """Do for ever what is asked."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            waiting, self._waiting = self._waiting, []
+            problems = await self._reload()
+            for future in waiting:
+                if not future.done():  # who asked may have gone
+                    future.set_result(problems)
+
+    async def _reload(self) -> Sequence[str]:
+        try:
+            new, changes = await asyncio.to_thread(self._read)
+        except ConfigError as error:
+            self._own.note_reload(success=False)
+            for problem in error.problems:
+                _log.error("not reloaded, all stays as it was", error=problem)
+            return error.problems
+        self.settings = new
+        await self._apply(new, changes)
+        self._own.note_reload(success=True)
+        _log.info("reloaded", **{kind: ", ".join(names) or None for kind, names in changes._asdict().items()})
+        return ()
+
+    def _read(self) -> tuple[Settings, Changes]:
+        """Read and compare; in a thread, for a second is nothing with many files and targets."""
+        old, new = self.settings, self._load()
+        if new.config.listen != old.config.listen:
+            _log.warning("listen changes with a restart only", listen=old.config.listen, configured=new.config.listen)
+            new = new._replace(config=new.config.model_copy(update={"listen": old.config.listen}))
+        new = reuse(old, new)
+        return new, compare(old, new)

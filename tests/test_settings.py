@@ -1,0 +1,83 @@
+"""Configuration and queries, read together, again and again."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.settings import Source
+from exporter.shard import Shard
+from exporter.yaml_file import ConfigError
+from tests.making import write
+
+TARGET = "  - {{name: {name}, store: postgres, url: 'postgresql://u@h/db', password: {password}}}\n"
+
+
+def configure(tmp_path: Path, *names: str, password: str = "first-secret") -> Path:
+    targets = "".join(TARGET.format(name=name, password=password) for name in names)
+    return write(tmp_path / "datatier.yaml", f"targets:\n{targets}")
+
+
+def names(source: Source) -> list[str]:
+    return [target.name for target in source.load().config.targets]
+
+
+def test_a_shard_is_part_of_what_the_file_names(tmp_path: Path) -> None:
+    """Each time it is read; and the queries are there, whichever targets are ours."""
+    everything = [f"db-{number}" for number in range(20)]
+    path = configure(tmp_path, *everything)
+    sources = [Source(path, Shard(index, 2)) for index in range(2)]
+    shares = [names(source) for source in sources]
+    assert sorted(shares[0] + shares[1]) == sorted(everything)
+    assert all(shares)
+
+    configure(tmp_path, *everything[:10])
+    assert [names(source) for source in sources] == [[n for n in share if n in everything[:10]] for share in shares]
+
+
+def test_a_shard_may_have_no_target(tmp_path: Path) -> None:
+    path = configure(tmp_path, "orders")
+    [empty] = [index for index in range(2) if not Shard(index, 2).holds("orders")]
+    settings = Source(path, Shard(empty, 2)).load()
+
+    assert settings.config.targets == ()
+    assert "database_size" in {query.name for query in settings.queries}
+
+
+def test_what_is_wrong_with_another_shards_target_is_told(tmp_path: Path) -> None:
+    """All shards refuse the same file."""
+    path = write(configure(tmp_path, "orders", "invoices"), "targets: [{name: orders}]")
+
+    for index in range(2):
+        with pytest.raises(ConfigError, match="required"):
+            Source(path, Shard(index, 2)).load()
+
+
+def test_old_and_new_secrets_are_known(tmp_path: Path) -> None:
+    """While targets end, they may say a last word about a server that refused the old one."""
+    source = Source(configure(tmp_path, "orders"))
+    source.load()
+    assert source.secrets() == {"first-secret"}
+
+    configure(tmp_path, "orders", password="second-secret")
+    source.load()
+    assert source.secrets() == {"first-secret", "second-secret"}
+
+    for _ in range(2):
+        source.load()
+    assert source.secrets() == {"second-secret"}
+
+
+def test_a_folder_that_cannot_be_read_is_a_problem_of_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told in a line, and neither a start nor a running service gets a traceback."""
+    path = configure(tmp_path, "orders")
+    (tmp_path / "queries.d").mkdir()
+    path.write_text(path.read_text() + "queries: [queries.d]\n")
+
+    def denied(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", denied)  # nothing is denied to root
+    with pytest.raises(ConfigError, match=r"queries\.d: cannot be read: Permission denied"):
+        Source(path).load()
