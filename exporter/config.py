@@ -92,8 +92,8 @@ class Config(Strict):
         return target.interval or self.poll.interval
 
     def secrets(self) -> set[str]:
-        """Return every secret's present value, so that logs can leave it out."""
-        return {secret for keeper in (*self.targets, self.web) for secret in keeper.secrets()}
+        """Return every secret as it was last read, so that logs can leave it out."""
+        return self.web.secrets().union(*(target.secrets() for target in self.targets))
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:

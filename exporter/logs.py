@@ -94,8 +94,9 @@ def blanked(text: str, secrets: Iterable[str]) -> str:
 
 def _redactor(secrets: Callable[[], Iterable[str]]) -> structlog.typing.Processor:
     def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        hidden = list(secrets())
-        event.update({key: blanked(value, hidden) for key, value in event.items() if isinstance(value, str)})
+        texts = {key: value for key, value in event.items() if isinstance(value, str)}
+        hidden = [secret for secret in secrets() if any(secret in text for text in texts.values())]
+        event.update({key: blanked(text, hidden) for key, text in texts.items()})
         return event
 
     return redact

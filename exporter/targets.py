@@ -2,6 +2,7 @@
 
 import re
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, Self
@@ -54,19 +55,35 @@ class Keeper(Strict):
         """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
         file: Path | None = getattr(self, f"{name}_file")
         if file is not None:
-            return read_file(file)
+            self._read[name] = read_file(file)
+            return self._read[name]
         value: SecretStr | None = getattr(self, name)
         return value.get_secret_value() if value is not None else None
 
     def secrets(self) -> set[str]:
-        """Return the present value of every secret."""
-        return {value for value in map(self.present, self._secret_names()) if value}
+        """Return every secret as it was last read: what nobody has read, nobody can tell. Each log line asks this."""
+        for name in self._in_files - self._read.keys():
+            self.present(name)
+        return {*self._written, *self._read.values()}
+
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        values = [getattr(self, name) for name in self._secret_names()]
+        return frozenset(value.get_secret_value() for value in values if value)
+
+    @cached_property
+    def _in_files(self) -> frozenset[str]:
+        return frozenset(name for name in self._secret_names() if getattr(self, f"{name}_file"))
+
+    @cached_property
+    def _read(self) -> dict[str, str]:
+        return {}
 
     def present(self, name: str) -> str | None:
         """Return a secret's present value, None where its file cannot be read."""
         try:
             return self.secret(name)
-        except ValueError:  # a file that went away hides nothing any more
+        except ValueError:
             return None
 
 
@@ -123,10 +140,10 @@ class TargetBase(Keeper):
             read_file(value)
         return value
 
-    def secrets(self) -> set[str]:
-        """Return the present value of every secret, a password inside the URL included."""
-        url = urlsplit(self.url.get_secret_value())
-        return super().secrets() | {value for value in (url.password, unquote(url.password or "")) if value}
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        url = urlsplit(self.url.get_secret_value())  # its password counts as it is written, and as the server gets it
+        return super()._written.union(value for value in (url.password, unquote(url.password or "")) if value)
 
 
 class PostgresTarget(TargetBase):

@@ -170,9 +170,29 @@ def test_a_secret_file_is_read_again(read: Read, tmp_path: Path) -> None:
     assert (target.secret("password"), target.secrets()) == ("second", {"second"})
 
     file.unlink()
-    assert target.secrets() == set()
+    assert target.secrets() == {"second"}
     with pytest.raises(ValueError, match=re.escape(f"{file} cannot be read: No such file or directory")):
         target.secret("password")
+
+
+def test_a_secret_file_is_not_read_for_each_line_of_the_log(read: Read, tmp_path: Path) -> None:
+    """A thousand targets that go down at once make a thousand lines; what a file holds counts from when it was read."""
+    file = write(tmp_path / "secret", "first")
+    [target] = read(ORDERS + f"    password_file: {file}\n").targets
+    assert target.secrets() == {"first"}
+
+    write(file, "second")
+    assert target.secrets() == {"first"}
+    assert (target.secret("password"), target.secrets()) == ("second", {"second"})
+
+
+def test_a_target_is_the_same_whatever_was_read_of_it(read: Read, tmp_path: Path) -> None:
+    """Equal settings are equal: what a reload compares."""
+    text = ORDERS + f"    password_file: {write(tmp_path / 'secret', 'first')}\n"
+    [used], [fresh] = read(text).targets, read(text).targets
+    used.secret("password")
+
+    assert used == fresh
 
 
 def test_no_secret_is_shown(read: Read) -> None:
