@@ -19,6 +19,7 @@ from exporter.exposition import Page
 from exporter.findings import findings
 from exporter.guard import Guard
 from exporter.health_pages import HealthPages
+from exporter.html_pages import HtmlPages
 from exporter.negotiation import accepts_gzip, choose_format
 from exporter.query import Query
 from exporter.reloader import Load
@@ -26,11 +27,6 @@ from exporter.sample_lines import Format
 from exporter.service import Service, instant
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
-_INDEX = """<!doctype html><html lang="en"><title>datatier-exporter</title><h1>datatier-exporter</h1>
-<ul><li><a href="/metrics">/metrics</a> for Prometheus<li><a href="/health">/health</a> of the data tier
-<li><a href="/findings">/findings</a>: what counts stand for, by name
-<li><a href="/livez">/livez</a>, <a href="/startupz">/startupz</a>, <a href="/readyz">/readyz</a> of this process</ul>
-"""
 
 
 def create_app(config: Config, queries: Sequence[Query], load: Load | None = None) -> FastAPI:
@@ -45,9 +41,10 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
         async with service.running():
             yield
 
-    pages, health = Pages(service), HealthPages(service)
+    pages, health, html = Pages(service), HealthPages(service), HtmlPages(service)
     routes = {
-        "/": pages.index,
+        "/": html.overview,
+        "/targets/{name}": html.target,
         "/metrics": pages.metrics,
         "/probe": pages.metrics,
         "/sd": pages.discovery,
@@ -98,9 +95,6 @@ class Pages:
         self._service = service
         self._joined: Ready[bytes] = WeakKeyDictionary()
         self._deflated: Ready[Deflated] = WeakKeyDictionary()
-
-    async def index(self, _: Request) -> Response:
-        return Response(_INDEX, media_type="text/html")
 
     async def metrics(self, request: Request) -> Response:
         """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one target's."""

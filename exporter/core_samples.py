@@ -97,8 +97,7 @@ def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[S
     for privilege in sorted(info.missing_privileges):
         yield Sample("datatier_privilege_missing", (("privilege", privilege),), 1.0)
     absent = {
-        # What was raised from a driver's error repeats its text, which is for the log alone.
-        result.query.name: result.error.reason if result.error.__cause__ else str(result.error)
+        result.query.name: result.error.shown
         for result in results
         if result.error is not None and result.error.reason == "unsupported"
     }

@@ -33,6 +33,11 @@ class QueryError(Exception):
         self.reason: Reason = reason
         self.dropped = dropped
 
+    @property
+    def shown(self) -> str:
+        """Return what may be shown of it: what repeats a driver's error is for the log alone."""
+        return self.reason if self.__cause__ else str(self)
+
 
 class HistogramValue(NamedTuple):
     """Hold one histogram: (upper bound, cumulative count) up to +Inf, and the sum where it is known."""

@@ -15,7 +15,7 @@ from tests.site import Site
 
 PATHS = [
     "/", "/metrics", "/probe?target=orders", "/sd", "/livez", "/startupz", "/readyz", "/health", "/health/groups/write",
-    "/health/targets/orders",
+    "/health/targets/orders", "/targets/orders",
 ]  # fmt: skip
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -70,6 +70,8 @@ def test_nothing_can_be_changed(site: Site, method: str) -> None:
         ("/health/", 404),
         ("/health/targets/nobody", 404),
         ("/health/groups/nobody", 404),
+        ("/targets/nobody", 404),
+        ("/targets", 404),
         ("/probe", 400),
         ("/probe?target=", 400),
         ("/probe?target=nobody", 404),

@@ -128,12 +128,12 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) and last.exc is None
 
 
-def test_store_clients_are_imported_only_when_needed() -> None:
-    """Serving and reading all query files loads no store's client: each costs up to 75 MiB."""
+def test_what_not_all_need_is_imported_only_when_needed() -> None:
+    """Serving and reading all query files loads no store's client, each up to 75 MiB, and no templates."""
     code = (
         "import sys, exporter.serve, exporter.query_files as f, exporter.datastores as d\n"
         "f.load_queries(d.STORES)\n"
-        "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client', 'psycopg'} & sys.modules.keys()))"
+        "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client', 'psycopg', 'jinja2'} & sys.modules.keys()))"
     )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -152,16 +152,17 @@ def test_locks_hold_every_dependency() -> None:
         assert "--hash=sha256:" in (ROOT / lock).read_text()
 
 
-def test_wheel_and_sdist_hold_the_queries(tmp_path: Path) -> None:
-    """Both archives contain every built-in query file."""
+def test_wheel_and_sdist_hold_what_is_read_at_run_time(tmp_path: Path) -> None:
+    """Both archives contain every built-in query file, and the status page's templates."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    files = {str(path.relative_to(ROOT)) for path in (ROOT / "queries").rglob("*.yaml")}
+    read = [*(ROOT / "queries").rglob("*.yaml"), *(ROOT / "exporter" / "templates").iterdir()]
+    files = {str(path.relative_to(ROOT)).removeprefix("exporter/") for path in read}
 
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         inside = {name.removeprefix("exporter/") for name in wheel.namelist()}
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
-        unpacked = {name.partition("/")[2] for name in sdist.getnames()}
+        unpacked = {name.partition("/")[2].removeprefix("exporter/") for name in sdist.getnames()}
 
     assert files - inside == set()
     assert files - unpacked == set()

@@ -11,7 +11,18 @@ from tests.integration.exporter_process import ROOT, Exporter
 from tests.servers.session import Servers
 
 CANARY = "canary-7f3a9c51"
-PAGES = ("/", "/metrics", "/health", "/health/targets/pg", "/livez", "/startupz", "/readyz", "/probe?target=pg", "/no")
+PAGES = (
+    "/",
+    "/targets/pg",
+    "/metrics",
+    "/health",
+    "/health/targets/pg",
+    "/livez",
+    "/startupz",
+    "/readyz",
+    "/probe?target=pg",
+    "/no",
+)
 
 
 @pytest.mark.servers("postgres:18", "qdrant", "neo4j:5.26", "minio:1")

@@ -1,0 +1,203 @@
+"""The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from exporter import wording
+from exporter.health import report
+from exporter.snapshot import Now, Snapshot
+
+Body = Mapping[str, Any]  # of /health, or a part of it
+
+_WORST_FIRST = ("down", "degraded", "unknown", "maintenance", "ok")
+_MEASURES = {"responseTime": "", "replicationLag": "lag", "diskSpace": "disk"}
+_NAMED = 3  # targets in the verdict, reasons and failing queries of a target
+_DETAIL = 100  # characters
+_DAY = 86400
+_REFRESH = (5, 60)  # seconds: the shortest and the longest pause
+
+
+class Moment(NamedTuple):
+    """Hold an instant: for machines, exactly, as a time of the day, and how long ago it was, also in one unit."""
+
+    iso: str
+    exact: str
+    clock: str
+    ago: str
+
+    @property
+    def brief(self) -> str:
+        return " ".join(self.ago.split(" ")[:2])
+
+
+class Reason(NamedTuple):
+    """Say what is wrong ("connections"), how much ("91 %, limit 90 %", "(2)") and where ("app:public.orders")."""
+
+    what: str
+    amount: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """Show one target; `shown` is its state, or that it is in maintenance."""
+
+    name: str
+    facts: tuple[str, ...]
+    state: str
+    shown: str
+    since: Moment
+    required: bool
+    flapping: bool
+    reasons: tuple[Reason, ...]
+    more_reasons: int
+    failing: str
+    measures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Hold all that the page shows; `status` is that of /health."""
+
+    verdict: str
+    worst: str
+    summary: str
+    status: str
+    notes: tuple[str, ...]
+    troubled: tuple[TargetView, ...]
+    fine: tuple[TargetView, ...]
+    time: Moment
+    refresh: int
+
+
+def overview(snapshot: Snapshot, now: Now) -> Overview:
+    """Show every target, the worst first."""
+    body = report(snapshot, now)
+    targets = sorted(
+        (target_view(body, name, now) for name in body["targets"]),
+        key=lambda target: (
+            _WORST_FIRST.index(target.shown),
+            target.shown != "ok" and not target.required,
+            target.name,
+        ),
+    )
+    return Overview(
+        verdict=_verdict(targets),
+        worst=targets[0].shown if targets else "unknown",
+        summary=_summary(targets),
+        status=body["status"],
+        notes=tuple(_general_notes(body)),
+        troubled=tuple(target for target in targets if target.shown != "ok"),
+        fine=tuple(target for target in targets if target.shown == "ok"),
+        time=moment(body["time"], now),
+        refresh=refresh_seconds(snapshot),
+    )
+
+
+def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetView:
+    """Show one target of a body of /health, with so many reasons and no more."""
+    target = body["targets"][name]
+    reasons = [_reason(reason, _check(body, name, reason.get("check"))) for reason in target["reasons"]]
+    return TargetView(
+        name=name,
+        facts=tuple(filter(None, (f"{target['store']} {target.get('version', '')}".strip(), target.get("role")))),
+        state=target["state"],
+        shown="maintenance" if target.get("maintenance") else target["state"],
+        since=moment(target["since"], now),
+        required=target["required"],
+        flapping=target["flapping"],
+        reasons=tuple(reasons[:most]),
+        more_reasons=max(0, len(reasons) - most),
+        failing=_failing(target["failing_queries"]),
+        measures=tuple(_measures(body, name)),
+    )
+
+
+def moment(iso: str, now: Now) -> Moment:
+    """Read a time of /health."""
+    return moment_of(datetime.fromisoformat(iso).timestamp(), now)
+
+
+def moment_of(seconds: float, now: Now) -> Moment:
+    at, age = datetime.fromtimestamp(seconds, UTC), now.wall - seconds
+    return Moment(
+        iso=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        exact=at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        clock=at.strftime("%H:%M UTC" if age < _DAY else "%Y-%m-%d"),
+        ago=wording.span(age),
+    )
+
+
+def refresh_seconds(snapshot: Snapshot) -> int:
+    """Return after how long there is something new to see."""
+    shortest, longest = _REFRESH
+    soonest = min((target.interval for target in snapshot.targets.values()), default=longest)
+    return round(min(max(soonest, shortest), longest))
+
+
+def _verdict(targets: Sequence[TargetView]) -> str:
+    """Answer in one sentence whether all is well, and name the worst."""
+    watched = [target for target in targets if target.shown != "maintenance"]
+    counts = Counter(target.shown for target in watched)
+    if not targets:
+        return "No target is configured"
+    if not watched:
+        return "Every target is in maintenance"
+    bad = [state for state in _WORST_FIRST if counts[state] and state != "ok"]
+    if not bad:
+        return f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{watched[0].name} is fine"
+    names = wording.listed([target.name for target in watched if target.shown == bad[0]], _NAMED)
+    if len(watched) == 1:
+        return f"{names} is {bad[0]}"
+    verb = "is" if counts[bad[0]] == 1 else "are"
+    return f"{counts[bad[0]]} of {len(watched)} targets {verb} {bad[0]}: {names}"
+
+
+def _summary(targets: Sequence[TargetView]) -> str:
+    counts = Counter(target.shown for target in targets)
+    words = {"maintenance": "in maintenance"}
+    return ", ".join(f"{counts[state]} {words.get(state, state)}" for state in _WORST_FIRST if counts[state])
+
+
+def _general_notes(body: Body) -> list[str]:
+    """Return what /health notes beside its targets, whose reasons are shown anyway."""
+    return [note for note in body["notes"] if note.partition(":")[0] not in body["targets"]]
+
+
+def _check(body: Body, name: str, check: str | None) -> Body:
+    return body["checks"].get(f"{name}:{check}", [{}])[0]  # type: ignore[no-any-return]  # a part of a Body is one
+
+
+def _reason(reason: Body, check: Body) -> Reason:
+    if "check" not in reason:
+        return Reason(wording.reason(reason["code"]))
+    what, detail = wording.title(reason["check"]), wording.shortened(check.get("output", ""), _DETAIL)
+    value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
+    if value is None:
+        return Reason(what, "" if detail else "broken", detail)
+    if not limit:  # of what should not be there at all the number is enough
+        return Reason(what, f"({wording.quantity(value, unit)})", detail)
+    shown, shown_limit = wording.against(value, limit, unit)
+    return Reason(what, f"{shown}, limit {shown_limit}", detail)
+
+
+def _failing(queries: Sequence[Body]) -> str:
+    """Return how many queries fail, why, and which."""
+    if not queries:
+        return ""
+    count = f"{len(queries)} queries fail" if len(queries) > 1 else "1 query fails"
+    reasons = ", ".join(dict.fromkeys(wording.reason(query["reason"]) for query in queries))
+    return f"{count} ({reasons}): {wording.listed([query['query'] for query in queries], _NAMED)}"
+
+
+def _measures(body: Body, name: str) -> list[str]:
+    """Return what every target may tell: response time, lag, disk."""
+    found = []
+    for key, word in _MEASURES.items():
+        check = _check(body, name, key)
+        if "observedValue" in check:
+            found.append(f"{word} {wording.quantity(check['observedValue'], check.get('observedUnit'), 2)}".strip())
+    return found
