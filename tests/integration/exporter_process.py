@@ -48,6 +48,10 @@ class Exporter:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        return self.start()
+
+    def start(self) -> Self:
+        """Start it, anew after `stop`, and wait until it answers."""
         self._process = self.launch()
         self.wait(lambda: self.get("/livez").status == 200, "the exporter to answer", 20)
         return self
