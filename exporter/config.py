@@ -83,7 +83,8 @@ class Config(Strict):
     @classmethod
     def _groups_that_there_are(cls, value: Readyz, info: ValidationInfo) -> Readyz:
         groups = {group for target in info.data.get("targets", ()) for group in target.groups}
-        if missing := [group for group in value.require if group not in groups]:
+        missing = [group for group in value.require if group not in groups]
+        if missing and "targets" in info.data:  # wrong ones have their own message
             there = ", ".join(sorted(groups)) or "no groups at all"
             raise ValueError(f"no target is in the group {missing[0]!r}; there are {there}")
         return value

@@ -169,7 +169,7 @@ def _check(target: str, check: Check) -> dict[str, Any]:
         body["observedUnit"] = check.unit
     body["status"] = check.status
     limits: Mapping[str, float | None] = {
-        key: getattr(check.rule, name) for key, name in _LIMITS.items() if check.rule is not None
+        key: _shown(getattr(check.rule, name)) for key, name in _LIMITS.items() if check.rule is not None
     }
     body |= {key: limit for key, limit in limits.items() if limit is not None}
     if check.output is not None:

@@ -165,6 +165,7 @@ class PostgresTarget(TargetBase):
 
 class QdrantTarget(TargetBase):
     store: Literal["qdrant"]
+    disk_size: Bytes | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     ca_file: Path | None = None

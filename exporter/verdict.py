@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["pass", "unknown", "warn", "fail"]
 
@@ -17,7 +17,7 @@ class HealthRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    check: str
+    check: str = Field(min_length=1)
     metric: str | None = None
     status: str | None = None
     warn_above: float | None = None

@@ -96,6 +96,12 @@ thresholds: {{disk_used_ratio: {{warn: 0.8, fail: 0.9}}}}
         (ORDERS + "    labels: {a-b: x}\n", "5: targets.0.labels: 'a-b' cannot be a label"),
         (ORDERS + "    password_file: /none\n", "5: targets.0.password_file: /none cannot be read: No such file"),
         (ORDERS + "    databases: [app]\n", "5: targets.0.databases: expected keys and values"),
+        (ORDERS + "    groups: [a/b]\n", "5: targets.0.groups: 'a/b' must start with a letter or digit"),
+        (
+            ORDERS + "    groups: [write]\nreadyz: {require: [writ]}\n",
+            "6: readyz: no target is in the group 'writ'; there are write",
+        ),
+        (ORDERS + "readyz: {require: [write]}\n", "5: readyz: no target is in the group 'write'; there are no groups"),
         ("targets: []\n", "1: targets: name at least one server to watch"),
         ("{}\n", "targets: required, but not there"),
     ],

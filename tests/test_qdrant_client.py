@@ -88,6 +88,22 @@ async def test_every_query_reads_each_page_once() -> None:
     assert sorted(asked) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
 
 
+async def test_the_disk_against_its_configured_size() -> None:
+    """A check like every other store's, of pages that an engine wrote; a cluster's peers cannot tell."""
+    query = _query("disk")
+    async with datastore(transport(TWO), disk_size="400MiB") as store:
+        info = await store.ping()
+        rows = await _fetch(store, "disk")
+        families = {family.metric.name: family.values for family in query.samples(rows)}
+
+    pages = [json.loads(TWO[f"/collections/{name}/memory"][1]) for name in ("docs", "named")]
+    assert families["qdrant_disk_used_bytes"] == [sum(page["result"]["total"]["disk_bytes"] for page in pages)]
+    assert families["qdrant_disk_size_bytes"] == [400 * 2**20]
+    assert (query.health and query.health.check, query.when.unmet(info)) == ("diskSpace", None)
+    async with datastore(transport(CLUSTER)) as store:
+        assert query.when.unmet(await store.ping()) == "needs role single"
+
+
 async def test_a_refused_page_is_not_asked_for_again() -> None:
     """One refusal answers all queries on a page in this pass; the next pass asks again."""
     asked: list[str] = []

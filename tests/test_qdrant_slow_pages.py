@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.datastores.qdrant.pages import collection_path, timestamp
-from exporter.datastores.qdrant.slow_pages import memory_rows, snapshot_rows
+from exporter.datastores.qdrant.slow_pages import disk_rows, memory_rows, snapshot_rows
 from exporter.query import QueryError
 from tests.qdrant_recorded import recorded
 
@@ -49,6 +49,20 @@ async def test_memory_by_component() -> None:
     assert {row["component"] for row in rows} == {"vectors", "index", "payload", "id_tracker"}
     for kind, total in page["total"].items():
         assert sum(row[kind] for row in rows) == total  # type: ignore[misc]  # numbers, all of them
+
+
+async def test_disk_is_the_sum_of_all_collections() -> None:
+    """Against what the user says the disk holds; without collections it is empty."""
+    answers = {f"/collections/{name}/memory": {"total": {"disk_bytes": size}} for name, size in (("a", 30), ("b", 20))}
+
+    assert await disk_rows(_reader(answers), ["a", "b"], 200.0) == [{"used": 50.0, "size": 200.0, "used_ratio": 0.25}]
+    assert await disk_rows(_reader({}), [], 200.0) == [{"used": 0.0, "size": 200.0, "used_ratio": 0.0}]
+
+
+async def test_a_sum_without_one_of_its_parts_is_none() -> None:
+    """Half of the truth would look like room to spare."""
+    with pytest.raises(QueryError, match="404"):
+        await disk_rows(_reader({"/collections/a/memory": {"total": {"disk_bytes": 30}}}), ["a", "gone"], 200.0)
 
 
 async def test_all_refused_is_an_error() -> None:

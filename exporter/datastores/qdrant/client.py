@@ -102,6 +102,10 @@ class QdrantDatastore:
             raise QueryError("connect", "the server has not answered yet")
         return self._info
 
+    @property
+    def disk_size(self) -> float | None:
+        return self._target.disk_size
+
     def states(self) -> States:
         return self._states
 
@@ -173,6 +177,10 @@ class QdrantSession:
     @property
     def info(self) -> ServerInfo:
         return self._datastore.info()
+
+    @property
+    def disk_size(self) -> float | None:
+        return self._datastore.disk_size
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         self.timeout = query.timeout

@@ -1,5 +1,6 @@
 """The operations of query files for Qdrant: pages become rows here, nothing but pages is read."""
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -81,6 +82,13 @@ async def _collection(session: Pages, params: CollectionsParams, _state: object)
     return collections.collection_rows(telemetry, collections_of(telemetry, params.max_collections))
 
 
+async def _disk(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+    if session.disk_size is None:
+        return []
+    everything = collections_of(await session.telemetry(), sys.maxsize)
+    return await slow_pages.disk_rows(session.json, [collection.name for collection in everything], session.disk_size)
+
+
 async def _native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
     page = NativePage(await session.text("/metrics"))
     return native.picked_rows(page, params.columns, params.labels)[: params.max_rows]
@@ -114,6 +122,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "collection_segments": _by_collection(slow_pages.segment_rows, segments=True),
         "collection_index": _by_collection(slow_pages.index_rows, segments=True),
         "collection_memory": _each_collection(slow_pages.memory_rows),
+        "disk": Operation(_disk),
         "snapshots": _each_collection(slow_pages.snapshot_rows),
         "requests": _from_metrics(native.request_rows),
         "request_duration": _from_metrics(native.duration_rows),

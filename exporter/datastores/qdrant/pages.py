@@ -15,6 +15,7 @@ class Pages(Protocol):
 
     info: ServerInfo
     timeout: float  # of the query that runs, in seconds
+    disk_size: float | None  # in bytes, as the target's configuration says
 
     async def json(self, path: str, body: object = None) -> Any:
         """Return the `result` of a page; raise QueryError for every other answer."""

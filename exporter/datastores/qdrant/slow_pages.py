@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from exporter.datastores.qdrant.collections import Collection
-from exporter.datastores.qdrant.pages import Page, at, collection_path, number, rows_of, timestamp, total
+from exporter.datastores.qdrant.pages import Page, at, collection_path, number, rows_of, scaled, timestamp, total
 from exporter.query import QueryError, Row
 
 _TIME_IN_NAME = re.compile(r"-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$")
@@ -80,6 +80,13 @@ async def memory_rows(read: Read, collections: Iterable[str]) -> list[Row]:
         for component, usages in _components(page).items()
         if usages
     ]
+
+
+async def disk_rows(read: Read, collections: Iterable[str], size: float) -> list[Row]:
+    """Return what the files of all collections take of a disk of that size; one page that is missing is an error."""
+    pages = [await read(collection_path(name, "memory")) for name in collections]
+    used = total([number(page, "total", "disk_bytes") for page in pages]) if pages else 0.0
+    return [{"used": used, "size": size, "used_ratio": scaled(used, 1 / size)}]
 
 
 def _components(page: object) -> Mapping[str, list[object]]:
