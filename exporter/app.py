@@ -77,12 +77,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def _answer(endpoint: Endpoint) -> Endpoint:
-    """Answer OPTIONS, HAProxy's default check, with the status alone."""
+    """Answer OPTIONS, HAProxy's default check, with the status alone, and when to ask again."""
 
     async def answer(request: Request) -> Response:
         response = await endpoint(request)
         if request.method == "OPTIONS":
-            response = Response(status_code=response.status_code, headers={"Allow": ", ".join(_METHODS)})
+            again = {name: value for name, value in response.headers.items() if name == "retry-after"}
+            response = Response(None, response.status_code, {"Allow": ", ".join(_METHODS), **again})
         return response
 
     return answer

@@ -61,7 +61,8 @@ class Site:
 
     def watch(self, name: str, **changes: Any) -> None:
         """Change what is configured of a target."""
-        self.service.snapshot.targets[name] = replace(self.service.snapshot.targets[name], **changes)
+        snapshot = self.service.snapshot
+        snapshot.watch(replace(snapshot.targets[name], **changes), self.clock())
 
     def status(self, path: str, method: str = "GET") -> int:
         return self.client.request(method, path, follow_redirects=False).status_code

@@ -164,6 +164,7 @@ def test_a_503_says_when_to_ask_again(site: Site) -> None:
     """At the next poll; after a refused login, when its pause is over."""
     site.fail("orders", 1.0)
     assert 1 <= int(site.client.get("/health").headers["retry-after"]) <= 15
+    assert site.client.options("/health").headers["retry-after"]
     assert "retry-after" not in site.client.get("/health/groups/paper").headers
 
     events = Events(watched("orders"))
