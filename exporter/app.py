@@ -8,6 +8,7 @@ from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,7 +18,7 @@ from exporter.config import Config
 from exporter.discovery import discovery
 from exporter.exposition import Page
 from exporter.findings import findings
-from exporter.guard import Guard
+from exporter.guard import Guard, refusal
 from exporter.health_pages import HealthPages
 from exporter.html_pages import HtmlPages
 from exporter.negotiation import accepts_gzip, choose_format
@@ -25,6 +26,7 @@ from exporter.query import Query
 from exporter.reloader import Load
 from exporter.sample_lines import Format
 from exporter.service import Service, instant
+from exporter.web_file import Loaded, WebFile
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 
@@ -35,6 +37,7 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
     `load` reads the settings again for a reload.
     """
     service = Service(config, queries, load)
+    web_file = _web_file(config, service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,15 +63,25 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
     app = FastAPI(
         lifespan=lifespan,
         openapi_url=None,
+        exception_handlers={HTTPException: _refuse, Exception: _fail},
         redirect_slashes=False,  # HAProxy takes a redirect for health
         routes=[
             *(Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
             Route("/-/reload", _answer(pages.reload), methods=["POST"]),
         ],
     )
-    app.add_middleware(Guard, service=service)
+    app.add_middleware(Guard, service=service, web_file=web_file)
+    app.state.web_file = web_file
     app.state.service = service
     return app
+
+
+def _web_file(config: Config, service: Service) -> WebFile:
+    def tell_expiry(loaded: Loaded) -> None:
+        expiry = {} if loaded.not_after is None else {"datatier_tls_not_after_timestamp_seconds": loaded.not_after}
+        service.exposition.tell_own(expiry)
+
+    return WebFile(config.web.config_file, tell_expiry)
 
 
 _T = TypeVar("_T")
@@ -146,3 +159,12 @@ async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], 
 
 def _plain(text: str, status: int = 200) -> Response:
     return Response(text + "\n", status, media_type="text/plain")
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - that is what it is asked for
+    return refusal(error.status_code, error.headers)
+
+
+async def _fail(_: Request, __: Exception) -> Response:
+    return refusal(500)

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"datatier-exporter {__version__}")
         return 0
     try:
-        source = Source(options.config, options.shard)
+        source = Source(options.config, options.shard, options.web_config_file)
         settings = source.load()
         configure_logs(options.log_format, options.log_level, source.secrets)
         if options.command == "check":
@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="datatier-exporter", description="Watch PostgreSQL, Qdrant, Neo4j and MinIO for Prometheus and /health."
     )
-    parser.set_defaults(command="serve", config=None, listen=None, shard=None, log_level="info", log_format="logfmt")
+    parser.set_defaults(command="serve", config=None, web_config_file=None, listen=None, shard=None)
+    parser.set_defaults(log_level="info", log_format="logfmt")
     _add_common(parser)
     parser.add_argument(
         "--listen", metavar="HOST:PORT", type=_address, help="where to serve (default: the file's, 0.0.0.0:9187)"
@@ -105,6 +106,10 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shard", type=_shard, metavar="I/N", default=argparse.SUPPRESS,
         help="watch the I-th of N shares of the targets, counted from 0 (default: all of them)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--web.config.file", dest="web_config_file", type=Path, metavar="FILE", default=argparse.SUPPRESS,
+        help="TLS and users of the pages, as the Prometheus exporters have them (default: the file's)",
     )  # fmt: skip
     parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
     parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")

@@ -13,6 +13,7 @@ from exporter.sample_lines import Format, Lines, encoded, head, prefixes, render
 from exporter.snapshot import Key, Now, Result, Snapshot
 
 _BLOCK = 1 << 20
+_OWN_LABELS = 'store="exporter",target="exporter"'
 
 
 class Part(NamedTuple):
@@ -63,6 +64,7 @@ class Exposition:
         self._snapshot = snapshot
         self._lines: dict[str, dict[Key, Lines]] = {}
         self._parts: dict[str, Part] = {}
+        self._own: list[Part] = []
         self._metrics: dict[str, Metric] = {}
         self._heads: dict[Format, dict[str, bytes]] = {kind: {} for kind in get_args(Format)}
         self._pages: dict[tuple[Format, str | None], tuple[int, float, Page]] = {}
@@ -95,6 +97,13 @@ class Exposition:
             self._pages[(kind, target)] = (version, expiry, page)
         return page
 
+    def tell_own(self, samples: Mapping[str, float]) -> None:
+        """Show core metrics of the exporter itself on the page of all targets, in place of those told before."""
+        own = {name: render_sample(name, _OWN_LABELS, (), value) for name, value in samples.items()}
+        self._own = [_part(0, math.inf, {name: encoded(line) for name, line in own.items()})]
+        for kind in self._heads:
+            self._pages.pop((kind, None), None)
+
     def forget(self, target: str) -> None:
         """Drop a target that is watched no more."""
         self._lines.pop(target, None)
@@ -106,7 +115,7 @@ class Exposition:
         targets = list(self._snapshot.targets) if target is None else [target]
         for name in targets:
             self.refresh(name, now)
-        parts = [self._parts[name] for name in targets]
+        parts = [self._parts[name] for name in targets] + (self._own if target is None else [])
         metrics = sorted({metric for part in parts for metric in part.lines})
         return Page({metric: self._heads[kind][metric] for metric in metrics}, parts)
 
@@ -122,19 +131,18 @@ class Exposition:
             if value is not None:
                 texts[metric].append(encoded(render_sample(metric, before.of(metric), labels, value)))
         lines = {name: _joined(name, parts) for name, parts in texts.items() if any(parts)}
-        return Part(
-            self._snapshot.changed[target],
-            self._snapshot.next_expiry(now.monotonic, target),
-            lines,
-            size=sum(map(len, lines.values())),
-            series=sum(text.count(b"\n") for text in lines.values()),
-        )
+        return _part(self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), lines)
 
     def _declare(self, metric: Metric) -> None:
         if self._metrics.get(metric.name) is not metric:
             self._metrics[metric.name] = metric
             for kind, heads in self._heads.items():
                 heads[metric.name] = encoded(head(metric, kind))
+
+
+def _part(version: int, expiry: float, lines: Lines) -> Part:
+    size, series = sum(map(len, lines.values())), sum(text.count(b"\n") for text in lines.values())
+    return Part(version, expiry, lines, size, series)
 
 
 def _joined(name: str, texts: Sequence[bytes]) -> bytes:

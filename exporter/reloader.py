@@ -69,5 +69,7 @@ class Reloader:
         if new.config.listen != old.config.listen:
             _log.warning("listen changes with a restart only", listen=old.config.listen, configured=new.config.listen)
             new = new._replace(config=new.config.model_copy(update={"listen": old.config.listen}))
+        if new.config.web.config_file != old.config.web.config_file:
+            _log.warning("web.config_file changes with a restart only", configured=str(new.config.web.config_file))
         new = reuse(old, new)
         return new, compare(old, new)

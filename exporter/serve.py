@@ -3,18 +3,30 @@
 import asyncio
 import signal
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
+from fastapi import FastAPI
 
 from exporter import __version__
 from exporter.app import create_app
 from exporter.config import parse_listen
+from exporter.connection import IDLE_SECONDS, REQUEST_SECONDS, Connection
 from exporter.reloader import Load
 from exporter.service import Service
 from exporter.settings import Settings
 
 _log = structlog.get_logger("exporter")
+
+
+class Loop(uvloop.Loop):
+    """Give a TLS handshake as long as a request; uvicorn leaves it the minute that is usual."""
+
+    async def create_server(self, *arguments: Any, **settings: Any) -> Any:
+        seconds = REQUEST_SECONDS if settings.get("ssl") else None
+        return await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
 
 
 class _Server(uvicorn.Server):
@@ -52,23 +64,33 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, load: Load, listen: str) -> int:
     """Run until a signal; return the exit code. SIGHUP, and nothing else, calls `load` again."""
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # one that comes during the start is not lost, nor fatal
-    host, port = parse_listen(listen)
     app = create_app(*settings, load)
     service: Service = app.state.service
-    server = uvicorn.Config(
+    counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
+    _log.info("starting", version=__version__, listen=listen, **counts)
+    _Server(server_settings(app, listen), service).run()
+    _log.info("stopped")
+    return 1 if service.crashed else 0
+
+
+def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
+    """Say how the application is served."""
+    host, port = parse_listen(listen)
+    context = app.state.web_file.context()
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http="httptools",
-        loop="uvloop",
-        log_config=None,
-        access_log=False,
+        http=Connection,
+        ws="none",
+        loop="exporter.serve:Loop",
+        ssl_context_factory=(lambda *_: context) if context else None,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=2,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=2,
+        log_config=None,
+        log_level="error",  # strangers' bad requests fill no log
+        access_log=False,
     )
-    counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
-    _log.info("starting", version=__version__, listen=listen, **counts)
-    _Server(server, service).run()
-    _log.info("stopped")
-    return 1 if service.crashed else 0

@@ -13,6 +13,7 @@ from exporter.shard import Shard
 from exporter.snapshot import Watched
 from exporter.targets import Target
 from exporter.thresholds import limits
+from exporter.web_file import WebFile
 from exporter.yaml_file import ConfigError
 
 
@@ -26,9 +27,10 @@ class Settings(NamedTuple):
 class Source:
     """Read the settings of one shard, again and again; know what the log must hide."""
 
-    def __init__(self, path: Path | None, shard: Shard | None = None) -> None:
+    def __init__(self, path: Path | None, shard: Shard | None = None, web_file: Path | None = None) -> None:
         self._path = path
         self._shard = shard
+        self._web_file = web_file
         self._read: deque[Settings] = deque(maxlen=2)
 
     def load(self) -> Settings:
@@ -46,6 +48,9 @@ class Source:
 
     def _load(self) -> Settings:
         config = load_config(self._path)
+        if self._web_file is not None:
+            config = config.model_copy(update={"web": config.web.model_copy(update={"config_file": self._web_file})})
+        WebFile(config.web.config_file)  # what is wrong with it is to be known now
         queries = load_queries({target.store for target in config.targets}, config.queries, limits(config.thresholds))
         if self._path is not None:
             check_labels(self._path, config, queries)

@@ -172,3 +172,17 @@ def test_nobody_reads_to_the_end(config: Path) -> None:
         said = stderr.read().decode()
 
     assert (process.wait(20), said) == (1, "")
+
+
+@pytest.mark.parametrize("command", [[], ["serve"], ["check"]])
+@pytest.mark.parametrize("named_by", ["the flag", "the configuration"])
+def test_a_wrong_web_file(command: list[str], named_by: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is found before anything is served."""
+    path = write(config.parent / "web.yml", "tls_server_config:\n  cert_file: none.crt\n  key_file: none.key\n")
+    flags = ["--web.config.file", path] if named_by == "the flag" else []
+    if not flags:
+        config.write_text(config.read_text() + "web: {config_file: web.yml}\n")
+
+    assert refused(capsys, *command, "--config", config, *flags) == [
+        f"{path}:2: tls_server_config.cert_file: {config.parent}/none.crt cannot be read: No such file or directory"
+    ]

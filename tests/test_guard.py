@@ -1,5 +1,6 @@
 """Who sees what, once authentication is configured."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from starlette.testclient import TestClient
 from exporter.app import create_app
 from exporter.config import Config
 from tests.making import Events, info, watched, write
+from tests.test_passwords import hashed
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-test"}
 CLOSED = ["/", "/metrics", "/probe?target=orders", "/findings", "/findings/orders", "/nothing", "/health2"]
@@ -116,3 +118,101 @@ def test_every_answer_is_dressed(guarded: TestClient, path: str) -> None:
 
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert headers["date"].endswith(" GMT")
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> TestClient:
+    """Return a client of an application that knows a token and a user."""
+    file = write(tmp_path / "web.yml", f"basic_auth_users: {{alice: '{hashed('wonder:land é').get_secret_value()}'}}\n")
+    return client(token="a-token-of-the-test", config_file=file)
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+def test_a_user_of_the_web_file_is_as_good_as_the_token(both: TestClient) -> None:
+    """Either opens all pages and the details of health; the two ways are named to who has neither."""
+    for headers in (TOKEN, basic("alice", "wonder:land é")):
+        assert both.get("/metrics", headers=headers).status_code == 200
+        assert "targets" in both.get("/health", headers=headers).json()
+    for headers in ({}, basic("alice", "wrong"), basic("carol", "wonder:land é")):
+        assert both.get("/metrics", headers=headers).status_code == 401
+        assert list(both.get("/health", headers=headers).json()) == ["status"]
+
+    assert both.get("/metrics").headers.get_list("www-authenticate") == ['Basic realm="datatier-exporter"', "Bearer"]
+
+
+@pytest.mark.parametrize("credentials", ["", "====", "YWxpY2U=", "/w==", "Og==", "é", "YWxpY2U6d29uZGVy\x7f"])
+def test_credentials_that_cannot_be_read(both: TestClient, credentials: str) -> None:
+    answer = both.get("/metrics", headers={b"Authorization": b"Basic " + credentials.encode()})
+
+    assert answer.status_code == 401
+
+
+def test_users_change_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken file keeps those there were, and so does one that is half written or emptied."""
+    monkeypatch.setattr("exporter.web_file._LOOK_EVERY", 0.0)
+    file = write(tmp_path / "web.yml", f"basic_auth_users: {{alice: '{hashed('one').get_secret_value()}'}}\n")
+    site = client(config_file=file)
+
+    def statuses() -> tuple[int, int]:
+        one, two = (site.get("/metrics", headers=basic("alice", word)).status_code for word in ("one", "two"))
+        return one, two
+
+    assert statuses() == (200, 401)
+
+    write(file, f"basic_auth_users: {{alice: '{hashed('two').get_secret_value()}'}}\n# longer\n")
+    assert statuses() == (401, 200)
+
+    write(file, "basic_auth_users: {alice: nonsense}\n")
+    assert statuses() == (401, 200)
+
+    for half in ("", "{}\n"):
+        write(file, half)
+        assert statuses() == (401, 200)
+
+
+def test_headers_of_the_web_file_are_on_every_answer(tmp_path: Path) -> None:
+    """And come before our own."""
+    headers = "{Content-Security-Policy: default-src 'self', X-Frame-Options: deny}"
+    site = client(config_file=write(tmp_path / "web.yml", f"http_server_config: {{headers: {headers}}}\n"))
+
+    for path in ("/", "/livez", "/nothing"):
+        found = site.get(path).headers
+        assert (found["content-security-policy"], found["x-frame-options"]) == ("default-src 'self'", "deny")
+        assert found["x-content-type-options"] == "nosniff"
+
+
+def test_the_rate_of_the_web_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst, then one each interval; probes are not counted, and not refused."""
+    now = 1000.0
+    monkeypatch.setattr("exporter.throttle.time.monotonic", lambda: now)
+    site = client(config_file=write(tmp_path / "web.yml", "rate_limit: {interval: 2s, burst: 3}\n"))
+
+    assert [site.get("/metrics").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert [site.get("/startupz").status_code for _ in range(5)] == [200] * 5
+
+    now += 4.5
+    assert [site.get("/metrics").status_code for _ in range(3)] == [200, 200, 429]
+
+    now += 3600
+    assert [site.get("/metrics").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/nothing"])
+def test_no_page_takes_a_body(path: str) -> None:
+    """Nor waits for one: an empty one is none."""
+    site = client()
+
+    assert site.request("POST", path, content=b"a").status_code == 413
+    assert site.request("GET", path, content=iter([b"a"])).status_code == 413
+    assert site.request("POST", path, content=b"").status_code in (404, 405)
+
+
+def test_a_bug_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where, and not why."""
+    monkeypatch.setattr("exporter.app.findings", lambda *_: 1 / 0)
+    answer = TestClient(client().app, raise_server_exceptions=False).get("/findings")
+
+    assert (answer.status_code, answer.text) == (500, "internal server error\n")

@@ -1,0 +1,66 @@
+"""Passwords of basic authentication: bcrypt, off the loop, and once for each that is right."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import bcrypt
+from pydantic import SecretStr
+
+_REMEMBERED = 128
+_WAITING = 32
+_BYTES = 72  # bcrypt sees no more, and neither do the tools that make the hashes
+
+
+class Busy(Exception):  # noqa: N818 - nothing is wrong with the password
+    """Too many passwords wait to be checked."""
+
+
+class Passwords:
+    """Check passwords one after another; a right one is remembered, by a hash that only this process can make."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "bcrypt")
+        self._key = os.urandom(32)
+        self._right: dict[bytes, None] = {}
+        self._waiting = 0
+
+    async def are_right(self, users: Mapping[str, SecretStr], user: str, password: bytes) -> bool:
+        """Tell whether a user has this password; raise Busy rather than let a crowd of guesses queue up."""
+        hashed = users[user].get_secret_value().encode() if user in users else _decoy(users)
+        proof = self._proof(user, hashed, password)
+        if user in users and proof in self._right:
+            return True
+        if self._waiting >= _WAITING:
+            raise Busy
+        self._waiting += 1
+        try:
+            matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
+        finally:
+            self._waiting -= 1
+        if matches and user in users:
+            self._remember(proof)
+            return True
+        return False
+
+    def _proof(self, user: str, hashed: bytes, password: bytes) -> bytes:
+        digest = hashlib.blake2b(key=self._key)
+        for part in (user.encode(errors="surrogateescape"), hashed, password):
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.digest()
+
+    def _remember(self, proof: bytes) -> None:
+        self._right[proof] = None
+        while len(self._right) > _REMEMBERED:
+            del self._right[next(iter(self._right))]
+
+
+def _decoy(users: Mapping[str, SecretStr]) -> bytes:
+    """Return the hash an unknown user is checked against: guessing names is to cost what guessing passwords does."""
+    return max(users.values(), key=lambda hashed: hashed.get_secret_value()[4:6]).get_secret_value().encode()
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    return bcrypt.checkpw(password[:_BYTES], hashed)
