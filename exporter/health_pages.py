@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from exporter.guard import trusted
 from exporter.health import target_health, troubles, worst
-from exporter.health_text import Line, Part, Parts, body, line, verbose
+from exporter.health_text import Line, Part, body, line, verbose
 from exporter.parameters import flag, parameters
 from exporter.process_checks import alive, ready, started
 from exporter.schedule import seconds_to_next_poll
@@ -61,7 +61,6 @@ class HealthPages:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._parts = Parts(service.snapshot)
 
     @_told
     async def livez(self, request: Request) -> Response:
@@ -79,7 +78,7 @@ class HealthPages:
         """Ask the process alone, and with `readyz: {require: [group]}` the targets of these groups."""
         now, view, snapshot = instant(), _view(request), self._service.snapshot
         required = self._service.config.readyz.require
-        groups = {group: self._parts.of(view.of(snapshot.members(group)), now) for group in required}
+        groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
         lines = list(ready(view.lines(self._started(now)), groups, draining=self._service.draining))
         failing = [part.health.name for parts in groups.values() for part in parts if part.health.counted == "fail"]
         return self._process(request, lines, now, failing)
@@ -107,7 +106,7 @@ class HealthPages:
 
     def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
         now, view = instant(), _view(request)
-        return self._answer(request, view, self._parts.of(view.of(names), now), now, view.notes(names))
+        return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
 
     def _answer(
         self, request: Request, view: View, parts: Sequence[Part], now: Now, notes: Sequence[str] = ()

@@ -35,11 +35,14 @@ class Parts:
         self._kept: dict[str, tuple[int, float, Part]] = {}
 
     def of(self, names: Iterable[str], now: Now) -> list[Part]:
-        if len(self._kept) > len(self._snapshot.targets):
-            self._kept = {name: kept for name, kept in self._kept.items() if name in self._snapshot.targets}
-        return [self._part(name, now) for name in names]
+        return [self.refresh(name, now) for name in names]
 
-    def _part(self, name: str, now: Now) -> Part:
+    def forget(self, target: str) -> None:
+        """Drop a target that is watched no more."""
+        self._kept.pop(target, None)
+
+    def refresh(self, name: str, now: Now) -> Part:
+        """Return a target's part, made anew where anything changed or expired: after a poll, so that no probe waits."""
         version = self._snapshot.changed[name]
         kept = self._kept.get(name)
         if kept is None or kept[0] != version or now.monotonic >= kept[1]:

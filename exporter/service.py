@@ -11,6 +11,7 @@ import structlog
 from exporter.changes import Changes
 from exporter.config import Config
 from exporter.exposition import Exposition
+from exporter.health_text import Parts
 from exporter.journal import Journal
 from exporter.own_metrics import OwnMetrics
 from exporter.pollers import Pollers
@@ -28,7 +29,7 @@ _log = structlog.get_logger("exporter")
 
 
 class Service:
-    """Poll every target while `running`; views read `snapshot` and `exposition`.
+    """Poll every target while `running`; views read `snapshot`, `exposition` and `health`.
 
     `load` reads the settings again for a reload; without it they never change.
     """
@@ -38,6 +39,7 @@ class Service:
         settings = Settings(config, tuple(queries))
         self.snapshot = Snapshot([watched(config, target) for target in config.targets], now)
         self.exposition = Exposition(self.snapshot)
+        self.health = Parts(self.snapshot)
         self.own = OwnMetrics()
         self.reloader = Reloader(settings, load or (lambda: settings), self._apply, self.own)
         self.draining = False
@@ -56,7 +58,9 @@ class Service:
             case Result():
                 self.exposition.render(event)
             case Poll():
-                self.exposition.refresh(event.target, instant())
+                now = instant()
+                self.exposition.refresh(event.target, now)
+                self.health.refresh(event.target, now)
         self._journal.note(event)
 
     @asynccontextmanager
@@ -117,6 +121,7 @@ class Service:
     def _forget(self, target: str) -> None:
         self.snapshot.forget(target)
         self.exposition.forget(target)
+        self.health.forget(target)
         self._journal.forget(target)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import jsonschema_rs
 
-_SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "health.schema.json").read_text())
-_VALIDATOR = jsonschema_rs.Draft202012Validator(_SCHEMA, validate_formats=True)
+SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "health.schema.json").read_text())
+_VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
 
 
 def valid(body: dict[str, Any]) -> dict[str, Any]:

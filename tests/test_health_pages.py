@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import SecretStr
 
+from exporter import health_text
 from exporter.config import Readyz, Web
 from exporter.health import report
 from exporter.health_text import Parts, body
@@ -333,3 +334,12 @@ def test_the_text_says_what_the_report_says(site: Site) -> None:
         agree(now + 1.5)
     agree(115.0)
     agree(200.0)
+
+
+def test_a_poll_leaves_nothing_to_make(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe only joins what is ready, however many targets were polled since the last one."""
+    for name in BOTH:
+        site.poll(name)
+    monkeypatch.setattr(health_text, "target_health", None)
+
+    assert site.health()["status"] == "pass"
