@@ -7,6 +7,7 @@ RUN python -m venv /opt/exporter \
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 COPY queries queries
+COPY alerts/catalogue alerts/catalogue
 RUN /opt/exporter/bin/pip install --no-cache-dir --no-deps . \
     && /opt/exporter/bin/pip uninstall --yes pip \
     && /opt/exporter/bin/python -m compileall -q /opt/exporter/lib

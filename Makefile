@@ -34,6 +34,8 @@ format: .venv/dev
 docs: .venv/dev
 	$(BIN)/python -m docs.make_metrics > docs/metrics.md
 	$(BIN)/python -m dashboards
+	for name in $(RULES); do $(BIN)/datatier-exporter rules $$name > alerts/rules/$$name.yaml; done
+RULES := $(basename $(notdir $(wildcard alerts/catalogue/*.yaml)))
 
 lock: .venv/dev
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt

@@ -1,4 +1,4 @@
-"""The command line: serve (the default), check, version."""
+"""The command line: serve (the default), check, rules, version."""
 
 import argparse
 import asyncio
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config import parse_listen
+from exporter.config import load_config, parse_listen
 from exporter.environment import URLS
 from exporter.logs import LOG_LEVELS, configure_logs
 from exporter.settings import Settings, Source
 from exporter.shard import Shard, parse_shard
+from exporter.thresholds import limits
 from exporter.yaml_file import ConfigError
 
 _LAST_STANDARD_STREAM = 2
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"datatier-exporter {__version__}")
         return 0
     try:
+        if options.command == "rules":
+            return _rules(options)
         source = Source(options.config, options.shard, options.web_config_file)
         settings = source.load()
         configure_logs(options.log_format, options.log_level, source.secrets)
@@ -55,6 +58,18 @@ def _check(settings: Settings, kind: str) -> int:
     return 1 if check.failed(reports) else 0
 
 
+def _rules(options: argparse.Namespace) -> int:
+    from exporter import rules  # noqa: PLC0415 - nobody else needs the catalogue
+
+    config = load_config(options.config) if options.config else None
+    wanted = options.names or (rules.names_for(target.store for target in config.targets) if config else rules.names())
+    if unknown := sorted(set(wanted) - set(rules.names())):
+        raise ConfigError([f"no rules are named {', '.join(unknown)}; there are {', '.join(rules.names())}"])
+    groups = rules.groups(wanted, limits(config.thresholds if config else {}), options.job)
+    print(rules.as_operator(groups) if options.format == "operator" else rules.as_rule_file(groups), end="", flush=True)
+    return 0
+
+
 def _serve(settings: Settings, source: Source, listen: str | None) -> int:
     from exporter.serve import serve  # noqa: PLC0415 - check does not need a web server
 
@@ -79,6 +94,18 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate the configuration, connect, run each query once")
     _add_common(check)
     check.add_argument("--format", choices=("text", "json"), default="text", help="how to print the outcome")
+    rules = commands.add_parser("rules", help="print the alert rules, with the limits of the configuration")
+    rules.add_argument(
+        "names", nargs="*", metavar="NAME", help="a store, core, exporter or slo (default: all that is watched)"
+    )
+    rules.add_argument(
+        "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
+        help="whose limits and stores to take (default: our limits, all stores)",
+    )  # fmt: skip
+    rules.add_argument("--job", default="datatier", help="the exporter's job in Prometheus (default: datatier)")
+    rules.add_argument(
+        "--format", choices=("prometheus", "operator"), default="prometheus", help="a rule file, or a PrometheusRule"
+    )
     commands.add_parser("version", help="print the version")
     return parser
 

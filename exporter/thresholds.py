@@ -40,6 +40,26 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
         "transaction_age_seconds": Limit(warn=300, fail=None),
         "blocked_seconds": Limit(warn=60, fail=None),
         "pool_wait_seconds": Limit(warn=1, fail=30),
+        # From here on: what /health does not judge, because it takes a rate or history to know; alerts and panels do.
+        "unavailable_ratio": Limit(warn=0.001, fail=0.001),
+        "backup_age_seconds": Limit(warn=26 * 3600, fail=None),
+        "cache_miss_ratio": Limit(warn=0.05, fail=None),
+        "statement_mean_seconds": Limit(warn=1, fail=None),
+        "slow_statements": Limit(warn=5, fail=None),
+        "rollback_ratio": Limit(warn=0.1, fail=None),
+        "open_transaction_seconds": Limit(warn=3600, fail=None),
+        "blocked_sessions": Limit(warn=5, fail=20),
+        "idle_sessions_ratio": Limit(warn=0.5, fail=None),
+        "dead_rows_ratio": Limit(warn=0.2, fail=None),
+        "bloat_ratio": Limit(warn=0.5, fail=None),
+        "freeze_ratio": Limit(warn=1.5, fail=None),
+        "error_ratio": Limit(warn=0.01, fail=0.05),
+        "slow_search_ratio": Limit(warn=0.01, fail=0.05),
+        "slow_query_ratio": Limit(warn=0.05, fail=None),
+        "unindexed_ratio": Limit(warn=0.1, fail=None),
+        "memory_used_ratio": Limit(warn=0.85, fail=0.95),
+        "gc_ratio": Limit(warn=0.1, fail=None),
+        "first_byte_seconds": Limit(warn=1, fail=None),
     }
 )
 

@@ -153,14 +153,17 @@ def test_locks_hold_every_dependency() -> None:
 
 
 def test_wheel_and_sdist_hold_what_is_read_at_run_time(tmp_path: Path) -> None:
-    """Both archives contain every built-in query file, and the status page's templates."""
+    """Both archives contain every built-in query file, the status page's templates and the catalogue of alerts."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
     read = [*(ROOT / "queries").rglob("*.yaml"), *(ROOT / "exporter" / "templates").iterdir()]
+    read += (ROOT / "alerts" / "catalogue").iterdir()
     files = {str(path.relative_to(ROOT)).removeprefix("exporter/") for path in read}
 
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        inside = {name.removeprefix("exporter/") for name in wheel.namelist()}
+        inside = {
+            name.removeprefix("exporter/").replace("catalogue/", "alerts/catalogue/") for name in wheel.namelist()
+        }
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
         unpacked = {name.partition("/")[2].removeprefix("exporter/") for name in sdist.getnames()}
 

@@ -13,6 +13,8 @@ from tests.servers.cache import cached
 PACKAGES = {
     "promtool": "prometheus",
     "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "pgbouncer": "pgbouncer",
     "etcd": "etcd-server",

@@ -1,0 +1,113 @@
+"""Prometheus and Alertmanager, from their Debian packages: what stands behind the exporter."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+import yaml
+
+from tests.servers.debian import program
+from tests.servers.machine import hand_over
+from tests.servers.process import Process, free_port
+
+
+class Prometheus(Process):
+    """One Prometheus that scrapes exporters each second and evaluates rules as often."""
+
+    def __init__(
+        self, exporters: list[int], rules: Mapping[str, str] | None = None, alertmanager: int | None = None
+    ) -> None:
+        super().__init__("prometheus")
+        self.port = free_port()
+        self._exporters = exporters
+        self._rules = rules or {}
+        self._alertmanager = alertmanager
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, expr: str) -> list[dict[str, Any]]:
+        """Return the series of an instant query."""
+        found: list[dict[str, Any]] = self.get(f"/api/v1/query?query={quote(expr)}")["result"]
+        return found
+
+    def get(self, path: str) -> Any:
+        with urlopen(f"{self.url}{path}", timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def _prepare(self) -> None:
+        for name, text in self._rules.items():
+            (self.folder / f"{name}.rules.yaml").write_text(text)
+        config: dict[str, Any] = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": ["*.rules.yaml"],
+            "scrape_configs": [_job("datatier", self._exporters)],
+        }
+        if self._alertmanager is not None:
+            targets = [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]
+            config["alerting"] = {"alertmanagers": [{"static_configs": targets}]}
+        (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        hand_over(self.folder)
+
+    def _command(self) -> list[str]:
+        place = [f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data"]
+        return [str(program("prometheus")), *place, f"--web.listen-address=127.0.0.1:{self.port}"]
+
+    def _ready(self) -> bool:
+        with urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+            return bool(answer.status == 200)
+
+
+def _job(name: str, ports: list[int]) -> dict[str, Any]:
+    return {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
+
+
+class Alertmanager(Process):
+    """One Alertmanager with a configuration and the folder of its templates; it gossips with nobody."""
+
+    as_ourselves = True  # it reads the secrets' files of a test
+
+    def __init__(self, config: Mapping[str, Any], templates: Path) -> None:
+        super().__init__("alertmanager")
+        self.port = free_port()
+        self._config = config
+        self._templates = templates
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def post(self, alerts: list[dict[str, Any]]) -> None:
+        """Send alerts as Prometheus does."""
+        body = json.dumps(alerts).encode()
+        request = Request(f"{self.url}/api/v2/alerts", data=body, headers={"Content-Type": "application/json"})
+        with urlopen(request, timeout=10):
+            pass
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return what it knows, with receivers and what inhibits each."""
+        with urlopen(f"{self.url}/api/v2/alerts", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+            return found
+
+    def metrics(self) -> str:
+        with urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def _prepare(self) -> None:
+        (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(dict(self._config)))
+        shutil.copytree(self._templates, self.folder / "templates")
+
+    def _command(self) -> list[str]:
+        place = [f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/data"]
+        addresses = [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="]
+        return [str(program("prometheus-alertmanager")), *place, *addresses]
+
+    def _ready(self) -> bool:
+        with urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+            return bool(answer.status == 200)

@@ -1,0 +1,79 @@
+"""The tests of the alerts are good: no rule can be changed so that it matters, and its tests still pass."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exporter import rules
+from tests.promtool import AlertTest, Rule, Trial, alert_tests, rules_of, verdicts
+from tests.test_alerts import CLAUSE, in_maintenance, label
+from tests.vocabulary import selectors
+
+OPPOSITE = {">": "<", "<": ">", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
+COUNTED = 20  # whole numbers up to this one are moved by 1, other numbers by a tenth
+SKIPPED = re.compile(r'\{[^}]*\}|\[[^\]]*\]|"[^"]*"|vector\(1\)')
+COMPARISON = re.compile(r"[<>=!]=|[<>]")
+NUMBER = re.compile(r"(?<![\w:.])\d+(?:\.\d+)?(?:e\d+)?(?![\w:])")
+
+
+class Mutant(NamedTuple):
+    what: str
+    rule: Rule
+    clause: bool = False  # the change is in what the renderer adds: silence in a maintenance
+
+
+def mutants(rule: Rule) -> Iterator[Mutant]:
+    """Change one thing of a rule at a time."""
+    expr = str(rule["expr"])
+    own = len(expr.removesuffix(CLAUSE))
+    yield Mutant("made impossible", {**rule, "expr": f"({expr}) and on () vector(0) > 1"})
+    for key in ("for", "keep_firing_for"):
+        if key in rule:
+            yield Mutant(f"{key} removed", {name: value for name, value in rule.items() if name != key})
+    for start, end, becomes in changes(expr):
+        changed = expr[:start] + becomes + expr[end:]
+        yield Mutant(f"{expr[start:end]} became {becomes} at {start}", {**rule, "expr": changed}, clause=start >= own)
+
+
+def changes(expr: str) -> Iterator[tuple[int, int, str]]:
+    """Name every comparison with its opposite, and every number with a lower and a higher one."""
+    bare = SKIPPED.sub(lambda found: " " * len(found[0]), expr)
+    for found in COMPARISON.finditer(bare):
+        yield found.start(), found.end(), OPPOSITE[found[0]]
+    for found in NUMBER.finditer(bare):
+        value = float(found[0])
+        by = 1 if value.is_integer() and value <= COUNTED else value / 10
+        for moved in (value - by, value + by):
+            yield found.start(), found.end(), f"({moved:.15g})" if moved < 0 else f"{moved:.15g}"
+
+
+def trial(all_rules: list[Rule], changed: Mutant, original: Rule) -> Trial:
+    """Put the changed rule in its place among those that its tests need."""
+    alerts = {rule.get("alert") for rule in all_rules if rule is original or reads(rule, original)} - {None}
+    kept = [rule for rule in all_rules if "record" in rule or rule["alert"] in alerts]
+    tests: list[AlertTest] = [test for test in alert_tests() if test.alert in alerts]
+    bodies = [test.body for test in tests]
+    if changed.clause:
+        bodies = [in_maintenance(body, value, silent=value == 1) for body in bodies for value in (0, 1)]
+    return Trial([changed.rule if rule is original else rule for rule in kept], bodies, tests[0].every)
+
+
+def reads(rule: Rule, recorded: Rule) -> bool:
+    return "alert" in rule and recorded.get("record") in {selector.name for selector in selectors(rule["expr"])}
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_every_mutant_is_killed(name: str, promtool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A comparison flipped, a number moved, a rule made impossible, its `for` removed: a test fails each time."""
+    all_rules = rules_of(name)
+    made = [(rule, mutant) for rule in all_rules for mutant in mutants(rule)]
+    said = verdicts(promtool, tmp_path, (trial(all_rules, mutant, rule) for rule, mutant in made))
+    survivors = [f"{label(rule)}: {mutant.what}" for (rule, mutant), text in zip(made, said, strict=True) if not text]
+    with capsys.disabled():
+        print(f"\n{name}: {len(made) - len(survivors)} of {len(made)} mutants killed")  # noqa: T201 - the score
+
+    assert survivors == []
+    assert not [text for text in said if "parse error" in text]
