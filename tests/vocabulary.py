@@ -1,5 +1,6 @@
 """The words that rules, panels and runbooks may use: every metric there is, with the labels it can have."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -52,8 +53,7 @@ def declared() -> Mapping[str, frozenset[str]]:
         for metric in query.metrics:
             if metric.name not in CORE_METRICS:
                 found |= _series(metric.name, metric.type, frozenset(query.label_names))
-    page = OwnMetrics().page("text", Page(b"", 0)).decode()
-    for family in text_string_to_metric_families(page):
+    for family in text_string_to_metric_families(asyncio.run(_own_page()).decode()):
         for sample in family.samples:
             found[sample.name] = found.get(sample.name, frozenset()) | sample.labels.keys()
     for name in rules.names():
@@ -61,6 +61,10 @@ def declared() -> Mapping[str, frozenset[str]]:
             used = [found.get(selector.name, frozenset()) for selector in selectors(expr)]
             found[record] = frozenset().union(*used)
     return found
+
+
+async def _own_page() -> bytes:
+    return OwnMetrics().page("text", Page({}, ()))
 
 
 def _series(name: str, kind: str, labels: frozenset[str]) -> dict[str, frozenset[str]]:
