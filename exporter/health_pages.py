@@ -101,8 +101,12 @@ class HealthPages:
         if name not in snapshot.targets:
             return _plain("no such target is configured", 404)
         conditions = conditions_of(request.query_params.multi_items())
-        health = judge(target_health(snapshot, name, now, raw=conditions.raw), conditions, now)
-        return self._answer(request, View(conditions.verbose, frozenset()), [Part.of(health)], now)
+        ready = self._service.health.refresh(name, now)
+        judged = judge(
+            target_health(snapshot, name, now, raw=True) if conditions.raw else ready.health, conditions, now
+        )
+        part = ready if judged is ready.health else Part.of(judged)
+        return self._answer(request, View(conditions.verbose, frozenset()), [part], now)
 
     def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
         now, view = instant(), _view(request)

@@ -58,9 +58,10 @@ def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealt
     What is not known breaks it, too: no requests for a replica whose lag nobody knows.
     """
     broken = list(_broken(health, conditions, now))
-    failed = broken or health.state == "down"
-    reasons = [*health.condition["reasons"], *broken]
-    condition = {**health.condition, "reasons": reasons}
+    failed = bool(broken) or health.state == "down"
+    if health.counts and not failed:
+        return health
+    condition = {**health.condition, "reasons": [*health.condition["reasons"], *broken]}
     return replace(health, counts=True, status="fail" if failed else health.status, condition=condition)
 
 
