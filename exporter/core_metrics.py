@@ -35,6 +35,12 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
     ("datatier_target_maintenance", "gauge", (), "1 while the target is in maintenance: nobody is to be alerted."),
     ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
+    (
+        "datatier_tls_not_after_timestamp_seconds",
+        "gauge",
+        (),
+        "When the server's certificate expires, as Unix time.",
+    ),
     ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
     ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),
     ("datatier_check_state", "gauge", ("check",), "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail."),
@@ -63,7 +69,6 @@ _FED: tuple[_Row, ...] = (
     ("datatier_backups", "gauge", ("check",), "Backups there are."),
     ("datatier_backup_oldest_timestamp_seconds", "gauge", ("check",), "When the oldest backup was made."),
     ("datatier_backup_expected", "gauge", ("check",), "1 where a backup is expected to be found."),
-    ("datatier_tls_not_after_timestamp_seconds", "gauge", (), "When the server's certificate expires."),
 )
 
 

@@ -94,6 +94,7 @@ def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[S
     identity = (("version", info.version), ("edition", info.edition), ("role", info.role))
     yield Sample("datatier_target_info", identity, 1.0)
     yield Sample("datatier_target_start_time_seconds", (), info.started_at)
+    yield Sample("datatier_tls_not_after_timestamp_seconds", (), info.tls_not_after)
     for privilege in sorted(info.missing_privileges):
         yield Sample("datatier_privilege_missing", (("privilege", privilege),), 1.0)
     absent = {

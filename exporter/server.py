@@ -28,6 +28,7 @@ class ServerInfo:
     missing_privileges: name to the statement that grants it.
     extensions: name to version, in the database the exporter logs in to.
     started_at: Unix time in seconds.
+    tls_not_after: when the certificate that it showed expires, as Unix time; None without TLS.
     """
 
     version: str
@@ -37,6 +38,7 @@ class ServerInfo:
     capabilities: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     missing_privileges: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    tls_not_after: float | None = None
 
 
 def version_key(version: str) -> tuple[int, ...]:

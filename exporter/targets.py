@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
+from exporter.address import Address
 from exporter.byte_size import Bytes
 from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
@@ -87,15 +88,14 @@ class Keeper(Strict):
             return None
 
 
-class TargetBase(Keeper):
+class TargetBase(Keeper, Address):
     """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody."""
 
     name: str
-    url: SecretStr
     required: bool = True
     maintenance: bool = False
     groups: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     interval: Duration | None = None
 
     @field_validator("name")
@@ -117,21 +117,6 @@ class TargetBase(Keeper):
             if not _LABEL.fullmatch(name) or name in _RESERVED_LABELS | _CORE_LABELS:
                 raise ValueError(f"{name!r} cannot be a label of a target: it is taken, or no label name")
         return value
-
-    @field_validator("url")
-    @classmethod
-    def _known_scheme(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in cls.schemes())):
-            raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
-        try:
-            urlsplit(value.get_secret_value())
-        except ValueError:  # its text would repeat the URL
-            raise ValueError("not a URL; special characters of a password are written as %40 and the like") from None
-        return value
-
-    @classmethod
-    def schemes(cls) -> tuple[str, ...]:
-        return ("http", "https")
 
     @field_validator("*")
     @classmethod
@@ -168,7 +153,6 @@ class QdrantTarget(TargetBase):
     disk_size: Bytes | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
-    ca_file: Path | None = None
 
 
 class Neo4jTarget(TargetBase):
@@ -177,7 +161,6 @@ class Neo4jTarget(TargetBase):
     password: SecretStr | None = None
     password_file: Path | None = None
     databases: Globs = Globs()
-    ca_file: Path | None = None
 
     @classmethod
     def schemes(cls) -> tuple[str, ...]:
@@ -191,7 +174,6 @@ class MinioTarget(TargetBase):
     secret_key: SecretStr | None = None
     secret_key_file: Path | None = None
     region: str = "us-east-1"
-    ca_file: Path | None = None
 
 
 class PgbouncerTarget(TargetBase):

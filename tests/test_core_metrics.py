@@ -12,7 +12,6 @@ FED = {
     "datatier_backups": ("check",),
     "datatier_backup_oldest_timestamp_seconds": ("check",),
     "datatier_backup_expected": ("check",),
-    "datatier_tls_not_after_timestamp_seconds": (),
 }
 
 

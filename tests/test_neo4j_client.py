@@ -1,13 +1,12 @@
 """What Neo4j's client does without a server: addresses, rows, reasons."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from neo4j.exceptions import Neo4jError, ServiceUnavailable
 
 from exporter.datastores.neo4j.client import unwound
-from exporter.datastores.neo4j.connection import address, reason_of
+from exporter.datastores.neo4j.connection import place, reason_of
 from exporter.query import QueryError, Row
 from exporter.targets import Globs, Neo4jTarget
 
@@ -20,19 +19,10 @@ def error(code: str) -> Neo4jError:
     return Neo4jError._hydrate_neo4j(code=code, message="said the server")  # noqa: SLF001 - as the driver makes them
 
 
-def test_address_carries_no_login() -> None:
-    """The driver refuses a URI with a login; ours is given to it apart."""
-    assert address(target("neo4j+s://me:word@graph:7687")) == ("neo4j+s://graph:7687", {})
-
-
-def test_own_authority_moves_tls_from_the_scheme_to_the_settings(tmp_path: Path) -> None:
-    """The driver takes no certificate authority beside a scheme that says +s."""
-    (tmp_path / "ca.pem").write_text("certificate")
-
-    uri, trust = address(target("bolt+s://graph", ca_file=tmp_path / "ca.pem"))
-
-    assert (uri, trust["encrypted"]) == ("bolt://graph", True)
-    assert trust["trusted_certificates"].certs == (str(tmp_path / "ca.pem"),)
+def test_the_driver_is_given_neither_login_nor_tls_by_its_uri() -> None:
+    """It refuses a login there, and a context of ours beside a scheme that speaks of TLS."""
+    assert place(target("neo4j+s://me:word@graph:7687")) == "neo4j://graph:7687"
+    assert place(target("bolt+ssc://graph")) == "bolt://graph"
 
 
 def test_column_rows_is_unwound() -> None:

@@ -94,7 +94,7 @@ async def test_a_bad_answer_has_its_reason(answer: httpx.Response | Exception, r
             raise answer
         return answer
 
-    api = PatroniApi(HttpUrl("http://localhost:8008"), httpx.MockTransport(handle))
+    api = PatroniApi(HttpUrl("http://localhost:8008"), transport=httpx.MockTransport(handle))
     with pytest.raises(QueryError) as caught:
         await api.get("/patroni")
     await api.close()

@@ -5,6 +5,7 @@ import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import QueryError, Reason
@@ -79,7 +80,7 @@ def test_packagers_additions_are_no_part_of_the_version() -> None:
 
 async def test_a_url_that_does_not_parse_is_not_quoted() -> None:
     """Urllib's own message would quote the part of the password that it took for the port."""
-    link = Link(target("postgresql://user:top-s3cret/rest@localhost/db"))
+    link = Link(Door(target("postgresql://user:top-s3cret/rest@localhost/db")))
 
     with pytest.raises(asyncpg.ClientConfigurationError) as caught:
         await link.rows("SELECT 1")

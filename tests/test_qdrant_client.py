@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.datastores.qdrant.api import MAX_BODY_BYTES, tls_context
+from exporter.datastores.qdrant.api import MAX_BODY_BYTES
 from exporter.datastores.qdrant.client import QdrantDatastore
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
@@ -265,12 +265,3 @@ async def test_facts_that_do_not_come_cost_the_ping_nothing() -> None:
     assert (first.version, first.started_at, first.role) == ("1.18.3", None, "")
     assert first.capabilities["cluster"] == "/cluster did not answer"
     assert (second.role, second.capabilities["cluster"]) == ("peer", "")
-
-
-def test_https_is_verified() -> None:
-    """No setting turns verification off; plain HTTP loads no authorities."""
-    context = tls_context("https://qdrant.test", None)
-
-    assert isinstance(context, ssl.SSLContext)
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert tls_context("http://qdrant.test", None) is False

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -13,10 +14,14 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Passes bytes between its own port and a server's until told otherwise; `restore` ends every fault."""
+    """Passes bytes between its own port and a server's until told otherwise; `restore` ends every fault.
 
-    def __init__(self, server_port: int) -> None:
+    With a TLS context it speaks TLS to clients, and goes on with the server in plain.
+    """
+
+    def __init__(self, server_port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
         self._server_port = server_port
         self._delay = 0.0
         self._resets = False
@@ -67,7 +72,7 @@ class Proxy:
         self._resets = False
         self._flow.set()
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._connected, HOST, self.port)
+            self._listener = await asyncio.start_server(self._connected, HOST, self.port, ssl=self._tls)
             self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 from exporter.datastores.base import Lane, States, run_operation
@@ -10,6 +11,7 @@ from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
 from exporter.datastores.minio.connection import Connection, Keys, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
+from exporter.datastores.tls import Expiry, tls_of
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import MinioTarget
@@ -29,7 +31,9 @@ class MinioDatastore:
 
     def __init__(self, target: MinioTarget) -> None:
         self._target = target
-        self._connection = Connection(target.url.get_secret_value(), target.region, target.ca_file)
+        self._tls = tls_of(target)
+        self._expiry = Expiry()
+        self._connection = Connection(target.url.get_secret_value(), target.region, self._tls)
         self._facts: Facts | None = None
         self._facts_due = 0.0
         self._states: States = {}
@@ -46,16 +50,24 @@ class MinioDatastore:
             self._connection.sign_in(keys)
             self._facts = None
         try:
-            await self._round_trip()
-            if self._facts is None or time.monotonic() >= self._facts_due:
-                facts = await read_facts(self._connection)
-                pause = _FACTS_SECONDS if facts.complete else _INCOMPLETE_FACTS_SECONDS
-                self._facts_due = time.monotonic() + pause
-                self._facts = facts if facts.complete else self._facts or facts
+            known = await self._known()
+            not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
         except BaseException:
             self._facts = None
             raise
-        return self._facts.info
+        return replace(known.info, tls_not_after=not_after)
+
+    async def _known(self) -> Facts:
+        """Make the round trip, and read the facts again when they are due."""
+        if self._facts is not None and time.monotonic() < self._facts_due:
+            await self._round_trip()
+            return self._facts
+        self._connection.renew()  # what is held may lead nowhere, or have shown a certificate that is an old one now
+        await self._round_trip()
+        facts = await read_facts(self._connection)
+        self._facts_due = time.monotonic() + (_FACTS_SECONDS if facts.complete else _INCOMPLETE_FACTS_SECONDS)
+        self._facts = facts if facts.complete else self._facts or facts
+        return self._facts
 
     async def databases(self) -> Sequence[str]:
         return ()

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,9 +16,11 @@ import urllib3
 from minio import Minio, MinioAdmin
 from minio.credentials import StaticProvider  # type: ignore[attr-defined]  # missing in the package's __all__
 from minio.error import InvalidResponseError, MinioAdminException, S3Error
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.exceptions import TimeoutError as SocketTimeoutError
 
+from exporter.datastores.keepalive import SOCKET_OPTIONS
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
 from exporter.datastores.minio.token import LIFETIME_SECONDS, metrics_token
 from exporter.query import QueryError, Reason
@@ -49,7 +51,7 @@ class Connection:
     socket times out. While no thread is free a request is refused at once, as a timeout, instead of queueing.
     """
 
-    def __init__(self, url: str, region: str, ca_file: Path | None) -> None:
+    def __init__(self, url: str, region: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
         self._host = parts.netloc.rpartition("@")[2]
         self._secure = parts.scheme == "https"
@@ -59,8 +61,8 @@ class Connection:
             timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
             retries=urllib3.Retry(0),
             maxsize=_THREADS,
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=str(ca_file) if ca_file else None,  # None: the system's
+            ssl_context=tls,
+            socket_options=[*HTTPConnection.default_socket_options, *SOCKET_OPTIONS],
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="minio")
         self._free = threading.BoundedSemaphore(_THREADS)
@@ -83,6 +85,10 @@ class Connection:
             Minio(endpoint=host, credentials=signer, secure=secure, region=region, http_client=pool),
             MinioAdmin(endpoint=host, credentials=signer, secure=secure, region=region, http_client=pool),
         )
+
+    def renew(self) -> None:
+        """Leave the connections that are idle now, and the others when they are done."""
+        self._pool.clear()
 
     def close(self) -> None:
         """Free what is idle; a thread that waits for a frozen server ends with its socket's timeout."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Self
 
 from neo4j.exceptions import Neo4jError
@@ -13,6 +14,7 @@ from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_
 from exporter.datastores.neo4j.facts import SYSTEM, read_info, round_trip
 from exporter.datastores.neo4j.marker import NO_PARAMETERS
 from exporter.datastores.neo4j.operations import OPERATIONS
+from exporter.datastores.tls import Expiry, tls_of
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import Neo4jTarget
@@ -42,6 +44,9 @@ class Neo4jDatastore:
     def __init__(self, target: Neo4jTarget) -> None:
         self._target = target
         self._connection: Connection | None = None
+        self._answers = True
+        self._tls = tls_of(target)
+        self._expiry = Expiry()
         self._info: ServerInfo | None = None
         self._facts_due = 0.0
         self.states: MutableMapping[tuple[str, str | None], object] = {}
@@ -51,24 +56,37 @@ class Neo4jDatastore:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._connection is not None:
-            with suppress(TimeoutError):  # a frozen server does not answer the farewell
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._connection.close()
-            self._connection = None
+        await self._close()
 
     async def ping(self) -> ServerInfo:
-        if self._connection is None:
-            self._connection = Connection(self._target)
+        connection = await self._connected()
         known, due = self._info, self._facts_due
         self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
-        started_at = await round_trip(self._connection, known, _PING_SECONDS)
+        self._answers = False
+        started_at = await round_trip(connection, known, _PING_SECONDS)
+        self._answers = True
         if known is None or known.started_at != started_at or time.monotonic() >= due:
-            known = await read_info(self._connection, _PING_SECONDS)
+            known = await read_info(connection, _PING_SECONDS)
             due = time.monotonic() + _FACTS_SECONDS
             self._home_only.clear()
-        self._info, self._facts_due = known, due
-        return known
+        not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
+        self._info, self._facts_due = replace(known, tls_not_after=not_after), due
+        return self._info
+
+    async def _connected(self) -> Connection:
+        """Return the driver; a new one after a ping that failed, for all connections may lead nowhere."""
+        if not self._answers:
+            await self._close()
+        if self._connection is None:
+            self._connection = Connection(self._target, self._tls)
+        return self._connection
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(TimeoutError):  # a frozen server does not answer the farewell
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await connection.close()
 
     async def databases(self) -> Sequence[str]:
         rows = await self.run(_ONLINE, None, _PING_SECONDS)

@@ -1,11 +1,12 @@
 """The one place that knows the driver: how it is made, how a statement runs, what its errors mean."""
 
 import logging
+import ssl
 from collections.abc import Mapping
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from neo4j import AsyncDriver, AsyncGraphDatabase, Query, TrustCustomCAs, basic_auth
+from neo4j import AsyncDriver, AsyncGraphDatabase, Query, basic_auth
 from neo4j.auth_management import AsyncAuthManager
 from neo4j.exceptions import (
     AuthError,
@@ -43,12 +44,12 @@ class Connection:
     The driver's own limits only tidy up: on a frozen server it may wait for minutes, so callers set a deadline.
     """
 
-    def __init__(self, target: Neo4jTarget) -> None:
+    def __init__(self, target: Neo4jTarget, tls: ssl.SSLContext | None) -> None:
         # It logs notifications and lost connections, addresses and all; what matters reaches the caller anyway.
         logging.getLogger("neo4j").setLevel(logging.CRITICAL)
-        uri, trust = address(target)
         self._driver: AsyncDriver = AsyncGraphDatabase.driver(
-            uri,
+            place(target),
+            ssl_context=tls,
             auth=_PresentLogin(target),
             max_connection_pool_size=3,
             connection_timeout=2,
@@ -60,7 +61,6 @@ class Connection:
             telemetry_disabled=True,
             user_agent=f"{APP}/{__version__}",
             warn_notification_severity="OFF",  # notifications_min_severity breaks every query below Bolt 5.2
-            **trust,
         )
 
     async def run(
@@ -69,9 +69,14 @@ class Connection:
         """Return a statement's rows; database None is the user's home database."""
         # The text is the operator's own, from a query file.
         statement = Query(cast("Any", MARKER + text), metadata={"app": APP}, timeout=seconds)
-        async with self._driver.session(database=database, default_access_mode="READ") as session:
-            result = await session.run(statement, dict(parameters))
-            records = await result.fetch(_MAX_ROWS + 1)
+        try:
+            async with self._driver.session(database=database, default_access_mode="READ") as session:
+                result = await session.run(statement, dict(parameters))
+                records = await result.fetch(_MAX_ROWS + 1)
+        except ServiceUnavailable as error:
+            if why := _insecure(error):  # of which the driver's own message says nothing
+                raise QueryError("connect", f"TLS with the server failed: {why}") from error
+            raise
         if len(records) > _MAX_ROWS:
             raise QueryError("limit", f"more than {_MAX_ROWS} rows")
         return [dict(record) for record in records]
@@ -97,18 +102,11 @@ class _PresentLogin(AsyncAuthManager):
         return False
 
 
-def address(target: Neo4jTarget) -> tuple[str, dict[str, Any]]:
-    """Split a target's URL into the URI without login and the driver's TLS settings.
-
-    The driver takes a certificate authority of one's own only beside a scheme that says nothing of TLS.
-    """
+def place(target: Neo4jTarget) -> str:
+    """Return the URL without a login, and without a word of TLS: the driver takes no context beside that."""
     parts = urlsplit(target.url.get_secret_value())
-    place = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    if target.ca_file is None:
-        return place.geturl(), {}
     scheme = parts.scheme.partition("+")[0]
-    trust = {"encrypted": True, "trusted_certificates": TrustCustomCAs(str(target.ca_file))}
-    return place._replace(scheme=scheme).geturl(), trust
+    return parts._replace(scheme=scheme, netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def reason_of(error: BaseException) -> Reason:
@@ -146,3 +144,12 @@ def _timed_out(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
+
+
+def _insecure(error: BaseException | None) -> str | None:
+    """Say why there was no TLS, where that is behind the driver's error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return str(error)
+        error = error.__cause__
+    return None

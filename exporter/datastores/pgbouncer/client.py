@@ -1,6 +1,7 @@
 """A PgBouncer: its console is asked on one connection for the polls and one for the looks in between."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self
@@ -8,9 +9,12 @@ from typing import Self
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.pgbouncer.console import Console, reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
+from exporter.datastores.tls import Expiry
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import PgbouncerTarget
+
+_CERTIFICATE_SECONDS = 600.0
 
 
 def open_datastore(target: PgbouncerTarget) -> Datastore:
@@ -21,6 +25,10 @@ class PgbouncerDatastore:
     def __init__(self, target: PgbouncerTarget) -> None:
         self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
         self._states: States = {}
+        self._expiry = Expiry()
+        self._certificate: bytes | None = None
+        self._certificate_of = 0
+        self._certificate_due = 0.0
 
     async def __aenter__(self) -> Self:
         return self
@@ -30,8 +38,13 @@ class PgbouncerDatastore:
 
     async def ping(self) -> ServerInfo:
         """Ask for the version, "PgBouncer 1.18.0"."""
-        [row] = await self._consoles["fast"].rows("SHOW VERSION")
-        return ServerInfo(version=str(row["version"]).rpartition(" ")[2])
+        console = self._consoles["fast"]
+        [row] = await console.rows("SHOW VERSION")
+        if console.opened != self._certificate_of or time.monotonic() > self._certificate_due:
+            self._certificate = await console.certificate()
+            self._certificate_of, self._certificate_due = console.opened, time.monotonic() + _CERTIFICATE_SECONDS
+        not_after = await self._expiry.of(self._certificate)
+        return ServerInfo(version=str(row["version"]).rpartition(" ")[2], tls_not_after=not_after)
 
     async def databases(self) -> Sequence[str]:
         return ()

@@ -1,20 +1,35 @@
 """One held connection to PgBouncer's console; the only user of the client."""
 
 import asyncio
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.waiting import wait_async
 
+from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, LOST_MILLISECONDS, PROBES
+from exporter.datastores.pgbouncer.handshake import certificate, libpq_tls
 from exporter.datastores.pgbouncer.words import meaning
+from exporter.datastores.tls import Tls
 from exporter.query import QueryError, Reason, Row
 from exporter.targets import PgbouncerTarget
+from exporter.tls_context import TlsFiles
 
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 10
+_PORT = 5432
+_KEEPALIVE: Mapping[str, Any] = {
+    "keepalives_idle": IDLE_SECONDS,
+    "keepalives_interval": INTERVAL_SECONDS,
+    "keepalives_count": PROBES,
+    "tcp_user_timeout": LOST_MILLISECONDS,
+}
 
 
 class Console:
@@ -26,6 +41,7 @@ class Console:
     def __init__(self, target: PgbouncerTarget) -> None:
         self._target = target
         self._connection: _Connection | None = None
+        self.opened = 0
 
     async def rows(self, command: str) -> list[Row]:
         """Run a command; when PgBouncer was restarted since the last one, log in again and run it."""
@@ -37,6 +53,19 @@ class Console:
                 raise
         return await self._run(command)
 
+    async def certificate(self) -> bytes | None:
+        """Return what the server shows to who connects now, in DER; None without TLS, or where it does not answer."""
+        connection = self._connection
+        if connection is None or not connection.pgconn.ssl_in_use:
+            return None
+        info, said = connection.info, connection.info.get_parameters()
+        cert, key = (Path(said[name]) if name in said else None for name in ("sslcert", "sslkey"))
+        tls = Tls(TlsFiles(None, cert, key, verify=False))
+        try:
+            return await certificate(info.hostaddr, info.port, info.host, tls)
+        except (OSError, EOFError):
+            return None
+
     async def close(self) -> None:
         if self._connection is not None:
             await self._connection.close()
@@ -45,6 +74,7 @@ class Console:
     async def _run(self, command: str) -> list[Row]:
         if self._connection is None:
             self._connection = await _connect(self._target)
+            self.opened += 1
         connection = self._connection
         try:
             cursor = await connection.execute(command.encode())
@@ -75,9 +105,17 @@ async def _connect(target: PgbouncerTarget) -> _Connection:
     except ValueError as error:  # its file can be read no more
         raise QueryError("auth", str(error)) from None
     try:
+        given = {**_KEEPALIVE, **conninfo_to_dict(target.url.get_secret_value())}
+    except psycopg.ProgrammingError:  # its message may quote a part of the password
+        message = "the URL cannot be read; percent-encode special characters in user and password"
+        raise QueryError("connect", message) from None
+    host, port = str(given.get("host") or "localhost"), str(given.get("port") or _PORT)
+    given |= await libpq_tls(target, host, port)
+    if password is not None:
+        given["password"] = password
+    try:
         return await _Connection.connect(
-            target.url.get_secret_value(),
-            password=password,
+            **given,
             autocommit=True,
             prepare_threshold=None,
             cursor_factory=psycopg.AsyncClientCursor,
@@ -85,9 +123,20 @@ async def _connect(target: PgbouncerTarget) -> _Connection:
             application_name="datatier-exporter",
             connect_timeout=_CONNECT_SECONDS,
         )
-    except psycopg.ProgrammingError:  # from a URL that does not parse; its message may quote a part of the password
-        message = "the URL cannot be read; percent-encode special characters in user and password"
-        raise QueryError("connect", message) from None
+    except asyncio.CancelledError as ended:
+        raise ended.with_traceback(None) from None  # its frames hold the connection that libpq has begun
+    except psycopg.OperationalError as error:
+        if target.tls and "certificate verify failed" in str(error):
+            await _say_why(target, host, port)
+        raise
+
+
+async def _say_why(target: PgbouncerTarget, host: str, port: str) -> None:
+    """Raise why the server's certificate is refused: libpq knows, and does not tell."""
+    try:
+        await certificate(host, port, host, Tls(target.tls_files, target.server_name))
+    except ssl.SSLError as error:
+        raise QueryError("connect", f"TLS with the server failed: {error}") from None
 
 
 def reason_of(error: BaseException) -> Reason:

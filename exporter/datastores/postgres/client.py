@@ -11,10 +11,12 @@ import asyncpg
 
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Extension, Link
+from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
 from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.operations import OPERATIONS
 from exporter.datastores.postgres.reasons import reason_of
+from exporter.datastores.tls import Expiry, Tls
 from exporter.query import Query, QueryError, Reason, Row, unsupported
 from exporter.server import ServerInfo
 from exporter.targets import PostgresTarget
@@ -38,9 +40,10 @@ class PostgresDatastore:
 
     def __init__(self, target: PostgresTarget) -> None:
         self._target = target
-        self._strangers: set[str] = set()
-        self._links: dict[Lane, Link] = {lane: Link(target, self._strangers) for lane in ("fast", "slow", "sampler")}
-        self._patroni = _open_patroni(target)
+        self._door = Door(target)
+        self._links: dict[Lane, Link] = {lane: Link(self._door) for lane in ("fast", "slow", "sampler")}
+        self._expiry = Expiry()
+        self._patroni = open_patroni(target)
         self._info: ServerInfo | None = None
         self._databases: Sequence[str] = ()
         self._facts: Facts | None = None
@@ -63,7 +66,7 @@ class PostgresDatastore:
         facts = await self._fresh_facts(link, (link.opened, row["version"], row["is_replica"]))
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
-        self._info = server_info(row, facts)
+        self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
         self._databases = open_databases(row, facts, self._target.databases)
         for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
             del self._states[key]
@@ -73,13 +76,13 @@ class PostgresDatastore:
         now = time.monotonic()
         if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
             self._facts = await read_facts(link, self._target.databases)
-            self._strangers.clear()
+            self._door.strangers.clear()
             self._facts_of, self._facts_read_at = of, now
         return self._facts
 
     async def databases(self) -> Sequence[str]:
         """Name the databases as the last ping saw them, without those that a PgBouncer on the way refused."""
-        return [name for name in self._databases if name not in self._strangers]
+        return [name for name in self._databases if name not in self._door.strangers]
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
         return self._session(lane)
@@ -151,15 +154,16 @@ class PostgresSession:
 
     async def log_in(self, seconds: float) -> Login:
         """Log in anew, beside the connections that are held."""
-        return await log_in(self.target, seconds)
+        return await log_in(self.link.door, seconds)
 
     async def extensions(self) -> Mapping[str, Extension]:
         return await self.link.extensions(self.database)
 
 
-def _open_patroni(target: PostgresTarget) -> "PatroniApi | None":
+def open_patroni(target: PostgresTarget) -> "PatroniApi | None":
     if target.patroni is None:
         return None
     from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where it is asked for
 
-    return PatroniApi(target.patroni)
+    tls = Tls(target.tls_files) if target.patroni.scheme == "https" else None  # under the name of its own URL
+    return PatroniApi(target.patroni, tls)

@@ -6,41 +6,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import structlog
 
 from exporter.datastores.pgbouncer.words import unknown_database
+from exporter.datastores.postgres.door import Door, settings, statement_timeout
 from exporter.datastores.postgres.fence import fenced_rows
 from exporter.datastores.postgres.pooled import transaction
 from exporter.query import QueryError, Row
-from exporter.targets import PostgresTarget
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0
-CONNECT_SECONDS = 10.0
 
-_NAME: Mapping[str, str] = {"application_name": "datatier-exporter"}
-_SETTINGS: Mapping[str, str] = {
-    # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
-    "lock_timeout": "250ms",
-    "idle_in_transaction_session_timeout": "10s",
-    "default_transaction_read_only": "on",
-    "jit": "off",
-    "TimeZone": "UTC",
-}
 _EXTENSIONS = """
 SELECT extname, extversion, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE')
 FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
 """
-# libpq keeps these to itself; asyncpg would send them to the server, which would refuse the login.
-_LIBPQ_ONLY = {
-    "channel_binding", "connect_timeout", "fallback_application_name", "gssencmode", "keepalives", "keepalives_count",
-    "keepalives_idle", "keepalives_interval", "load_balance_hosts", "require_auth", "sslcompression",
-    "tcp_user_timeout",
-}  # fmt: skip
-
 _log = structlog.get_logger("exporter")
 
 
@@ -60,11 +43,10 @@ class Link:
     nobody answers there, and the connection is dropped without asking.
     """
 
-    def __init__(self, target: PostgresTarget, strangers: set[str] | None = None) -> None:
-        self._target = target
-        self.strangers = set() if strangers is None else strangers  # databases that a PgBouncer on the way refused
+    def __init__(self, door: Door) -> None:
+        self.door = door
         self._connection: Any = None
-        self._home = unquote(urlsplit(target.url.get_secret_value()).path[1:]) or None  # the same as no database
+        self._home = unquote(urlsplit(door.target.url.get_secret_value()).path[1:]) or None  # the same as no database
         self._database: str | None = None
         self._statement_timeout = ""
         self._extensions: Mapping[str, Extension] | None = None
@@ -121,8 +103,8 @@ class Link:
             if self._connection is None or self._connection.is_closed() or database != self._database:
                 await self.close()
                 await self._open(database, seconds)
-            if self._target.via_pgbouncer:
-                async with transaction(self._connection, _settings(seconds)):
+            if self.door.target.via_pgbouncer:
+                async with transaction(self._connection, settings(seconds)):
                     yield self._connection
             else:
                 await self._limit(seconds)
@@ -132,24 +114,24 @@ class Link:
             raise
 
     async def _open(self, database: str | None, seconds: float) -> None:
-        self._statement_timeout = _statement_timeout(seconds)
+        self._statement_timeout = statement_timeout(seconds)
         try:
-            self._connection = await _connect(self._target, database, seconds)
+            self._connection = await self.door.connect(database, seconds)
         except asyncpg.PostgresError as error:
             unknown = isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))
-            if not (unknown and self._target.via_pgbouncer and database):
+            if not (unknown and self.door.target.via_pgbouncer and database):
                 raise
-            self.strangers.add(database)
+            self.door.strangers.add(database)
             raise QueryError("unsupported", "PgBouncer does not know this database") from None
         if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
-            _warn_of_superuser(self._target.name)
+            _warn_of_superuser(self.door.target.name)
         self._database = database
         self._extensions = None
         self._decodes_json = False
         self.opened += 1
 
     async def _limit(self, seconds: float) -> None:
-        wanted = _statement_timeout(seconds)
+        wanted = statement_timeout(seconds)
         if wanted != self._statement_timeout:
             await self._connection.fetch("SELECT set_config('statement_timeout', $1, false)", wanted)
             self._statement_timeout = wanted
@@ -159,41 +141,3 @@ class Link:
 def _warn_of_superuser(target: str) -> None:
     """Say it once: no fence holds a superuser, whose functions read files and end other people's sessions."""
     _log.warning("logs in as a superuser; a role with pg_monitor is enough", target=target)
-
-
-def _statement_timeout(seconds: float) -> str:
-    """Return what lets the server end a statement a little before the caller's deadline does."""
-    return f"{seconds * 900:.0f}ms"
-
-
-def _settings(seconds: float) -> Mapping[str, str]:
-    return {**_SETTINGS, "statement_timeout": _statement_timeout(seconds)}
-
-
-async def _connect(target: PostgresTarget, database: str | None, seconds: float) -> Any:
-    try:
-        password = target.secret("password")
-    except ValueError as error:  # its file can be read no more
-        raise QueryError("auth", str(error)) from None
-    try:
-        return await asyncpg.connect(
-            _without_libpq_parameters(target.url.get_secret_value()),
-            password=password,
-            database=database,
-            server_settings={**_NAME, **({} if target.via_pgbouncer else _settings(seconds))},
-            statement_cache_size=0 if target.via_pgbouncer else 100,
-            max_cached_statement_lifetime=0,  # for ever: the statements are always the same
-            max_cacheable_statement_size=0,
-            timeout=CONNECT_SECONDS,
-        )
-    except asyncpg.ClientConfigurationError:
-        raise
-    except ValueError:  # from a URL that does not parse; its message may quote a part of the password
-        message = "the URL cannot be read; percent-encode special characters in user and password"
-        raise asyncpg.ClientConfigurationError(message) from None
-
-
-def _without_libpq_parameters(url: str) -> str:
-    parts = urlsplit(url)
-    kept = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in _LIBPQ_ONLY]
-    return urlunsplit(parts._replace(query="&".join(kept)))

@@ -34,7 +34,7 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why."""
     names: dict[str, list[str]] = {state: [] for state in ("visited", *_WHY)}
     for row in await session.rows(_DATABASES):
-        names[_state_of(row, session.target.databases, session.link.strangers)].append(str(row["datname"]))
+        names[_state_of(row, session.target.databases, session.link.door.strangers)].append(str(row["datname"]))
     return [
         {
             "state": state,

@@ -63,7 +63,7 @@ async def read_facts(link: Link, databases: Globs) -> Facts:
     )
 
 
-def server_info(ping: Row, facts: Facts) -> ServerInfo:
+def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> ServerInfo:
     started_at = ping["started_at"]
     return ServerInfo(
         version=str(ping["version"]).partition(" ")[0],  # packagers append their own: "15.19 (Debian 15.19-1)"
@@ -72,6 +72,7 @@ def server_info(ping: Row, facts: Facts) -> ServerInfo:
         capabilities=facts.capabilities,
         missing_privileges=facts.missing_privileges,
         extensions=facts.extensions,
+        tls_not_after=tls_not_after,
     )
 
 

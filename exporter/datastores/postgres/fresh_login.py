@@ -7,9 +7,9 @@ from typing import NamedTuple
 import asyncpg
 
 from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import QueryError, Reason
-from exporter.targets import PostgresTarget
 
 
 class Login(NamedTuple):
@@ -19,9 +19,9 @@ class Login(NamedTuple):
     refused: Reason | None
 
 
-async def log_in(target: PostgresTarget, seconds: float) -> Login:
+async def log_in(door: Door, seconds: float) -> Login:
     """Log in, be answered once and leave; a refusal is an answer, too."""
-    link = Link(target)
+    link = Link(door)
     refused: Reason | None = None
     began = time.perf_counter()
     try:

@@ -1,12 +1,12 @@
 """Patroni's REST API, of which only what needs no login is read."""
 
-import logging
 import ssl
 from typing import Any
 
 import httpx
 from pydantic import HttpUrl
 
+from exporter.datastores.http import http_client
 from exporter.query import QueryError, Reason
 
 _SECONDS = 3.0  # Patroni itself waits for a lost etcd, and several pages may be due in one pass
@@ -14,16 +14,10 @@ _REASONS: dict[int, Reason] = {401: "auth", 403: "privilege", 404: "unsupported"
 
 
 class PatroniApi:
-    def __init__(self, url: HttpUrl, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        for name in ("httpx", "httpcore"):  # they log addresses
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._client = httpx.AsyncClient(
-            base_url=str(url),
-            verify=ssl.create_default_context() if url.scheme == "https" else False,  # loading authorities takes time
-            timeout=_SECONDS,
-            trust_env=False,  # a proxy set for other purposes must not come between
-            transport=transport,
-        )
+    def __init__(
+        self, url: HttpUrl, tls: ssl.SSLContext | None = None, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        self._client = http_client(str(url), tls, _SECONDS, transport)
 
     async def close(self) -> None:
         await self._client.aclose()

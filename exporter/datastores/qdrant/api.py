@@ -1,16 +1,15 @@
 """The one HTTP client of a Qdrant server: bounded bodies, typed reasons, and no secret in any message."""
 
 import json
-import logging
 import re
 import ssl
 from asyncio import Lock
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from exporter.datastores.http import http_client
 from exporter.query import QueryError, Reason
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -40,19 +39,14 @@ class Api:
     requests pile up behind a collection that is stuck.
     """
 
-    def __init__(self, base_url: str, ca_file: Path | None, transport: httpx.AsyncBaseTransport | None) -> None:
-        # httpx logs each request with its full address at INFO, httpcore the host at DEBUG.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            verify=tls_context(base_url, ca_file),
-            timeout=_BACKSTOP_SECONDS,
-            limits=httpx.Limits(max_connections=4, keepalive_expiry=None),
-            trust_env=False,  # a proxy set for other purposes must not come between
-            transport=transport,
-        )
+    def __init__(self, url: str, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
         self._telemetry_mutex = Lock()
+        self._renewing: dict[str, str] = {}
+
+    def renew(self) -> None:
+        """Leave the connection of the next request after it: whoever comes next shakes hands anew."""
+        self._renewing = {"connection": "close"}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -87,9 +81,10 @@ class Api:
         guarded = path.startswith(("/telemetry", "/metrics"))
         timeout = _BACKSTOP_SECONDS if timeout_seconds is None else timeout_seconds
         method = "GET" if body is None else "POST"
+        headers, self._renewing = self._renewing, {}
         async with (
             self._telemetry_mutex if guarded else nullcontext(),
-            self._client.stream(method, path, json=body, timeout=timeout) as response,
+            self._client.stream(method, path, json=body, timeout=timeout, headers=headers) as response,
         ):
             content = bytearray()
             async for chunk in response.aiter_bytes():
@@ -97,13 +92,6 @@ class Api:
                 if len(content) > MAX_BODY_BYTES:
                     raise QueryError("limit", f"{_name(path)} is larger than {MAX_BODY_BYTES} bytes")
             return response.status_code, bytes(content)
-
-
-def tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
-    """Trust the given authority alone, or else the machine's."""
-    if not url.startswith("https:"):
-        return False  # spares plain HTTP the 20 ms of loading the machine's authorities
-    return ssl.create_default_context(cafile=ca_file)
 
 
 def reason_of_status(status: int) -> Reason:

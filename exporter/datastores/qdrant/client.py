@@ -5,16 +5,19 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import httpx
 from pydantic import ValidationError
 
 from exporter.datastores.base import Lane, States, run_operation
-from exporter.datastores.qdrant.api import Api, reason_of_status, tls_context
+from exporter.datastores.http import http_transport
+from exporter.datastores.qdrant.api import Api, reason_of_status
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.operations import OPERATIONS
 from exporter.datastores.qdrant.pages import Page, at, timestamp
+from exporter.datastores.tls import Expiry, tls_of
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo, version_satisfies
 from exporter.targets import QdrantTarget
@@ -38,7 +41,10 @@ class QdrantDatastore:
     def __init__(self, target: QdrantTarget, transport: httpx.AsyncBaseTransport | None) -> None:
         self._target = target
         self._transport = transport
+        self._tls = tls_of(target)
+        self._expiry = Expiry()
         self._api: Api | None = None
+        self._answers = True
         self._info: ServerInfo | None = None
         self._info_read_at = -math.inf
         self._states: States = {}
@@ -54,21 +60,30 @@ class QdrantDatastore:
 
     async def ping(self) -> ServerInfo:
         read_at, self._info_read_at = self._info_read_at, -math.inf  # so it stays when the ping fails
+        api = await self._connected()
+        due = self._info is None or time.monotonic() - read_at > _FACTS_SECONDS
+        if due:
+            api.renew()  # a certificate that was renewed shows
+        await self._prove(api)
+        if self._info is None or due:
+            self._info = await read_facts(api)
+            complete = self._info.role or self._info.missing_privileges
+            read_at = time.monotonic() if complete else -math.inf
+        not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
+        self._info_read_at = read_at
+        self._info = replace(self._info, tls_not_after=not_after)
+        return self._info
+
+    async def _prove(self, api: Api) -> None:
+        """Ask what only who has a key is answered."""
+        self._answers = False
         try:
-            await self._connected().read("/collections")
+            await api.read("/collections")
         except QueryError as error:
             if error.reason == "privilege":  # old servers and gateways answer 403 to a wrong key
                 raise QueryError("auth", str(error)) from None
             raise
-        except httpx.ConnectError:
-            await self._close_api()  # the authorities' file is read again: certificates rotate
-            raise
-        if self._info is None or time.monotonic() - read_at > _FACTS_SECONDS:
-            self._info = await read_facts(self.api())
-            complete = self._info.role or self._info.missing_privileges
-            read_at = time.monotonic() if complete else -math.inf
-        self._info_read_at = read_at
-        return self._info
+        self._answers = True
 
     async def databases(self) -> Sequence[str]:
         return ()
@@ -124,19 +139,16 @@ class QdrantDatastore:
             await self._close_search_client()
             from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - see above
 
-            url = self._url()
             self._search_key = key
             self._search_client = AsyncQdrantClient(
-                url=url,
+                url=self._url(),
                 port=None,
                 prefer_grpc=False,
                 check_compatibility=False,
                 timeout=60,
                 metadata={} if key is None else {"api-key": key},
-                limits=httpx.Limits(max_connections=2),
-                verify=tls_context(url, self._target.ca_file),
                 trust_env=False,
-                transport=self._transport,
+                transport=self._transport or http_transport(self._tls, 2),
             )
         return self._search_client
 
@@ -149,9 +161,12 @@ class QdrantDatastore:
         except ValueError:
             raise QueryError("auth", "the API key's file cannot be read") from None
 
-    def _connected(self) -> Api:
+    async def _connected(self) -> Api:
+        """Return the client; a new one after a ping that failed, for all connections may lead nowhere."""
+        if not self._answers:
+            await self._close_api()
         if self._api is None:
-            self._api = Api(self._url(), self._target.ca_file, self._transport)
+            self._api = Api(self._url(), self._tls, self._transport)
         self._api.use_key(self._key())
         return self._api
 
