@@ -5,20 +5,30 @@ import base64
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from exporter import __version__, wording
 from exporter.service import Service, instant
-from exporter.status_page import Overview, overview
+from exporter.snapshot import Now
+from exporter.status_page import Moment, Overview, moment_of, overview
 from exporter.target_page import TargetPage, target_page
 
 if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
     from jinja2 import Environment
 
 _FOLDER = Path(__file__).parent / "templates"
+
+
+class ExporterView(NamedTuple):
+    """Show the exporter itself; refused: its last reload was, so that an older configuration is in use."""
+
+    version: str
+    running: str
+    configured: Moment
+    refused: bool = False
 
 
 class HtmlPages:
@@ -39,8 +49,12 @@ class HtmlPages:
 
     async def _page(self, template: str, page: Overview | TargetPage) -> Response:
         """Fill a template off the loop: of a thousand targets it takes its time, and at first an import."""
-        running = wording.span(instant().monotonic - self._began.monotonic)
-        return await asyncio.to_thread(render, template, page=page, version=__version__, running=running)
+        return await asyncio.to_thread(render, template, page=page, exporter=self._exporter(instant()))
+
+    def _exporter(self, now: Now) -> ExporterView:
+        own = self._service.own
+        running = wording.span(now.monotonic - self._began.monotonic)
+        return ExporterView(__version__, running, moment_of(own.reloaded_at, now), refused=not own.reloaded)
 
 
 def render(template: str, **values: object) -> Response:

@@ -55,9 +55,12 @@ class OwnMetrics:
         return page
 
     def note_reload(self, *, success: bool) -> None:
+        """Note how a reload ended; `reloaded_at`, when the present configuration was read, is on the wall's clock."""
+        self.reloaded = success
         self._reloaded.set(success)
         if success:
-            self._reloaded_at.set_to_current_time()
+            self.reloaded_at = time.time()
+            self._reloaded_at.set(self.reloaded_at)
 
     async def measure_lag(self) -> None:
         """Measure for ever how much later than asked a sleep ends."""

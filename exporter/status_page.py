@@ -1,13 +1,14 @@
 """The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter import wording
 from exporter.health import report
+from exporter.local_fault import MEANINGS
 from exporter.snapshot import Now, Snapshot
 
 Body = Mapping[str, Any]  # of /health, or a part of it
@@ -90,8 +91,8 @@ def overview(snapshot: Snapshot, now: Now) -> Overview:
         summary=_summary(targets),
         status=body["status"],
         notes=tuple(_general_notes(body)),
-        troubled=tuple(target for target in targets if target.shown != "ok"),
-        fine=tuple(target for target in targets if target.shown == "ok"),
+        troubled=tuple(target for target in targets if target.shown != "ok" or target.reasons),
+        fine=tuple(target for target in targets if target.shown == "ok" and not target.reasons),
         time=moment(body["time"], now),
         refresh=refresh_seconds(snapshot),
     )
@@ -101,6 +102,7 @@ def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetVi
     """Show one target of a body of /health, with so many reasons and no more."""
     target = body["targets"][name]
     reasons = [_reason(reason, _check(body, name, reason.get("check"))) for reason in target["reasons"]]
+    reasons = reasons or list(_held(target))
     return TargetView(
         name=name,
         facts=tuple(filter(None, (f"{target['store']} {target.get('version', '')}".strip(), target.get("role")))),
@@ -173,7 +175,7 @@ def _check(body: Body, name: str, check: str | None) -> Body:
 
 def _reason(reason: Body, check: Body) -> Reason:
     if "check" not in reason:
-        return Reason(wording.reason(reason["code"]))
+        return Reason(wording.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
     what, detail = wording.title(reason["check"]), wording.shortened(check.get("output", ""), _DETAIL)
     value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
     if value is None:
@@ -182,6 +184,14 @@ def _reason(reason: Body, check: Body) -> Reason:
         return Reason(what, f"({wording.quantity(value, unit)})", detail)
     shown, shown_limit = wording.against(value, limit, unit)
     return Reason(what, f"{shown}, limit {shown_limit}", detail)
+
+
+def _held(target: Body) -> Iterator[Reason]:
+    """Say why a state is not left although nothing is wrong any more."""
+    if target["flapping"]:
+        yield Reason("it came and went too often: held here until it is quiet")
+    elif target["state"] != "ok":
+        yield Reason("well at the last poll: the next one has to agree")
 
 
 def _failing(queries: Sequence[Body]) -> str:

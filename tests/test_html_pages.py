@@ -64,3 +64,12 @@ def test_pages_lead_to_each_other(site: Site) -> None:
     assert {"/targets/orders", "/targets/invoices"} <= set(links)
     assert [link for link in set(links) if site.status(link) == 404] == []
     assert "/" in {link.attributes["href"] for link in read_html(site.client.get("/targets/orders").text).all("a")}
+
+
+def test_a_refused_reload_is_told(site: Site) -> None:
+    """On every page: what is shown is of the configuration before."""
+    assert "reload" not in site.client.get("/").text
+
+    site.service.own.note_reload(success=False)
+    for path in PAGES:
+        assert "The last reload was refused" in read_html(site.client.get(path).text).text

@@ -1,16 +1,17 @@
 """The status page says what /health says, in words, and nothing of what nobody may see."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.health import report
-from exporter.html_pages import render
+from exporter.html_pages import ExporterView, render
 from exporter.query import QueryError, Reason
 from exporter.snapshot import Snapshot, Watched
-from exporter.status_page import overview, refresh_seconds
+from exporter.status_page import moment_of, overview, refresh_seconds
 from exporter.verdict import HealthRule
 from tests.html_tree import Element, read_html
 from tests.making import SIZE_CHECK, Events, at, info, metric, query, snapshot, watched
@@ -23,6 +24,7 @@ NAMED = query(
     "settings", labels=(), metrics=(), findings="name", health=HealthRule(check="expectedSettings", status="status")
 )
 LONG_AGO = 1_000_000.0
+EXPORTER = ExporterView("1.2.3", "3 d", moment_of(LONG_AGO, at(LONG_AGO + 300)))
 
 
 class Tier:
@@ -48,7 +50,7 @@ class Tier:
 
     def text(self, after: float = 45.0) -> str:
         page = overview(self.snapshot, at(self.now + after))
-        return bytes(render("overview.html", page=page, version="1.2.3", running="3 d").body).decode()
+        return bytes(render("overview.html", page=page, exporter=EXPORTER).body).decode()
 
     def page(self, after: float = 45.0) -> Element:
         return read_html(self.text(after))
@@ -133,6 +135,58 @@ def test_the_verdict(states: Sequence[str], verdict: str) -> None:
     assert tier.page().one("h1").text == verdict
 
 
+def test_the_first_failure_is_told_at_once() -> None:
+    """Although the state, which is damped, stays ok until the second."""
+    tier = Tier(watched())
+    tier.polls("orders")
+    events = Events()
+    tier.snapshot.put(events.failed_ping(tier.now + 45, "timeout"))
+    tier.snapshot.put(events.poll(tier.now + 45))
+    page = tier.page(46.0)
+
+    assert page.one("h1").text == "orders is fine"
+    assert rows(page) == ["orders postgres ok for 46 s since 13:46 UTC no answer in time"]
+
+
+def test_a_state_that_is_held_says_so() -> None:
+    """A poll alone ends nothing."""
+    tier = Tier(watched())
+    tier.polls("orders", "connect")
+    events = Events()
+    tier.snapshot.put(events.ping(tier.now + 45))
+    tier.snapshot.put(events.poll(tier.now + 45))
+
+    assert rows(tier.page(46.0))[0].endswith("well at the last poll: the next one has to agree")
+
+
+def test_flapping_says_so() -> None:
+    tier = Tier(watched())
+    events = Events()
+    for number in range(24):
+        now = tier.now + 15.0 * number
+        down = number // 2 % 2
+        tier.snapshot.put(events.failed_ping(now) if down else events.ping(now))
+        tier.snapshot.put(events.poll(now))
+    page = tier.page(15.0 * 26)
+
+    assert "flapping" in rows(page)[0]
+
+
+def test_a_fault_of_our_own_machine_is_told_apart() -> None:
+    """In /health's words, above everything else."""
+    tier = Tier(watched(), watched("invoices"))
+    for name in tier.snapshot.targets:
+        events = Events(tier.snapshot.targets[name])
+        for number in range(3):
+            tier.snapshot.put(replace(events.failed_ping(tier.now + 15 * number), fault="names"))
+            tier.snapshot.put(events.poll(tier.now + 15 * number))
+    page = tier.page()
+    [note] = page.one("header").all("p", **{"class": "note"})
+
+    assert note.text.startswith("the exporter's machine gets no answer from a name server: ")
+    assert rows(page)[0].endswith("no connection: the exporter's machine gets no answer from a name server")
+
+
 def test_maintenance_is_said_beside_the_state() -> None:
     tier = Tier(watched(maintenance=True))
     tier.polls("orders", "connect")
@@ -194,7 +248,7 @@ def test_whatever_it_is_called_it_stays_text(name: str, finding: str, check: str
         plain.put(events.ping(now))
         plain.put(events.result(now, asked, [{"name": finding, "status": "fail"}]))
         plain.put(events.poll(now))
-    text = bytes(render("overview.html", page=overview(plain, at(46.0)), version="1", running="1 s").body).decode()
+    text = bytes(render("overview.html", page=overview(plain, at(46.0)), exporter=EXPORTER).body).decode()
 
     page = read_html(text)
     [link] = page.one("table").all("a")

@@ -10,7 +10,7 @@ from exporter.target_page import target_page
 from exporter.verdict import HealthRule
 from tests.html_tree import Element, read_html
 from tests.making import Events, at, info, metric, query, snapshot, watched
-from tests.test_status_page import LONG_AGO
+from tests.test_status_page import EXPORTER, LONG_AGO
 
 TABLES = query(
     "tables", labels=(), scope="database", findings="names", metrics=(metric("pg_tables_keyless", value="tables"),),
@@ -45,7 +45,7 @@ class One:
 
     def page(self) -> Element:
         page = target_page(self.snapshot, "orders", at(LONG_AGO + 60))
-        return read_html(bytes(render("target.html", page=page, version="1.2.3", running="3 d").body).decode())
+        return read_html(bytes(render("target.html", page=page, exporter=EXPORTER).body).decode())
 
 
 def rows(page: Element, table: int) -> list[list[str]]:
@@ -171,4 +171,4 @@ def test_a_hundred_queries_are_under_50_kb() -> None:
         one.result(query(f"a_query_with_a_long_name_{number:03}"))
     page = target_page(one.snapshot, "orders", at(LONG_AGO + 60))
 
-    assert len(bytes(render("target.html", page=page, version="1", running="1 s").body)) < 50_000
+    assert len(bytes(render("target.html", page=page, exporter=EXPORTER).body)) < 50_000
