@@ -1,7 +1,7 @@
 """What /health says: a pure view of the snapshot."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,7 +58,12 @@ class TargetHealth:
 
 def report(snapshot: Snapshot, now: Now, names: Iterable[str] | None = None) -> dict[str, Any]:
     """Compose the body for all targets, or for those named; its status decides the HTTP status."""
-    parts = [target_health(snapshot, name, now) for name in (snapshot.targets if names is None else names)]
+    names = snapshot.targets if names is None else names
+    return compose(snapshot, [target_health(snapshot, name, now) for name in names], now)
+
+
+def compose(snapshot: Snapshot, parts: Sequence[TargetHealth], now: Now) -> dict[str, Any]:
+    """Put the targets' parts together to the body."""
     return {
         **summary(snapshot, parts, now),
         "targets": {part.name: part.body(now) for part in parts},

@@ -11,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from exporter import __version__, wording
+from exporter.health import TargetHealth, compose, target_health
 from exporter.service import Service, instant
 from exporter.snapshot import Now
-from exporter.status_page import Moment, Overview, moment_of, overview
-from exporter.target_page import TargetPage, target_page
+from exporter.status_page import Moment, moment_of, overview, refresh_seconds
+from exporter.target_page import target_page
 
 if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
     from jinja2 import Environment
 
+_AT_ONCE = 10  # targets
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -39,17 +41,29 @@ class HtmlPages:
         self._began = instant()
 
     async def overview(self, _: Request) -> Response:
-        return await self._page("overview.html", overview(self._service.snapshot, instant()))
+        """Show all targets; judged a few at a time, the rest in a thread: a thousand of them take 300 ms."""
+        now, snapshot = instant(), self._service.snapshot
+        refresh = refresh_seconds(snapshot.targets.values())
+        body = compose(snapshot, await self._parts(now), now)
+        return await asyncio.to_thread(
+            lambda: render("overview.html", page=overview(body, refresh, now), exporter=self._exporter(now))
+        )
 
     async def target(self, request: Request) -> Response:
-        snapshot, name = self._service.snapshot, request.path_params["name"]
+        now, snapshot, name = instant(), self._service.snapshot, request.path_params["name"]
         if name not in snapshot.targets:
             return PlainTextResponse("no such target is configured\n", 404)
-        return await self._page("target.html", target_page(snapshot, name, instant()))
+        page = target_page(snapshot, name, now)
+        return await asyncio.to_thread(render, "target.html", page=page, exporter=self._exporter(now))
 
-    async def _page(self, template: str, page: Overview | TargetPage) -> Response:
-        """Fill a template off the loop: of a thousand targets it takes its time, and at first an import."""
-        return await asyncio.to_thread(render, template, page=page, exporter=self._exporter(instant()))
+    async def _parts(self, now: Now) -> list[TargetHealth]:
+        parts, snapshot = [], self._service.snapshot
+        for number, name in enumerate([*snapshot.targets]):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if name in snapshot.targets:  # a reload may have taken it away meanwhile
+                parts.append(target_health(snapshot, name, now))
+        return parts
 
     def _exporter(self, now: Now) -> ExporterView:
         own = self._service.own

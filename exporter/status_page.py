@@ -1,15 +1,14 @@
 """The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter import wording
-from exporter.health import report
 from exporter.local_fault import MEANINGS
-from exporter.snapshot import Now, Snapshot
+from exporter.snapshot import Now, Watched
 
 Body = Mapping[str, Any]  # of /health, or a part of it
 
@@ -74,9 +73,8 @@ class Overview:
     refresh: int
 
 
-def overview(snapshot: Snapshot, now: Now) -> Overview:
+def overview(body: Body, refresh: int, now: Now) -> Overview:
     """Show every target, the worst first."""
-    body = report(snapshot, now)
     targets = sorted(
         (target_view(body, name, now) for name in body["targets"]),
         key=lambda target: (
@@ -94,7 +92,7 @@ def overview(snapshot: Snapshot, now: Now) -> Overview:
         troubled=tuple(target for target in targets if target.shown != "ok" or target.reasons),
         fine=tuple(target for target in targets if target.shown == "ok" and not target.reasons),
         time=moment(body["time"], now),
-        refresh=refresh_seconds(snapshot),
+        refresh=refresh,
     )
 
 
@@ -133,10 +131,10 @@ def moment_of(seconds: float, now: Now) -> Moment:
     )
 
 
-def refresh_seconds(snapshot: Snapshot) -> int:
+def refresh_seconds(targets: Iterable[Watched]) -> int:
     """Return after how long there is something new to see."""
     shortest, longest = _REFRESH
-    soonest = min((target.interval for target in snapshot.targets.values()), default=longest)
+    soonest = min((target.interval for target in targets), default=longest)
     return round(min(max(soonest, shortest), longest))
 
 

@@ -76,7 +76,7 @@ def target_page(snapshot: Snapshot, name: str, now: Now) -> TargetPage:
         absent=tuple(sorted(absent.items())),
         findings=sum(map(len, findings(snapshot, name, now).values())),
         time=moment(body["time"], now),
-        refresh=refresh_seconds(snapshot),
+        refresh=refresh_seconds([snapshot.targets[name]]),
     )
 
 

@@ -78,6 +78,7 @@ def _explanation(exporter: Exporter) -> list[str]:
     """Tell where to look, and the configuration to copy."""
     return [
         "",
+        f"  {exporter.url}/           the status page, for people",
         f"  {exporter.url}/metrics    what Prometheus scrapes",
         f"  {exporter.url}/health     the data tier: 200, or 503 when it fails",
         f"  {exporter.url}/health/targets/shop-2?role=replica&max_lag=10s",
