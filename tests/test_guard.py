@@ -13,7 +13,16 @@ from tests.making import Events, info, watched, write
 from tests.test_passwords import hashed
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-test"}
-CLOSED = ["/", "/metrics", "/probe?target=orders", "/findings", "/findings/orders", "/nothing", "/health2"]
+CLOSED = [
+    "/",
+    "/targets/orders",
+    "/metrics",
+    "/probe?target=orders",
+    "/findings",
+    "/findings/orders",
+    "/nothing",
+    "/health2",
+]
 PROBES = ["/livez", "/startupz", "/readyz", "/health", "/health/targets/orders"]
 
 
