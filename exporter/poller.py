@@ -116,6 +116,7 @@ class Poller:
         self._datastore = datastore
         self._queries = queries
         self._publish = publish
+        self._pass_seconds = min(_PASS_SHARE * target.interval, _PASS_LIMIT)
         self._info: ServerInfo | None = None
         self._up = asyncio.Event()
         self._due: dict[str, float] = {}
@@ -146,7 +147,7 @@ class Poller:
 
     async def _fast_pass(self, queries: Sequence[Query]) -> QueryError | None:
         """Ping, then ask what is due; return the ping's error."""
-        deadline = time.monotonic() + min(_PASS_SHARE * self._target.interval, _PASS_LIMIT)
+        deadline = time.monotonic() + self._pass_seconds
         error = await self._ping(deadline)
         if error is not None:
             self._up.clear()
@@ -249,7 +250,10 @@ class Poller:
             return
         self._put_off(query)
         question = Question(self._target, query, database, self._info, min(query.timeout, left))
-        self._publish(await run(question, session, self._datastore))
+        result = await run(question, session, self._datastore)
+        if result.error and result.error.reason == "timeout" and left < min(query.timeout, self._pass_seconds / 2):
+            self._due[query.name] = 0.0  # the others left it too little: the next pass begins with it
+        self._publish(result)
 
     def _fail(self, queries: Sequence[Query], error: QueryError) -> None:
         for query in queries:

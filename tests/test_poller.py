@@ -79,6 +79,18 @@ async def test_a_pass_has_a_deadline() -> None:
     assert watch.fake.most_running == 1
 
 
+async def test_a_query_that_others_left_no_time_is_asked_first_in_the_next_pass() -> None:
+    """Not at its own interval, which may be an hour: the minute's queries would be without series so long."""
+    fake = Fake(a=HANG, b=HANG)
+    async with Watch(fake, asked("a", "300ms"), asked("b", interval="50s"), target=watched(interval=0.5)) as watch:
+        await watch.polls(1)
+        fake.answers = {}
+        await watch.until(lambda: None in watch.reasons("b"))
+
+    assert watch.reasons("b")[0] == "timeout"
+    assert fake.asked[:5] == ["ping", "fast a", "fast b", "ping", "fast b"]
+
+
 async def test_a_ping_that_hangs_is_a_timeout() -> None:
     """Within the pass's deadline, and without one question more."""
     fake = Fake()

@@ -12,7 +12,7 @@ import asyncpg
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Extension, Link
 from exporter.datastores.postgres.door import Door
-from exporter.datastores.postgres.facts import PING, Facts, open_databases, read_facts, server_info
+from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info
 from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.operations import OPERATIONS
 from exporter.datastores.postgres.reasons import reason_of
@@ -34,7 +34,7 @@ def open_datastore(target: PostgresTarget) -> Datastore:
 class PostgresDatastore:
     """One server, with a connection for each lane: with a probe of the login, the four it may ever have.
 
-    What changes rarely is read again after a reconnect, a change of version or role, and every ten minutes. A
+    What changes rarely is read again after a reconnect, a change of version, role or grants, and every ten minutes. A
     restarted or another server makes the operations begin anew: their counters would compare strangers.
     """
 
@@ -63,7 +63,7 @@ class PostgresDatastore:
         """Ask who the server is, on the fast lane's connection."""
         link = self._links["fast"]
         [row] = await link.rows(PING)
-        facts = await self._fresh_facts(link, (link.opened, row["version"], row["is_replica"]))
+        facts = await self._fresh_facts(link, row)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
         self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
@@ -72,10 +72,11 @@ class PostgresDatastore:
             del self._states[key]
         return self._info
 
-    async def _fresh_facts(self, link: Link, of: object) -> Facts:
+    async def _fresh_facts(self, link: Link, ping: Row) -> Facts:
+        of = (link.opened, ping["version"], ping["is_replica"], ping["not_granted"])
         now = time.monotonic()
         if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
-            self._facts = await read_facts(link, self._target.databases)
+            self._facts = await read_facts(link, self._target.databases, names(ping["not_granted"]))
             self._door.strangers.clear()
             self._facts_of, self._facts_read_at = of, now
         return self._facts

@@ -24,6 +24,8 @@ _EXTENSIONS = """
 SELECT extname, extversion, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE')
 FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
 """
+_FAREWELLS = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
+
 _log = structlog.get_logger("exporter")
 
 
@@ -111,6 +113,10 @@ class Link:
                 yield self._connection
         except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             self.terminate()
+            raise
+        except asyncpg.PostgresError as error:
+            if error.severity_en in _FAREWELLS:
+                self.terminate()
             raise
 
     async def _open(self, database: str | None, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """What a ping tells about a PostgreSQL server."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.datastores.postgres.connection import Extension, Link
@@ -9,6 +9,7 @@ from exporter.server import ServerInfo
 from exporter.targets import Globs
 
 # Databases with datconnlimit -2 are the remains of a DROP DATABASE that was interrupted.
+# A grant that is withdrawn shows at once: few statements fail without it, most fall silent.
 PING = """
 SELECT
     current_setting('server_version') AS version,
@@ -17,17 +18,17 @@ SELECT
     ARRAY(
         SELECT datname::text FROM pg_database
         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
-    ) AS databases
+    ) AS databases,
+    ARRAY(
+        SELECT rolname::text FROM pg_roles
+        WHERE rolname IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
+            AND NOT pg_has_role(oid, 'usage')
+    ) AS not_granted
 """
 _FACTS = """
 SELECT
     current_user::text AS role,
     current_database()::text AS database,
-    ARRAY(
-        SELECT rolname::text FROM pg_roles
-        WHERE rolname IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
-            AND NOT pg_has_role(oid, 'usage')
-    ) AS not_granted,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
     current_setting('track_io_timing') AS track_io_timing,
     has_table_privilege('pg_file_settings', 'SELECT')
@@ -51,13 +52,13 @@ class Facts:
     closed: frozenset[str]  # databases that the role may not connect to
 
 
-async def read_facts(link: Link, databases: Globs) -> Facts:
+async def read_facts(link: Link, databases: Globs, not_granted: Sequence[str]) -> Facts:
     [row] = await link.rows(_FACTS)
     extensions = await link.extensions(fresh=True)
-    closed = frozenset(_names(row["closed"]))
+    closed = frozenset(names(row["closed"]))
     return Facts(
         capabilities=_capabilities(row, extensions),
-        missing_privileges=_missing_privileges(row, extensions, filter(databases.admits, closed)),
+        missing_privileges=_missing_privileges(row, extensions, not_granted, filter(databases.admits, closed)),
         extensions={name: extension.version for name, extension in extensions.items()},
         closed=closed,
     )
@@ -78,7 +79,7 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
 
 def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:
     """Name the databases to visit: those asked for that take connections, ours among them."""
-    return tuple(name for name in _names(ping["databases"]) if databases.admits(name) and name not in facts.closed)
+    return tuple(name for name in names(ping["databases"]) if databases.admits(name) and name not in facts.closed)
 
 
 def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, str]:
@@ -102,9 +103,11 @@ def _statements_reason(row: Row, extensions: Mapping[str, Extension]) -> str:
     return ""
 
 
-def _missing_privileges(row: Row, extensions: Mapping[str, Extension], closed: Iterable[str]) -> dict[str, str]:
+def _missing_privileges(
+    row: Row, extensions: Mapping[str, Extension], not_granted: Iterable[str], closed: Iterable[str]
+) -> dict[str, str]:
     role = _quoted(str(row["role"]))
-    missing = {name: f"GRANT {name} TO {role}" for name in _names(row["not_granted"])}
+    missing = {name: f"GRANT {name} TO {role}" for name in not_granted}
     statements = extensions.get("pg_stat_statements")
     if statements is not None and not statements.usable:
         missing[f"use schema {statements.schema}"] = f"GRANT USAGE ON SCHEMA {statements.schema} TO {role}"
@@ -117,6 +120,6 @@ def _quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def _names(value: object) -> list[str]:
+def names(value: object) -> list[str]:
     assert isinstance(value, list)  # noqa: S101 - an ARRAY(...) is never anything else
     return value

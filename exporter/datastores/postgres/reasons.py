@@ -33,6 +33,6 @@ def reason_of(error: BaseException) -> Reason:
         if isinstance(error, asyncpg.ProtocolViolationError):  # of a PgBouncer on the way
             return meaning(str(error))
         return _STATES.get(state) or _CLASSES.get(state[:2], "query")
-    if isinstance(error, OSError | asyncpg.InterfaceError):
+    if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):  # the last: cut mid-answer
         return "connect"
     return "decode"

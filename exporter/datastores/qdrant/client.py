@@ -23,6 +23,7 @@ from exporter.server import ServerInfo, version_satisfies
 from exporter.targets import QdrantTarget
 
 _FACTS_SECONDS = 600.0
+_GLOBAL_PAGES = ("/telemetry", "/metrics", "/cluster")  # what a key for single collections may not read
 
 
 def open_datastore(target: QdrantTarget, transport: httpx.AsyncBaseTransport | None = None) -> "QdrantDatastore":
@@ -47,6 +48,7 @@ class QdrantDatastore:
         self._answers = True
         self._info: ServerInfo | None = None
         self._info_read_at = -math.inf
+        self._refused: set[str] = set()
         self._states: States = {}
         self._search_client: Any = None
         self._search_key: str | None = None
@@ -127,6 +129,14 @@ class QdrantDatastore:
     def notice_start(self, started_at: float | None) -> None:
         """Read all facts again at the next ping when the server has started since they were read."""
         if self._info and started_at and started_at != self._info.started_at:
+            self._info_read_at = -math.inf
+
+    def notice_access(self, path: str, page: object) -> None:
+        """Read all facts again at the next ping when the key may read a page no longer, or at last."""
+        refused = isinstance(page, QueryError) and page.reason == "privilege"
+        name = path.partition("?")[0]
+        if name in _GLOBAL_PAGES and refused != (name in self._refused):
+            self._refused ^= {name}
             self._info_read_at = -math.inf
 
     async def search_client(self) -> Any:
@@ -231,6 +241,7 @@ class QdrantSession:
                 self._pages[path] = await read(path)
             except QueryError as error:
                 self._pages[path] = error
+            self._datastore.notice_access(path, self._pages[path])
         page = self._pages[path]
         if isinstance(page, QueryError):
             raise page
