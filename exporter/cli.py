@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "version":
         print(f"datatier-exporter {__version__}")
         return 0
+    if options.command == "serve":
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # one that comes during the start waits for its end
     try:
         if options.command == "rules":
             return _rules(options)

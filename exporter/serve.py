@@ -62,8 +62,10 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings, load: Load, listen: str) -> int:
-    """Run until a signal; return the exit code. SIGHUP, and nothing else, calls `load` again."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # one that comes during the start is not lost, nor fatal
+    """Run until a signal; return the exit code. `load` reads the settings again for a reload.
+
+    SIGHUP is blocked by the caller, and let in when a reload can be done.
+    """
     app = create_app(*settings, load)
     service: Service = app.state.service
     counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}

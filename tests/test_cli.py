@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ ORDERS = f"targets:\n  - name: orders\n    store: postgres\n    url: {CLOSED}\n"
 
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with restored_logs():
         yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @pytest.fixture

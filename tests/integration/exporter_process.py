@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.error import HTTPError
@@ -36,14 +37,19 @@ class Answer(NamedTuple):
 class Exporter:
     """Run the exporter on some targets; `interval` is short, so that tests need not wait."""
 
-    def __init__(self, targets: list[dict[str, Any]], interval: str = "1s", **settings: Any) -> None:
+    def __init__(self, targets: list[dict[str, Any]], interval: str = "1s", *options: str, **settings: Any) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="datatier-exporter-")
         self.port = free_port()
         self.config = Path(self._folder.name) / "datatier.yaml"
         self.log = Path(self._folder.name) / "log"
-        listen = f"127.0.0.1:{self.port}"
-        document = {"listen": listen, "poll": {"interval": interval}, "drain": "500ms", "targets": targets, **settings}
-        self.config.write_text(yaml.safe_dump(document))
+        self._options = options
+        self._settings = {
+            "listen": f"127.0.0.1:{self.port}",
+            "poll": {"interval": interval},
+            "drain": "500ms",
+            **settings,
+        }
+        self.write(targets)
         self.last_log = ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +59,11 @@ class Exporter:
     def start(self) -> Self:
         """Start it, anew after `stop`, and wait until it answers."""
         self._process = self.launch()
-        self.wait(lambda: self.get("/livez").status == 200, "the exporter to answer", 20)
+        try:
+            self.wait(lambda: self.get("/livez").status == 200, "the exporter to answer", 60)
+        except AssertionError:
+            self.stop(signal.SIGKILL)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,12 +71,34 @@ class Exporter:
         self.last_log = self.log.read_text()
         self._folder.cleanup()
 
+    def write(self, targets: list[dict[str, Any]], **settings: Any) -> None:
+        """Write the configuration file; settings that were given once stay."""
+        self._settings |= settings
+        self.config.write_text(yaml.safe_dump({**self._settings, "targets": targets}))
+
+    def reload(self, targets: list[dict[str, Any]], **settings: Any) -> None:
+        """Write the configuration file, send SIGHUP, and wait until it is applied."""
+        applied = "datatier_config_last_reload_success_timestamp_seconds"
+        before = self.value(applied)
+        self.write(targets, **settings)
+        os.kill(self.pid, signal.SIGHUP)
+        self.wait(lambda: self.value(applied) != before, "the reload")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the process while something happens that it must not see the half of."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     def launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
             return subprocess.Popen(self.command(), cwd=ROOT, stderr=log, stdout=log)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "exporter.cli", *arguments, "--config", str(self.config)]
+        return [sys.executable, "-m", "exporter.cli", *self._options, *arguments, "--config", str(self.config)]
 
     @property
     def pid(self) -> int:
