@@ -1,5 +1,6 @@
 """The alerts: each fires when it should and not just before, says why, and is silent in a maintenance."""
 
+import json
 import re
 import subprocess
 from collections import Counter
@@ -147,6 +148,24 @@ def test_rules_carry_what_a_receiver_needs(rule: Rule) -> None:
     assert rule["annotations"].keys() == {"summary", "description", "dashboard", "runbook_url"}
     assert (ROOT / rule["annotations"]["runbook_url"]).stem == rule["alert"]
     assert "for" in rule or re.search(r"\[|vector\(1\)", rule["expr"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_dashboard_is_there(name: str) -> None:
+    """The link of an alert opens a page."""
+    uid = rules.catalogue(name).dashboard
+    page = json.loads((ROOT / "dashboards" / f"{uid.removeprefix('datatier-')}.json").read_text())
+
+    assert page["uid"] == uid
+
+
+def test_the_example_for_prometheus_loads_all_rules(promtool: Path) -> None:
+    """It finds the rules where they lie."""
+    config = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+    done = subprocess.run([str(promtool), "check", "config", str(config)], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    assert f"{len(NAMES)} rule files found" in done.stdout
 
 
 def test_limits_are_those_of_the_table() -> None:

@@ -30,7 +30,9 @@ def _chosen(name: str, wanted: list[str]) -> bool:
 
 def _fetches() -> dict[str, Fetch]:
     """Return what there is to fetch; the slowest first."""
-    first: dict[str, Fetch] = {"minio": minio.fetch, "prometheus": partial(debian.program, "prometheus")}
+    programs = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
+    debians = {name: partial(debian.program, program) for name, program in programs.items()}
+    first: dict[str, Fetch] = {"minio": minio.fetch, **debians}
     return (
         first
         | {f"neo4j:{version}": partial(_neo4j, version) for version in neo4j_programs.VERSIONS}

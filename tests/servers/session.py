@@ -25,7 +25,7 @@ from tests.servers.process import Process
 from tests.servers.qdrant import Qdrant
 from tests.servers.running import running
 
-REQUIRED_ON_CI = ("postgres", "replica", "neo4j", "minio", "promtool", "prometheus")
+REQUIRED_ON_CI = ("postgres", "replica", "neo4j", "minio", "promtool", "prometheus", "alertmanager", "amtool")
 SLOWEST_FIRST = ("minio", "neo4j", "postgres", "replica", "qdrant")
 
 S = TypeVar("S")
