@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
+from exporter.core_metrics import EXPORTER
 from exporter.discovery import discovery
 from exporter.exposition import Page
 from exporter.findings import findings
@@ -111,9 +112,10 @@ class Pages:
         self._deflated: Ready[Deflated] = WeakKeyDictionary()
 
     async def metrics(self, request: Request) -> Response:
-        """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one target's."""
+        """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one's."""
         target = request.query_params.get("target") if request.url.path == "/probe" else None
-        if request.url.path == "/probe" and target not in self._service.snapshot.targets:
+        known = target in self._service.snapshot.targets or target == EXPORTER
+        if request.url.path == "/probe" and not known:
             return _plain("no such target is configured", 404) if target else _plain("say /probe?target=NAME", 400)
         kind, content_type = choose_format(request.headers.get("accept", ""))
         page = self._service.exposition.page(kind, instant(), target)
@@ -125,8 +127,8 @@ class Pages:
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 
     def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
-        if target is None:
-            return self._service.own.page(kind, page)
+        if target in (None, EXPORTER):
+            return self._service.own.page(kind, None if target else page)
         return b"# EOF\n" if kind == "openmetrics" else b""
 
     async def discovery(self, request: Request) -> Response:

@@ -112,7 +112,7 @@ def as_json(reports: Sequence[dict[str, Any]]) -> str:
 
 
 def as_text(reports: Iterable[dict[str, Any]]) -> str:
-    return "\n\n".join("\n".join(_target_lines(report)) for report in reports)
+    return "\n\n".join("\n".join(_target_lines(report)) for report in reports) or "no target is in this shard"
 
 
 def _target_lines(report: dict[str, Any]) -> list[str]:

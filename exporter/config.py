@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from exporter.core_metrics import EXPORTER
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
 from exporter.targets import Keeper, Strict, Target
@@ -74,6 +75,8 @@ class Config(Strict):
         if not value:
             raise ValueError("name at least one server to watch")
         names = [target.name for target in value]
+        if EXPORTER in names:
+            raise ValueError(f"no target can have the name {EXPORTER!r}: it is the exporter's own")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two targets have the name {name!r}")

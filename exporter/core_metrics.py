@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from exporter.query import Metric, MetricType
 
+EXPORTER = "exporter"  # how the exporter itself is called where targets are
 UP_ALIASES: Mapping[str, str] = MappingProxyType({
     "postgres": "pg_up",
     "qdrant": "qdrant_up",

@@ -1,8 +1,9 @@
-"""What /sd says to Prometheus' http_sd: scrape each target by itself, at its own interval."""
+"""What /sd says to Prometheus' http_sd: scrape each target by itself, at its own interval, and then the exporter."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from exporter.core_metrics import EXPORTER
 from exporter.snapshot import Watched
 
 _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the interval
@@ -10,21 +11,20 @@ _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the inte
 
 def discovery(targets: Iterable[Watched], scheme: str, address: str) -> list[dict[str, Any]]:
     """Return the entries; the address is ours, as the client knows it."""
+
+    def entry(store: str, target: str, **labels: str) -> dict[str, Any]:
+        path = {"__scheme__": scheme, "__metrics_path__": "/probe", "__param_target": target}
+        return {"targets": [address], "labels": {**path, **labels, "store": store, "target": target}}
+
     return [
-        {
-            "targets": [address],
-            "labels": {
-                "__scheme__": scheme,
-                "__metrics_path__": "/probe",
-                "__param_target": target.name,
-                "__scrape_interval__": _duration(target.interval),
-                "__scrape_timeout__": _duration(min(target.interval, _LONGEST_TIMEOUT)),
-                "store": target.store,
-                "target": target.name,
-            },
-        }
-        for target in targets
+        *(entry(target.store, target.name, **_pace(target.interval)) for target in targets),
+        entry(EXPORTER, EXPORTER),
     ]
+
+
+def _pace(interval: float) -> dict[str, str]:
+    timeout = min(interval, _LONGEST_TIMEOUT)
+    return {"__scrape_interval__": _duration(interval), "__scrape_timeout__": _duration(timeout)}
 
 
 def _duration(seconds: float) -> str:

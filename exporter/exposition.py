@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
-from exporter.core_metrics import CORE_METRICS
+from exporter.core_metrics import CORE_METRICS, EXPORTER
 from exporter.core_samples import core_samples
 from exporter.query import Metric
 from exporter.sample_lines import Format, Lines, encoded, head, prefixes, render_families, render_sample
 from exporter.snapshot import Key, Now, Result, Snapshot
 
 _BLOCK = 1 << 20
-_OWN_LABELS = 'store="exporter",target="exporter"'
+_OWN_LABELS = f'store="{EXPORTER}",target="{EXPORTER}"'
 
 
 class Part(NamedTuple):
@@ -88,8 +88,8 @@ class Exposition:
             self._parts[target] = self._part(target, now)
 
     def page(self, kind: Format, now: Now, target: str | None = None) -> Page:
-        """Return the page for all targets or one; it is another one only when something changed or expired."""
-        version = self._snapshot.version if target is None else self._snapshot.changed[target]
+        """Return the page of all, of a target or of the exporter; another only when something changed or expired."""
+        version = self._snapshot.version if target is None else self._snapshot.changed.get(target, 0)
         known, expiry, page = self._pages.get((kind, target), (-1, 0.0, NOTHING))
         if known != version or now.monotonic >= expiry:
             page = self._assemble(kind, now, target)
@@ -98,11 +98,12 @@ class Exposition:
         return page
 
     def tell_own(self, samples: Mapping[str, float]) -> None:
-        """Show core metrics of the exporter itself on the page of all targets, in place of those told before."""
+        """Show core metrics of the exporter itself, in place of those told before."""
         own = {name: render_sample(name, _OWN_LABELS, (), value) for name, value in samples.items()}
         self._own = [_part(0, math.inf, {name: encoded(line) for name, line in own.items()})]
         for kind in self._heads:
-            self._pages.pop((kind, None), None)
+            for target in (None, EXPORTER):
+                self._pages.pop((kind, target), None)
 
     def forget(self, target: str) -> None:
         """Drop a target that is watched no more."""
@@ -112,10 +113,10 @@ class Exposition:
             self._pages.pop((kind, target), None)
 
     def _assemble(self, kind: Format, now: Now, target: str | None) -> Page:
-        targets = list(self._snapshot.targets) if target is None else [target]
+        targets = [name for name in self._snapshot.targets if target in (None, name)]
         for name in targets:
             self.refresh(name, now)
-        parts = [self._parts[name] for name in targets] + (self._own if target is None else [])
+        parts = [self._parts[name] for name in targets] + (self._own if target in (None, EXPORTER) else [])
         metrics = sorted({metric for part in parts for metric in part.lines})
         return Page({metric: self._heads[kind][metric] for metric in metrics}, parts)
 

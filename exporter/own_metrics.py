@@ -46,10 +46,11 @@ class OwnMetrics:
         )
         self.note_reload(success=True)
 
-    def page(self, kind: Format, targets: Page) -> bytes:
-        """Render what belongs after the targets' part, with the end mark that OpenMetrics wants."""
-        self._bytes.set(targets.size)
-        self._series.set(targets.series)
+    def page(self, kind: Format, targets: Page | None) -> bytes:
+        """Render what belongs after the targets' part, if they are on it, with the end mark that OpenMetrics wants."""
+        if targets is not None:
+            self._bytes.set(targets.size)
+            self._series.set(targets.series)
         self._tasks.set(len(asyncio.all_tasks()))
         page: bytes = (openmetrics_page if kind == "openmetrics" else text_page)(self._registry)
         return page

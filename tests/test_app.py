@@ -135,11 +135,29 @@ def test_discovery_leads_to_probes(site: Site) -> None:
     assert {(tuple(entry["targets"]), entry["labels"]["__scheme__"]) for entry in entries} == {
         (("exporter.example:8443",), "https")
     }
-    for entry in entries:
+    for entry in entries[:-1]:
         labels = entry["labels"]
         page = site.client.get(labels["__metrics_path__"], params={"target": labels["__param_target"]})
         assert f'datatier_up{{store="{labels["store"]}",target="{labels["target"]}"}}' in page.text
-    assert [entry["labels"]["target"] for entry in entries] == ["orders", "invoices"]
+    assert [entry["labels"]["target"] for entry in entries] == ["orders", "invoices", "exporter"]
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
+def test_the_exporters_own_part(site: Site, accept: str) -> None:
+    """For those who scrape each target by itself: all that is on the page of all, and of no target."""
+    site.poll("orders")
+    site.service.exposition.tell_own({"datatier_tls_not_after_timestamp_seconds": 7.0})
+    own = site.client.get("/probe?target=exporter", headers={"Accept": accept}).text
+    whole = site.client.get("/metrics", headers={"Accept": accept}).text
+    parts = [
+        site.client.get(f"/probe?target={name}", headers={"Accept": accept}).text for name in ("orders", "invoices")
+    ]
+
+    assert "datatier_build_info" in own
+    assert "datatier_config_last_reload_successful" in own
+    assert 'datatier_tls_not_after_timestamp_seconds{store="exporter",target="exporter"} 7.0' in own
+    assert set(names(whole)) == {name for part in (own, *parts) for name in names(part)}
+    assert own.endswith("# EOF\n") is (accept != "text/plain")
 
 
 def test_a_reload_has_to_be_allowed(site: Site) -> None:

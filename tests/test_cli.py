@@ -12,6 +12,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
+from exporter.shard import Shard
 from tests.making import restored_logs, write
 from tests.servers.process import free_port
 
@@ -125,6 +126,8 @@ def test_nothing_configured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["--log-level", "loud"], "argument --log-level: invalid choice: 'loud'"),
         (["check", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
         (["prune"], "invalid choice: 'prune'"),
+        (["--shard", "3/3"], "argument --shard: '3/3' is not a shard: 0/3, 1/3 and 2/3 are those of three"),
+        (["check", "--shard", "1"], "argument --shard: '1' is not a shard"),
     ],
 )
 def test_a_wrong_argument(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,6 +154,16 @@ def test_check_for_machines(config: Path, capsys: pytest.CaptureFixture[str]) ->
 
     [report] = json.loads(capsys.readouterr().out)["targets"]
     assert (report["target"], report["up"], report["reason"]) == ("orders", False, "connect")
+
+
+def test_check_of_a_shard(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its targets alone; that of none is no failure."""
+    empty, full = sorted(range(2), key=lambda index: Shard(index, 2).holds("orders"))
+
+    assert main(["check", "--config", str(config), "--shard", f"{full}/2"]) == 1
+    assert capsys.readouterr().out.startswith("orders: postgres, DOWN")
+    assert main(["--shard", f"{empty}/2", "check", "--config", str(config)]) == 0
+    assert capsys.readouterr().out == "no target is in this shard\n"
 
 
 def test_no_traceback_from_a_process() -> None:

@@ -134,6 +134,9 @@ def test_two_targets_of_one_name(rejected: Rejected) -> None:
     again = ORDERS.removeprefix("targets:\n")
 
     assert rejected(ORDERS + again) == ["1: targets: two targets have the name 'orders'"]
+    assert rejected(ORDERS.replace("orders", "exporter")) == [
+        "1: targets: no target can have the name 'exporter': it is the exporter's own"
+    ]
 
 
 def test_a_secret_has_one_source(rejected: Rejected, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from tests.making import watched
 
 def test_one_entry_a_target() -> None:
     """Scraped at /probe, here, as often as it is polled, and called by its name."""
-    [entry] = discovery([watched("orders", interval=15.0)], "https", "exporter:9187")
+    entry, _ = discovery([watched("orders", interval=15.0)], "https", "exporter:9187")
 
     assert entry == {
         "targets": ["exporter:9187"],
@@ -22,11 +22,27 @@ def test_one_entry_a_target() -> None:
     }
 
 
+def test_the_exporter_is_an_entry_of_its_own() -> None:
+    """Scraped as often as the user's Prometheus scrapes by default."""
+    [entry] = discovery([], "http", "exporter:9187")
+
+    assert entry == {
+        "targets": ["exporter:9187"],
+        "labels": {
+            "__scheme__": "http",
+            "__metrics_path__": "/probe",
+            "__param_target": "exporter",
+            "store": "exporter",
+            "target": "exporter",
+        },
+    }
+
+
 def test_durations_are_as_prometheus_reads_them() -> None:
     """Without fractions; and no timeout is longer than its interval, which would cost the target."""
     found = {}
     for interval in (0.25, 1.5, 5.0, 90.0):
-        [entry] = discovery([watched(interval=interval)], "http", "h:1")
+        entry, _ = discovery([watched(interval=interval)], "http", "h:1")
         found[interval] = (entry["labels"]["__scrape_interval__"], entry["labels"]["__scrape_timeout__"])
 
     assert found == {

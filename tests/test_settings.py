@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import structlog
 
+from exporter.logs import configure_logs
 from exporter.settings import Source
 from exporter.shard import Shard
 from exporter.yaml_file import ConfigError
-from tests.making import write
+from tests.making import restored_logs, write
 
 TARGET = "  - {{name: {name}, store: postgres, url: 'postgresql://u@h/db', password: {password}}}\n"
 
@@ -65,6 +67,19 @@ def test_old_and_new_secrets_are_known(tmp_path: Path) -> None:
     for _ in range(2):
         source.load()
     assert source.secrets() == {"second-secret"}
+
+
+def test_the_log_hides_what_was_read_last(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A reload changes what a line must not say."""
+    source = Source(configure(tmp_path, "orders"))
+    source.load()
+    with restored_logs():
+        configure_logs("logfmt", "info", source.secrets)
+        configure(tmp_path, "orders", password="second-secret")
+        source.load()
+        structlog.get_logger("exporter").info("said", words="first-secret or second-secret")
+
+    assert 'words="*** or ***"' in capfd.readouterr().err
 
 
 def test_a_folder_that_cannot_be_read_is_a_problem_of_the_configuration(

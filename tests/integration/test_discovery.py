@@ -27,7 +27,7 @@ def prometheus_of(program: Path, jobs: list[dict[str, Any]]) -> Iterator[tuple[A
     port = free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        settings = {"global": {"scrape_interval": "1m"}, "scrape_configs": jobs}
+        settings = {"global": {"scrape_interval": "5s", "scrape_timeout": "5s"}, "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
         command = [str(program), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
         with (folder / "log").open("wb") as log:
@@ -81,17 +81,20 @@ def test_every_target_is_scraped_by_itself(servers: Servers, prometheus: Path) -
     ]
     second = [first[0], servers.minio(1).target("objects")]
     with Exporter(first) as exporter, prometheus_of(prometheus, [discovered(exporter)]) as (ask, log):
-        exporter.wait(quietly(lambda: ups(ask) == {"orders": 1, "search": 1}), "both to be scraped", 60)
+        exporter.wait(quietly(lambda: ups(ask) == {"orders": 1, "search": 1, "exporter": 1}), "all to be scraped", 60)
         exporter.wait(lambda: values(ask, "datatier_up") == {"orders": 1, "search": 1}, "both to be polled", 60)
         targets = {entry["labels"]["target"]: entry for entry in ask("targets")["activeTargets"]}
         labels = {name for entry in ask("series?match[]={job='datatier'}") for name in entry}
         of_cluster = values(ask, "datatier_up{cluster='eu-1'}")
         exporter.reload(second)
-        exporter.wait(lambda: ups(ask) == {"orders": 1, "objects": 1}, "the reload to reach Prometheus", 60)
+        exporter.wait(
+            lambda: ups(ask) == {"orders": 1, "objects": 1, "exporter": 1}, "the reload to reach Prometheus", 60
+        )
         complaints = [line for line in log.read_text().splitlines() if "level=warn" in line or "level=error" in line]
 
-    assert {name: entry["scrapeInterval"] for name, entry in targets.items()} == {"orders": "1s", "search": "2s"}
-    assert {entry["labels"]["store"] for entry in targets.values()} == {"postgres", "qdrant"}
+    intervals = {name: entry["scrapeInterval"] for name, entry in targets.items()}
+    assert intervals == {"orders": "1s", "search": "2s", "exporter": "5s"}
+    assert {entry["labels"]["store"] for entry in targets.values()} == {"postgres", "qdrant", "exporter"}
     assert not {name for name in labels if name.startswith("exported_")}
     assert of_cluster == {"orders": 1}
     assert complaints == []
@@ -102,8 +105,8 @@ def test_shards_are_those_of_hashmod(prometheus: Path) -> None:
     port = free_port()
     described = [{"name": name, "store": "postgres", "url": f"postgresql://m@127.0.0.1:{port}/x"} for name in NAMES]
     with Exporter(described) as exporter, prometheus_of(prometheus, [share(exporter, n) for n in range(3)]) as (ask, _):
-        exporter.wait(quietly(lambda: len(ask("targets")["activeTargets"]) == len(NAMES)), "all targets", 60)
-        kept = ask("targets")["activeTargets"]
+        exporter.wait(quietly(lambda: len(shared(ask)) == len(NAMES)), "all targets", 60)
+        kept = shared(ask)
 
     with ExitStack() as stack:
         shards = [stack.enter_context(Exporter(described, "1s", "--shard", f"{index}/3")) for index in range(3)]
@@ -119,6 +122,10 @@ def test_shards_are_those_of_hashmod(prometheus: Path) -> None:
     assert all(watched)
 
 
+def shared(ask: Ask) -> list[dict[str, Any]]:
+    return [entry for entry in ask("targets")["activeTargets"] if entry["labels"]["target"] != "exporter"]
+
+
 def share(exporter: Exporter, index: int) -> dict[str, Any]:
     hashed = {"source_labels": ["__param_target"], "modulus": 3, "target_label": "__tmp_hash", "action": "hashmod"}
     kept = {"source_labels": ["__tmp_hash"], "regex": str(index), "action": "keep"}
@@ -126,4 +133,4 @@ def share(exporter: Exporter, index: int) -> dict[str, Any]:
 
 
 def names(exporter: Exporter) -> set[str]:
-    return {entry["labels"]["target"] for entry in json.loads(exporter.get("/sd").body)}
+    return {entry["labels"]["target"] for entry in json.loads(exporter.get("/sd").body)} - {"exporter"}
