@@ -13,10 +13,11 @@ from dashboards.kit import COLUMNS, render
 from dashboards.pages import PAGES
 from dashboards.panels import MOST_SERIES, limit
 from exporter.thresholds import THRESHOLDS
-from tests.panels import asked, pages, panels
+from tests.panels import asked, pages, panels, substituted
 from tests.servers import Unavailable
 from tests.servers.npm import installed
 from tests.servers.session import Servers
+from tests.vocabulary import unknown_words
 
 SCHEMAS = ("schema-10", "schema-11", "schema-12", "schema-13")
 PANEL_TYPES = {"stat", "timeseries", "bargauge", "table", "state-timeline", "heatmap"}
@@ -104,6 +105,19 @@ def test_queries_respect_the_variables(page: dict[str, Any]) -> None:
     ]  # fmt: skip
 
     assert strangers == []
+
+
+def test_panels_use_words_that_are_declared(page: dict[str, Any]) -> None:
+    """Every metric and label of a panel is one that a query file, the core or a recording rule has."""
+    asking = [(panel["title"], target["expr"]) for panel in panels(page) for target in panel["targets"]]
+    asking += [(annotation["name"], annotation["expr"]) for annotation in page["annotations"]["list"]]
+    problems = [
+        f"{title}: {problem}"
+        for title, expr in asking
+        for problem in unknown_words(substituted(expr, dict.fromkeys(re.findall(r"\$(\w+)", expr), "1m")))
+    ]
+
+    assert problems == []
 
 
 def test_counters_are_rated(page: dict[str, Any]) -> None:
