@@ -18,8 +18,10 @@ PACKAGES = {
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "pgbouncer": "pgbouncer",
     "etcd": "etcd-server",
+    "haproxy": "haproxy",
+    "nginx": "nginx",
 }
-WITH_LIBRARIES = {"pgbouncer"}  # programs that need more of them than every Debian has
+WITH_LIBRARIES = {"pgbouncer", "haproxy", "nginx"}  # programs that need more of them than every Debian has
 _SECONDS = 300
 
 
