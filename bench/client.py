@@ -5,7 +5,7 @@ import time
 from typing import NamedTuple, Self
 from urllib.request import urlopen
 
-_BUFFER = 1 << 23  # more than any page here
+_BUFFER = 1 << 23  # more than most pages here
 _LAST_CHUNK = b"0\r\n\r\n"
 # What Prometheus 2 sends.
 _ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
@@ -19,10 +19,10 @@ class Answer(NamedTuple):
 class Client:
     """Ask one server; a time-out or a refused connection is an OSError, and so is an answer other than 200."""
 
-    def __init__(self, port: int, timeout: float = 12.0) -> None:
+    def __init__(self, port: int, timeout: float = 12.0, largest: int = _BUFFER) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = bytearray(_BUFFER)
+        self._buffer = bytearray(largest)
 
     def __enter__(self) -> Self:
         return self
