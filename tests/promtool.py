@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter import rules
+from exporter.duration import parse_duration
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "alerts" / "tests"
@@ -36,6 +37,11 @@ class AlertTest(NamedTuple):
     alert: str
     every: str  # how often rules are evaluated
     body: Mapping[str, Any]
+
+    @property
+    def lasts(self) -> float:
+        """Return the second of its last look."""
+        return parse_duration(self.body["promql_expr_test"][-1]["eval_time"])
 
 
 @cache
@@ -67,7 +73,7 @@ def verdicts(promtool: Path, folder: Path, trials: Iterable[Trial]) -> list[str]
 
 
 def _write(folder: Path, trial: Trial) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "trial", "rules": list(trial.rules)}]}))
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": trial.every, "tests": list(trial.tests)}
     path = folder / "test.yaml"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from exporter import rules
-from tests.promtool import AlertTest, Rule, Trial, alert_tests, rules_of, verdicts
+from tests.promtool import Rule, Trial, alert_tests, rules_of, verdicts
 from tests.test_alerts import CLAUSE, in_maintenance, label
 from tests.vocabulary import selectors
 
@@ -50,19 +50,32 @@ def changes(expr: str) -> Iterator[tuple[int, int, str]]:
             yield found.start(), found.end(), f"({moved:.15g})" if moved < 0 else f"{moved:.15g}"
 
 
-def trial(all_rules: list[Rule], changed: Mutant, original: Rule) -> Trial:
-    """Put the changed rule in its place among those that its tests need."""
+def trials(all_rules: list[Rule], changed: Mutant, original: Rule) -> list[Trial]:
+    """Put the changed rule among those that its tests need; the tests that take least come first."""
     alerts = {rule.get("alert") for rule in all_rules if rule is original or reads(rule, original)} - {None}
     kept = [rule for rule in all_rules if "record" in rule or rule["alert"] in alerts]
-    tests: list[AlertTest] = [test for test in alert_tests() if test.alert in alerts]
-    bodies = [test.body for test in tests]
-    if changed.clause and not any("datatier_target_maintenance" in str(body) for body in bodies):
-        bodies = [in_maintenance(body, value, silent=value == 1) for body in bodies for value in (0, 1)]
-    return Trial([changed.rule if rule is original else rule for rule in kept], bodies, tests[0].every)
+    tests = sorted((test for test in alert_tests() if test.alert in alerts), key=lambda test: test.lasts)
+    bodies = [(test.every, test.body) for test in tests]
+    if changed.clause and not any("datatier_target_maintenance" in str(body) for _, body in bodies):
+        bodies = [(every, in_maintenance(body, on, silent=on == 1)) for every, body in bodies for on in (0, 1)]
+    changed_rules = [changed.rule if rule is original else rule for rule in kept]
+    return [Trial(changed_rules, [body], every) for every, body in bodies]
 
 
 def reads(rule: Rule, recorded: Rule) -> bool:
     return "alert" in rule and recorded.get("record") in {selector.name for selector in selectors(rule["expr"])}
+
+
+def survivors(promtool: Path, folder: Path, tried: list[list[Trial]]) -> list[int]:
+    """Try all mutants on their first test, those that survive on their next one, and so on."""
+    alive = list(range(len(tried)))
+    for number in range(max(map(len, tried))):
+        facing = [mutant for mutant in alive if number < len(tried[mutant])]
+        said = verdicts(promtool, folder / str(number), [tried[mutant][number] for mutant in facing])
+        assert not [text for text in said if "parse error" in text]
+        killed = {mutant for mutant, text in zip(facing, said, strict=True) if text}
+        alive = [mutant for mutant in alive if mutant not in killed]
+    return alive
 
 
 @pytest.mark.parametrize("name", rules.names())
@@ -70,10 +83,8 @@ def test_every_mutant_is_killed(name: str, promtool: Path, tmp_path: Path, capsy
     """A comparison flipped, a number moved, a rule made impossible, its `for` removed: a test fails each time."""
     all_rules = rules_of(name)
     made = [(rule, mutant) for rule in all_rules for mutant in mutants(rule)]
-    said = verdicts(promtool, tmp_path, (trial(all_rules, mutant, rule) for rule, mutant in made))
-    survivors = [f"{label(rule)}: {mutant.what}" for (rule, mutant), text in zip(made, said, strict=True) if not text]
+    alive = survivors(promtool, tmp_path, [trials(all_rules, mutant, rule) for rule, mutant in made])
     with capsys.disabled():
-        print(f"\n{name}: {len(made) - len(survivors)} of {len(made)} mutants killed")  # noqa: T201 - the score
+        print(f"\n{name}: {len(made) - len(alive)} of {len(made)} mutants killed")  # noqa: T201 - the score
 
-    assert survivors == []
-    assert not [text for text in said if "parse error" in text]
+    assert [f"{label(made[number][0])}: {made[number][1].what}" for number in alive] == []
