@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +18,8 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PROBES = ("/livez", "/startupz", "/readyz", "/health")
 _AT_ONCE = 40  # answers to all but probes: as many as node_exporter has
 _SLICE = 256 * 1024
+
+RawHeaders = Mapping[bytes, bytes]
 
 
 def trusted(request: Request) -> bool:
@@ -45,13 +46,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request, send = Request(scope), _sliced(_dressed(send, self._web_file.config.http_server_config.headers))
-        if _has_body(request):
+        headers, path = dict(scope["headers"]), scope["path"]
+        send = _outfitted(send, self._web_file.config.http_server_config.headers)
+        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
             await refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"})(scope, receive, send)
-        elif request.url.path in _PROBES or request.url.path.startswith("/health/"):
-            scope["trusted"] = await self._trusts(request) or False
+        elif path in _PROBES or path.startswith("/health/"):
+            scope["trusted"] = await self._trusts(headers) or False
             await self._app(scope, receive, send)
-        elif refused := await self._refused(request):
+        elif refused := await self._refused(headers):
             await refused(scope, receive, send)
         else:
             scope["trusted"] = True
@@ -61,18 +63,18 @@ class Guard:
             finally:
                 self._answering -= 1
 
-    async def _refused(self, request: Request) -> Response | None:
+    async def _refused(self, headers: RawHeaders) -> Response | None:
         if not self._throttle.lets_through(self._web_file.config.rate_limit):
             return refusal(HTTPStatus.TOO_MANY_REQUESTS)
-        trusts = await self._trusts(request)
+        trusts = await self._trusts(headers)
         if trusts is None or self._answering >= _AT_ONCE:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
         return None if trusts else self._unauthorized()
 
-    async def _trusts(self, request: Request) -> bool | None:
+    async def _trusts(self, headers: RawHeaders) -> bool | None:
         """Judge a client; None says that there was no time to."""
         try:
-            return await self._access.trusts(request.headers.get("authorization", ""))
+            return await self._access.trusts(headers.get(b"authorization", b"").decode("latin-1"))
         except Busy:
             return None
 
@@ -83,33 +85,24 @@ class Guard:
         return answer
 
 
-def _has_body(request: Request) -> bool:
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+def _outfitted(send: Send, headers: Mapping[str, str]) -> Send:
+    """Give every answer what it needs and the web file wants; hand over a large body as the client takes it.
 
+    A client that is slow then holds a slice, and the page that all share.
+    """
 
-def _dressed(send: Send, headers: Mapping[str, str]) -> Send:
-    """Give every answer what it needs and the web file wants."""
-
-    async def dress(message: Message) -> None:
+    async def outfit(message: Message) -> None:
         if message["type"] == "http.response.start":
-            present = MutableHeaders(scope=message)
-            for name, value in {"Date": formatdate(usegmt=True), **_HEADERS, **headers}.items():
-                present[name] = value
-        await send(message)
-
-    return dress
-
-
-def _sliced(send: Send) -> Send:
-    """Hand over a large body as the client takes it: one that is slow holds a slice, and the page that all share."""
-
-    async def slice_body(message: Message) -> None:
-        body = memoryview(message.get("body", b""))
-        if len(body) <= _SLICE:
+            ours = {"Date": formatdate(usegmt=True), **_HEADERS, **headers}
+            raw = {name.lower().encode("latin-1"): value.encode("latin-1") for name, value in ours.items()}
+            theirs = [pair for pair in message["headers"] if pair[0] not in raw]
+            await send({**message, "headers": [*theirs, *raw.items()]})
+        elif len(message.get("body", b"")) <= _SLICE:
             await send(message)
-            return
-        for start in range(0, len(body), _SLICE):
-            await send({"type": message["type"], "body": body[start : start + _SLICE], "more_body": True})
-        await send({"type": message["type"], "body": b"", "more_body": message.get("more_body", False)})
+        else:
+            body = memoryview(message["body"])
+            for start in range(0, len(body), _SLICE):
+                await send({**message, "body": body[start : start + _SLICE], "more_body": True})
+            await send({**message, "body": b""})
 
-    return slice_body
+    return outfit
