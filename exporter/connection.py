@@ -3,6 +3,7 @@
 import asyncio
 import math
 import resource
+import time
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,14 +20,14 @@ class Connection(HttpToolsProtocol):
     """Serve a client that is quick and terse, end one that is not; the guard has its eye on what is asked for."""
 
     _timer: asyncio.TimerHandle | None = None
-    _since = 0.0
+    _since = 0.0  # the loop's own clock stands still within a turn, and takes many clients at once
     _unread = 0  # bytes of a head whose end has not come
     _problem = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a client; where there are too many, the one that has been waiting longest goes."""
         super().connection_made(transport)
-        self._since = self.loop.time()
+        self._since = time.monotonic()
         self._allow(REQUEST_SECONDS)
         if len(self.connections) > CONNECTIONS:
             ours = (other for other in self.connections if isinstance(other, Connection))
@@ -64,7 +65,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         if not self.transport.is_closing():  # else the last bytes are still to be taken, and in time
             self._stop()
-            self._since = self.loop.time()
+            self._since = time.monotonic()
         super().on_response_complete()
 
     def timeout_keep_alive_handler(self) -> None:
