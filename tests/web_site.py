@@ -14,6 +14,7 @@ import uvicorn
 
 from exporter.app import create_app
 from exporter.config import Config
+from exporter.connection import Connection
 from exporter.serve import server_settings
 from tests.servers.process import free_port
 
@@ -56,6 +57,16 @@ class WebSite:
     @property
     def connections(self) -> int:
         return len(self._server.server_state.connections)
+
+    @property
+    def answered(self) -> int:
+        return self._server.server_state.total_requests
+
+    @property
+    def unsent(self) -> int:
+        """Return how many bytes of answers lie in this process."""
+        connections = [found for found in self._server.server_state.connections if isinstance(found, Connection)]
+        return sum(connection.transport.get_write_buffer_size() for connection in connections)
 
     def get(
         self, path: str = "/livez", tls: ssl.SSLContext | None = None, method: str = "GET", **headers: str
