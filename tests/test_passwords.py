@@ -64,6 +64,14 @@ async def test_a_right_password_is_checked_once(checks: list[tuple[int, str]]) -
     assert len(checks) == 6
 
 
+async def test_who_is_gone_is_forgotten() -> None:
+    """Even when somebody else has the very hash that was theirs."""
+    known = Passwords()
+    assert await known.are_right({"alice": USERS["alice"]}, "alice", b"wonderland")
+
+    assert not await known.are_right({"bob": USERS["alice"]}, "alice", b"wonderland")
+
+
 async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; no password can be read from it, nor found by trying in another process."""
     monkeypatch.setattr(passwords, "_REMEMBERED", 2)

@@ -42,7 +42,7 @@ class WebSite:
         settings = {"targets": [{"name": "orders", "store": "postgres", "url": url}], "web": web}
         self.app = create_app(Config.model_validate(settings), ())
         self._server = uvicorn.Server(server_settings(self.app, f"127.0.0.1:{self.port}"))
-        self._thread = threading.Thread(target=self._server.run)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
