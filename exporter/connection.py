@@ -25,13 +25,11 @@ class Connection(HttpToolsProtocol):
     _problem = HTTPStatus.BAD_REQUEST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a client; where there are too many, the one that has been waiting longest goes."""
         super().connection_made(transport)
         self._since = time.monotonic()
         self._allow(REQUEST_SECONDS)
         if len(self.connections) > CONNECTIONS:
-            ours = (other for other in self.connections if isinstance(other, Connection))
-            min(ours, key=lambda other: other.waiting_since).transport.abort()
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
@@ -95,6 +93,14 @@ class Connection(HttpToolsProtocol):
         head += f"content-length: {len(text)}\r\nconnection: close\r\n\r\n"
         self.transport.write((head + text).encode())
         self.transport.close()
+
+    def _make_room(self) -> None:
+        """End the connection that has been waiting longest, perhaps this one; those that end already are no more."""
+        ours = [
+            other for other in self.connections if isinstance(other, Connection) and not other.transport.is_closing()
+        ]
+        if len(ours) > CONNECTIONS:
+            min(ours, key=lambda other: other.waiting_since).transport.abort()
 
     def _allow(self, seconds: float) -> None:
         self._stop()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from exporter.changes import Changes, compare, reuse
+from exporter.config import Config
 from exporter.own_metrics import OwnMetrics
 from exporter.settings import Settings
 from exporter.yaml_file import ConfigError
@@ -66,10 +67,17 @@ class Reloader:
     def _read(self) -> tuple[Settings, Changes]:
         """Read and compare; in a thread, for a second is nothing with many files and targets."""
         old, new = self.settings, self._load()
-        if new.config.listen != old.config.listen:
-            _log.warning("listen changes with a restart only", listen=old.config.listen, configured=new.config.listen)
-            new = new._replace(config=new.config.model_copy(update={"listen": old.config.listen}))
-        if new.config.web.config_file != old.config.web.config_file:
-            _log.warning("web.config_file changes with a restart only", configured=str(new.config.web.config_file))
+        new = new._replace(config=_kept(old.config, new.config))
         new = reuse(old, new)
         return new, compare(old, new)
+
+
+def _kept(old: Config, new: Config) -> Config:
+    """Return the new configuration with what is as it was until a restart."""
+    if new.listen != old.listen:
+        _log.warning("listen changes with a restart only", listen=old.listen, configured=new.listen)
+    was, configured = old.web.config_file, new.web.config_file
+    if configured != was:
+        _log.warning("web.config_file changes with a restart only", file=str(was), configured=str(configured))
+    web = new.web.model_copy(update={"config_file": was})
+    return new.model_copy(update={"listen": old.listen, "web": web})

@@ -179,6 +179,7 @@ def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch:
 
 def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the limit, the one that has been idle longest makes room; 500 below it are kept and in nobody's way."""
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 300)
     clients = [site.connect() for _ in range(500)]
     wait_until(lambda: site.connections == 500)
     for _ in range(20):
@@ -186,13 +187,15 @@ def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.Monke
     assert site.connections >= 500
 
     monkeypatch.setattr(connection, "CONNECTIONS", 500)
+    crowd = [site.connect() for _ in range(200)]
+    wait_until(lambda: site.connections == 500)
     assert site.get("/livez").status == 200
     clients[0].settimeout(20)
     assert read_all(clients[0]) == b""
     clients[-1].sendall(REQUEST + b"\r\n")
     assert clients[-1].recv(100).startswith(b"HTTP/1.1 200 OK")
 
-    for client in clients:
+    for client in clients + crowd:
         client.close()
 
 

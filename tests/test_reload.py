@@ -272,15 +272,23 @@ async def test_what_needs_a_restart_is_said_and_left(
     """At each reload, as long as it is so; the rest is applied."""
     files = Files(target("orders"))
     async with run(files) as service:
-        files.write(target("orders"), target("invoices"), listen="127.0.0.1:1", drain="1s")
+        files.write(
+            target("orders"),
+            target("invoices"),
+            listen="127.0.0.1:1",
+            drain="1s",
+            web={"config_file": "a.yml", "token": "new"},
+        )
         for _ in range(2):
             assert await service.reloader.reload() == ()
 
         assert service.config.listen == "0.0.0.0:9187"
         assert service.config.drain == 1
+        assert (service.config.web.config_file, service.config.web.present("token")) == (None, "new")
         assert "invoices" in service.snapshot.targets
 
-    assert capsys.readouterr().out.count("listen changes with a restart only") == 2
+    said = capsys.readouterr().out
+    assert [said.count(f"{key} changes with a restart only") for key in ("listen", "web.config_file")] == [2, 2]
     assert opened["invoices"]
 
 
