@@ -1,11 +1,11 @@
 """When, where and in which lane a query is asked: pure functions of what is configured, and of the time."""
 
-import hashlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from exporter.datastores.base import Lane
 from exporter.query import Query
+from exporter.shard import name_hash
 from exporter.snapshot import Now, Watched, fresh_seconds
 from exporter.target_state import TargetStatus
 
@@ -44,8 +44,7 @@ def start_delay(place: int, targets: int, interval: float) -> float:
 
 def seconds_to_tick(target: Watched, now: float) -> float:
     """Return how long to sleep; ticks are pinned to wall time, with a phase of the target's own and no jitter."""
-    digest = hashlib.md5(target.name.encode(), usedforsecurity=False).digest()
-    phase = int.from_bytes(digest[8:], "big") / 2**64 * target.interval
+    phase = name_hash(target.name) / 2**64 * target.interval
     wait = target.interval - (now - phase) % target.interval
     return wait if wait > _EARLY else wait + target.interval
 
