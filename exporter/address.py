@@ -1,5 +1,6 @@
 """Where a target is, and how TLS is spoken to it."""
 
+import re
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from exporter.tls_context import TlsFiles, client_context
 
+_PLACE = re.compile(r"(\[[^][]*\]|[^][:]*)(:\d{0,5})?")  # of a server: its name or address, and its port
 _KEYS = ("ca_file", "cert_file", "key_file", "server_name", "verify")
 
 
@@ -45,10 +47,8 @@ class Address(BaseModel):
     def _known_scheme(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in cls.schemes())):
             raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
-        try:
-            urlsplit(value.get_secret_value())
-        except ValueError:  # its text would repeat the URL
-            raise ValueError("not a URL; special characters of a password are written as %40 and the like") from None
+        if not _is_url(value.get_secret_value()):  # in words of our own: others' would repeat it
+            raise ValueError("not a URL; special characters of a password are written as %40 and the like")
         return value
 
     @model_validator(mode="after")
@@ -100,6 +100,18 @@ class Address(BaseModel):
     @property
     def _parameters(self) -> dict[str, list[str]]:
         return parse_qs(urlsplit(self.url.get_secret_value()).query)
+
+
+def _is_url(text: str) -> bool:
+    """Tell whether it is one, also when a password ends it early: clients would print the rest as a host or a port."""
+    try:
+        parts = urlsplit(text)
+        text.encode()
+    except ValueError:
+        return False
+    places = parts.netloc.rpartition("@")[2].split(",")  # PostgreSQL takes several
+    cut_off = "@" not in parts.netloc and "@" in parts.path + parts.fragment
+    return not cut_off and all(_PLACE.fullmatch(place) for place in places)
 
 
 def _try(files: TlsFiles) -> None:

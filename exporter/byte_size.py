@@ -1,5 +1,6 @@
 """Sizes as people write them: 500GiB, 2TB, 8192."""
 
+import math
 import re
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def parse_bytes(value: object) -> float:
     """Return bytes; raise ValueError for anything but a positive size. GB is 10^9 bytes, GiB 2^30."""
     match = _SIZE.fullmatch(str(value).strip())
     unit = _UNITS.get(match[2].upper()) if match else None
-    if match is None or unit is None or float(match[1]) <= 0:
+    if match is None or unit is None or not 0 < float(match[1]) * unit < math.inf:
         raise ValueError(f"{str(value)!r} is not a size such as 500GiB or 2TB")
     return float(match[1]) * unit
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ _MILLISECONDS = {
     "ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6,
     "d": 8.64e7, "day": 8.64e7, "days": 8.64e7, "w": 6.048e8,
 }  # fmt: skip
+_NO_FLOAT = (OverflowError, ValueError)  # an int too large, a signalling NaN
 _NUMBERS = frozenset({float, int, bool, Decimal, type(None)})
 _PLAIN_EXPONENTS = range(-4, 6)  # of ten, that Go writes out
 _QUOTED = re.compile(r'^$|[\s{}",\\]')  # what an array's text puts into quotes
@@ -26,14 +28,18 @@ _INFINITIES = {datetime.max.replace(tzinfo=UTC): math.inf, datetime.min.replace(
 def numbers(values: Sequence[Any], read: Callable[[object], Number]) -> Sequence[Number]:
     """Read a column; one of nothing but numbers, as most are, in a tenth of the time."""
     if _NUMBERS.issuperset(map(type, values)):
-        return [None if value is None else float(value) for value in values]
+        with suppress(*_NO_FLOAT):
+            return [None if value is None else float(value) for value in values]
     return list(map(read, values))
 
 
 def number(value: object) -> float | None:
     """Read what postgres_exporter takes for a number: texts and points in time, too; None where it is none."""
     if isinstance(value, bool | int | float | Decimal):
-        return float(value)
+        try:
+            return float(value)
+        except _NO_FLOAT:
+            return None
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
     if isinstance(value, str):

@@ -194,7 +194,10 @@ def _number(metric: Metric, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, int | float | Decimal):  # bool is an int: true counts as 1
-        return float(value)
+        try:
+            return float(value)
+        except (OverflowError, ValueError):
+            raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds what no float can") from None
     raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds {type(value).__name__}, no number")
 
 
@@ -205,7 +208,7 @@ def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None
         raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds no buckets")
     try:
         buckets = sorted((float(bound), float(count)) for bound, count in value.items())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise QueryError("decode", f"{metric.name}: a bucket is no number: {error}") from None
     bounds, counts = [bound for bound, _ in buckets], [count for _, count in buckets]
     if any(map(math.isnan, bounds + counts)):

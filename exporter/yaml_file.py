@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,9 @@ KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
 _QUOTED_VALUE = re.compile(r"(alias|tag) '.*'")  # a secret without quotes, taken for something else
+_DEEPEST = 100  # levels
+_TOO_DEEP = "nested too deeply, or an anchor (&) holds an alias (*) of itself"
+_MOST = 300_000  # keys and entries
 _PLAIN_WORDS = {
     "extra_forbidden": "unknown key",
     "missing": "required, but not there",
@@ -32,8 +36,13 @@ class ConfigError(Exception):
     """Stop start-up: each problem is one readable line."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [_readable(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
+
+
+def _readable(line: str) -> str:
+    """Write out what nobody would see in a line, or what would end it."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 class Document:
@@ -71,7 +80,7 @@ class _Strict(yaml.constructor.SafeConstructor):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a key is plain text", problem_mark=key.start_mark)
             if key.value in seen:
@@ -84,6 +93,9 @@ class _Strict(yaml.constructor.SafeConstructor):
             return super().construct_object(node, deep)
         except ValueError as error:  # what looks like a date or a number, and is none
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+        except (LookupError, AttributeError, OverflowError):  # what is tagged as one
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.MarkedYAMLError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from None
 
 
 class _Loader(_Strict, yaml.SafeLoader):
@@ -101,20 +113,22 @@ def read_document(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    except ValueError:
+        raise ConfigError([f"{str(path)!r} cannot be the name of a file"]) from None
     try:
         node, data = _parse(text)
+        lines = _lines(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = _QUOTED_VALUE.sub(r"\1: quote a value that begins with * or !", str(error.problem))
         raise ConfigError([f"{path}:{line}: {problem}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{path}: {' '.join(str(error).split())}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: {_TOO_DEEP}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1: expected keys and values, found {type(data).__name__}"])
-    try:
-        return Document(path, data, dict(_lines(node, ())) if node else {})
-    except RecursionError:
-        raise ConfigError([f"{path}: an anchor (&) holds an alias (*) of itself"]) from None
+    return Document(path, data, lines)
 
 
 def _parse(text: str) -> tuple[yaml.Node | None, object]:
@@ -129,18 +143,26 @@ def _document(loader: _FastLoader | _Loader) -> tuple[yaml.Node | None, object]:
     return node, loader.construct_document(node) if node else {}
 
 
-def _lines(node: yaml.Node, path: KeyPath) -> list[tuple[KeyPath, int]]:
+def _lines(node: yaml.Node | None) -> dict[KeyPath, int]:
+    """Return each key's line; refuse what aliases of aliases multiply beyond measure."""
+    lines = dict(islice(_walk(node, ()), _MOST))
+    if len(lines) == _MOST:
+        raise yaml.YAMLError(f"{_MOST} keys and entries are too many; each alias (*) counts as all that it stands for")
+    return lines
+
+
+def _walk(node: yaml.Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
     if isinstance(node, yaml.MappingNode):
         children = [(key.value, key.start_mark.line + 1, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
         children = [(index, value.start_mark.line + 1, value) for index, value in enumerate(node.value)]
     else:
-        return []
-    found: list[tuple[KeyPath, int]] = []
+        return
+    if len(path) == _DEEPEST:
+        raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=node.start_mark)
     for key, line, value in children:
-        found.append(((*path, key), line))
-        found.extend(_lines(value, (*path, key)))
-    return found
+        yield (*path, key), line
+        yield from _walk(value, (*path, key))
 
 
 def expand_variables(document: Document, environment: Mapping[str, str] = os.environ) -> object:

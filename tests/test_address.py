@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config import load_config
-from exporter.targets import Target
+from exporter.targets import PostgresTarget, Target
 from exporter.yaml_file import ConfigError
 from tests.servers.certificates import Authority, Certificate
 
@@ -95,6 +95,40 @@ def test_contradictions(store: str, url: str, keys: dict[str, Any], problem: str
         target(store, url, **given)
 
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://monitor:hunter/22@db/postgres",
+        "postgresql://monitor:hunter22#@db/postgres",
+        "postgresql://monitor:22/hunter@db/postgres",  # 22 looks like a port
+        "postgresql://db:54x32/postgres",
+        "postgresql://db1:5432,db2:hunter/postgres",
+        "postgresql://db/\udc00",
+    ],
+)
+def test_what_is_no_url_is_refused_and_not_repeated(url: str) -> None:
+    """A client would take half of the password for a host or a port, and print it."""
+    with pytest.raises(ValidationError) as caught:
+        PostgresTarget.model_validate({"name": "one", "store": "postgres", "url": url})
+
+    [problem] = caught.value.errors(include_url=False, include_input=False, include_context=False)
+    assert problem["msg"] == (
+        "Value error, not a URL; special characters of a password are written as %40 and the like"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://monitor:hunter%2F22@db1:5432,[::1]:5433,db3/postgres",
+        "postgresql:///postgres?host=/run/postgresql",
+        "postgresql://db:/postgres?user=monitor@azure",
+    ],
+)
+def test_every_form_of_libpqs_is_a_url(url: str) -> None:
+    assert target("postgres", url).url.get_secret_value() == url
 
 
 def test_what_agrees_may_be_said_twice(authority: Authority) -> None:

@@ -18,7 +18,26 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "16", 15, "15 s", "-5s", "5s!", "s", "1h 30m", "0s", "0ms", "5S", None, True, [], float("inf"), -1.5, 0.0],
+    [
+        "",
+        "16",
+        15,
+        "15 s",
+        "-5s",
+        "5s!",
+        "s",
+        "1h 30m",
+        "36525d",
+        "0s",
+        "0ms",
+        "5S",
+        None,
+        True,
+        [],
+        float("inf"),
+        -1.5,
+        0.0,
+    ],
 )
 def test_anything_else_is_refused(value: object) -> None:
     """A number alone would leave the reader to guess its unit."""

@@ -4,58 +4,22 @@ import gc
 import math
 import subprocess
 import weakref
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import Metric as Family
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition import Exposition, Page, Part
 from exporter.query import HistogramValue, Metric, Query, QueryError, Row
 from exporter.sample_lines import Format, head, render_sample
-from exporter.snapshot import Event, Result, Snapshot, Watched
+from exporter.snapshot import Snapshot
 from exporter.verdict import HealthRule
-from tests.making import Events, at, info, metric, query, snapshot, watched
+from tests.making import Events, at, info, metric, query, watched
+from tests.pages import Series, Site, series_of
 
 GOLDEN = Path(__file__).parent / "golden"
-PARSERS: dict[Format, Callable[[str], Iterable[Family]]] = {"text": parse_text, "openmetrics": parse_openmetrics}
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-class Site:
-    """A snapshot and its pages, fed as the service does it."""
-
-    def __init__(self, *targets: Watched) -> None:
-        self.snapshot = snapshot(*targets)
-        self.exposition = Exposition(self.snapshot)
-
-    def publish(self, *events: Event) -> None:
-        for event in events:
-            self.snapshot.put(event)
-            if isinstance(event, Result):
-                self.exposition.render(event)
-
-    def text(self, kind: Format = "text", now: float = 100.0, target: str | None = None) -> str:
-        return b"".join(self.exposition.page(kind, at(now), target).blocks()).decode()
-
-    def series(self, kind: Format = "text", now: float = 100.0, target: str | None = None) -> Series:
-        return series_of(self.text(kind, now, target), kind)
-
-
-def series_of(text: str, kind: Format) -> Series:
-    """Parse a page with the oracle; no series may be there twice, which it would not notice."""
-    found: Series = {}
-    for family in PARSERS[kind](text + ("# EOF\n" if kind == "openmetrics" else "")):
-        for sample in family.samples:
-            key = sample.name, tuple(sorted(sample.labels.items()))
-            assert key not in found
-            found[key] = sample.value
-    return found
 
 
 def named(series: Series, *prefixes: str) -> Series:
@@ -166,7 +130,8 @@ def test_any_label_value_is_read_back(kind: Format, value: str, help_text: str, 
     made = metric("pg_a", help=f"x{help_text}x")
     page = head(made, kind) + render_sample("pg_a", 'target="t"', (("datname", value), ("schemaname", value)), number)
 
-    [(key, found)] = series_of(page, kind).items()
+    end = "# EOF\n" if kind == "openmetrics" else ""
+    [(key, found)] = series_of(page + end, kind).items()
     expected = {"target": "t"} | ({"datname": value, "schemaname": value} if value else {})
     assert key == ("pg_a", tuple(sorted(expected.items())))
     assert found == number or (math.isnan(found) and math.isnan(number))

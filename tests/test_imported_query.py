@@ -43,6 +43,11 @@ def test_a_listed_column_that_is_not_there_or_no_number_costs_only_its_samples(t
     assert samples(query, {"kind": "book", "price": "cheap"}) == {"shop_sold": [None], "shop_price": [None]}
 
 
+@pytest.mark.parametrize("value", [10**400, Decimal("sNaN")])
+def test_a_number_that_no_float_can_hold_is_no_sample(tmp_path: Path, value: object) -> None:
+    assert samples(one(tmp_path, SHOP), {"kind": "book", "sold": value}) == {"shop_sold": [None], "shop_price": [None]}
+
+
 def test_a_label_that_is_not_there_costs_the_query(tmp_path: Path) -> None:
     with pytest.raises(QueryError, match="no column 'kind'"):
         one(tmp_path, SHOP).samples([{"sold": 1}])

@@ -43,6 +43,14 @@ def test_what_is_no_number_fails_the_query(cell: object) -> None:
     assert "pg_size_bytes: column 'bytes' holds" in str(error)
 
 
+@pytest.mark.parametrize("cell", [10**400, Decimal("sNaN")])
+def test_a_number_that_no_float_can_hold_fails_the_query(cell: object) -> None:
+    """JSON and NUMERIC know no bounds."""
+    error = failure([{"datname": "app", "bytes": cell}])
+
+    assert (error.reason, "what no float can" in str(error)) == ("decode", True)
+
+
 def test_a_missing_value_column_fails_the_query() -> None:
     """A typing error in a column's name is told, not taken for NULL."""
     error = failure([{"datname": "app"}])
@@ -156,6 +164,7 @@ def test_histogram_without_buckets_is_no_sample(buckets: object) -> None:
         ({"fast": 1}, "no number"),
         ({"0.1": None}, "no number"),
         ({"0.1": "x"}, "no number"),
+        ({"0.1": 10**400}, "no number"),
         ([1, 2], "holds no buckets"),
         (5.0, "holds no buckets"),
     ],

@@ -1,5 +1,6 @@
 """What is wrong with a YAML file is said in one line with file, line and key."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,45 @@ def problem(tmp_path: Path, text: str) -> str:
         ("? [a]\n: 1\n", ":1: a key is plain text"),
         ("\n{{ name }}: 1", ":2: a key is plain text"),
         ("x: 1\na: 2024-13-99\n", ":2: month must be in 1..12"),
-        ("a: &a [*a]", ": an anchor (&) holds an alias (*) of itself"),
+        ("a: &a [*a]", ":1: nested too deeply, or an anchor (&) holds an alias (*) of itself"),
+        ("a:\n " + "[" * 200 + "]" * 200, ":2: nested too deeply, or an anchor (&) holds an alias (*) of itself"),
+        ("a: " + "[" * 1000, ": nested too deeply, or an anchor (&) holds an alias (*) of itself"),
+        ("a: 1\nb: !!timestamp soon", ":2: not a valid timestamp"),
+        ("a: !!int ''", ":1: not a valid int"),
+        ("a: !!bool maybe", ":1: not a valid bool"),
+        ("a: !!map text", ":1: expected a mapping node, but found scalar"),
+        ("a: !!set [b]", ":1: expected a mapping node, but found sequence"),
+        (f"a: {'1:' * 1000}1.5", ":1: not a valid float"),
     ],
 )
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
     """YAML's own words, with the line where it happened."""
     assert problem(tmp_path, text) == message
+
+
+def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
+    """A few lines may stand for more than fits into the machine."""
+    levels = [f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]" for before, name in pairwise("abcdefghi")]
+    found = problem(tmp_path, "\n".join(["a: &a [x]", *levels]))
+
+    assert found == ": 300000 keys and entries are too many; each alias (*) counts as all that it stands for"
+
+
+def test_a_problem_is_one_line_and_shows_what_cannot_be_seen(tmp_path: Path) -> None:
+    """A zero-width space in a key makes it another key, and nobody would know why."""
+    path = write(tmp_path / "x.yaml", '"a\u200bb\\n": 1')
+    document = read_document(path)
+    error = ConfigError([document.problem(tuple(document.data), "unknown key")])
+
+    assert error.problems == [rf"{path}:1: a\u200bb\n: unknown key"]
+    assert str(error) == error.problems[0]
+
+
+def test_a_name_that_no_file_can_have() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_document(Path("a\0b"))
+
+    assert caught.value.problems == [r"'a\x00b' cannot be the name of a file"]
 
 
 def test_control_characters_are_refused(tmp_path: Path) -> None:
