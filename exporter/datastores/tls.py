@@ -89,12 +89,15 @@ class Expiry:
 
 
 def tls_of(target: TargetBase) -> Tls | None:
-    """Return the target's TLS, None where it asks for none; say once where it does not verify."""
-    if not target.tls:
-        return None
-    if not target.tls_files.verify:
+    """Return the target's TLS, None where it asks for none."""
+    warn_unverified(target)
+    return Tls(target.tls_files, target.server_name) if target.tls else None
+
+
+def warn_unverified(target: TargetBase) -> None:
+    """Say, once a start of the target, that it asked for TLS with whoever answers."""
+    if target.tls and not target.tls_files.verify:
         _log.warning("does not verify the server's certificate: whoever is between can read along", target=target.name)
-    return Tls(target.tls_files, target.server_name)
 
 
 def _not_after(certificate: bytes) -> float | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.datastores.postgres.client import open_patroni
+from exporter.datastores.postgres.client import PostgresDatastore, PostgresSession, open_patroni
 from exporter.poller import attempt
 from exporter.query import QueryError
 from exporter.server import ServerInfo
@@ -144,15 +145,17 @@ async def test_another_name(server: TlsServer, authority: Authority) -> None:
 
 
 async def test_expired(server: TlsServer, authority: Authority) -> None:
-    """It is refused with this as the reason; who does not verify is served, and told when it was."""
+    """It is refused with this as the reason; who does not verify is served, told when it was, and warned of it once."""
     certificate = authority.issue(HERE, expired=True)
     await server.show(certificate)
     refused = await refusal(server.target(ca_file=authority.file))
     entry = server.target(verify=False)
-    info = await pinged(entry | {"url": entry["url"].replace("bolt+s:", "bolt+ssc:")})
+    with capture_logs() as logged:
+        info = await pinged(entry | {"url": entry["url"].replace("bolt+s:", "bolt+ssc:")})
 
     assert refused.reason == "connect"
     assert "certificate has expired" in str(refused)
+    assert [line["event"][:15] for line in logged if line["log_level"] == "warning"] == ["does not verify"]
     assert info.tls_not_after == certificate.not_after
 
 
@@ -185,6 +188,32 @@ async def test_files_that_rotate(server: TlsServer, authority: Authority, strang
         file.unlink()
 
         assert (await ping(datastore)).version  # on the connection that is there
+
+
+@pytest.mark.parametrize("server", ["postgres", "pgbouncer", "qdrant", "minio"], indirect=True)
+async def test_a_renewed_certificate_shows(
+    server: TlsServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held connections have seen the old one, so a new one is made from time to time."""
+    for module, seconds in {
+        "pgbouncer": "_CERTIFICATE_SECONDS",
+        "qdrant": "_FACTS_SECONDS",
+        "minio": "_FACTS_SECONDS",
+    }.items():
+        monkeypatch.setattr(f"exporter.datastores.{module}.client.{seconds}", -1.0)
+    await server.show(authority.issue(HERE))
+    async with opened(server.target(ca_file=authority.file)) as datastore:
+        before = await ping(datastore)
+        renewed = authority.issue(HERE, days=60)
+        await server.show(renewed)
+        if isinstance(datastore, PostgresDatastore):
+            async with datastore.session("slow") as session:  # as is each minute's login, this is a new connection
+                assert isinstance(session, PostgresSession)
+                await session.rows("SELECT 1")
+        after = await ping(datastore)
+
+    assert before.tls_not_after != after.tls_not_after
+    assert after.tls_not_after == renewed.not_after
 
 
 async def test_neo4j_with_tls_of_its_own(

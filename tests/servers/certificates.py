@@ -43,12 +43,11 @@ class Authority:
         self.file.write_bytes(self._authority.cert_pem.bytes())
         self.file.chmod(0o644)
 
-    def issue(self, *identities: str, expired: bool = False, common_name: str | None = None) -> Certificate:
+    def issue(self, *identities: str, expired: bool = False, days: int = 30) -> Certificate:
         """Sign a certificate for host names and addresses; an expired one has been so since yesterday."""
         now = datetime.now(UTC)
-        days = (-3, -1) if expired else (-1, 30)
-        began, ends = (now + timedelta(days=number) for number in days)
-        signed = self._authority.issue_cert(*identities, common_name=common_name, not_before=began, not_after=ends)
+        began, ends = (now + timedelta(days=number) for number in ((-3, -1) if expired else (-1, days)))
+        signed = self._authority.issue_cert(*identities, not_before=began, not_after=ends)
         stem = f"{self.file.stem}-{len(list(self._folder.iterdir()))}"
         made = Certificate(self._folder / f"{stem}.pem", self._folder / f"{stem}.key")
         made.file.write_bytes(b"".join(blob.bytes() for blob in signed.cert_chain_pems))

@@ -9,7 +9,7 @@ from typing import Self
 from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.pgbouncer.console import Console, reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
-from exporter.datastores.tls import Expiry
+from exporter.datastores.tls import Expiry, warn_unverified
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import PgbouncerTarget
@@ -23,6 +23,7 @@ def open_datastore(target: PgbouncerTarget) -> Datastore:
 
 class PgbouncerDatastore:
     def __init__(self, target: PgbouncerTarget) -> None:
+        warn_unverified(target)
         self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
         self._states: States = {}
         self._expiry = Expiry()
