@@ -59,7 +59,8 @@ class _Store:
 
     def __init__(self, name: str) -> None:
         chance = random.Random(name)
-        self._rows = [(f"table_{number}", float(chance.randrange(10**9))) for number in range(ROWS)]
+        names = [f"table_{number}" for number in range(ROWS)]
+        self._rows = [(name, float(chance.randrange(10**9)), chance.uniform(0, 1e6)) for name in names]
         self._polls = 0.0
 
     async def __aenter__(self) -> Self:
@@ -84,8 +85,8 @@ class _Store:
         await asyncio.sleep(0)
         n = self._polls
         return [
-            {"datname": "app", "relname": name, "c0": x, "c1": x + n, "c2": x * 2 + n, "c3": n * 7, "c4": x / 3 + n}
-            for name, x in self._rows
+            {"datname": "app", "relname": name, "c0": x, "c1": x + n, "c2": n, "c3": y, "c4": y + n}
+            for name, x, y in self._rows
         ]
 
     def reason(self, _: BaseException) -> Reason:

@@ -8,7 +8,7 @@ from typing import NamedTuple, get_args
 
 from exporter.core_metrics import CORE_METRICS, EXPORTER
 from exporter.core_samples import core_samples
-from exporter.query import Metric
+from exporter.query import HistogramValue, Labels, Metric
 from exporter.sample_lines import Format, Lines, encoded, head, prefixes, render_families, render_sample
 from exporter.snapshot import Key, Now, Result, Snapshot
 
@@ -125,14 +125,23 @@ class Exposition:
         results = self._snapshot.results[target]
         ready = self._lines[target] = {k: v for k, v in self._lines.get(target, {}).items() if k in results}
         for result in self._snapshot.current(target, now.monotonic):
+            lines = ready.get(result.key, {})
             for family in result.families:
-                texts[family.metric.name].append(ready[result.key][family.metric.name])
-        before = prefixes(self._snapshot.targets[target])
+                texts[family.metric.name].append(lines[family.metric.name])
+        for metric, text in self._core_lines(target, now):
+            texts[metric].append(text)
+        joined = {name: _joined(name, parts) for name, parts in texts.items() if any(parts)}
+        return _part(self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), joined)
+
+    def _core_lines(self, target: str, now: Now) -> Iterator[tuple[str, bytes]]:
+        samples: defaultdict[str, list[tuple[Labels, float | HistogramValue]]] = defaultdict(list)
         for metric, labels, value in core_samples(self._snapshot, target, now):
             if value is not None:
-                texts[metric].append(encoded(render_sample(metric, before.of(metric), labels, value)))
-        lines = {name: _joined(name, parts) for name, parts in texts.items() if any(parts)}
-        return _part(self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), lines)
+                samples[metric].append((labels, value))
+        before = prefixes(self._snapshot.targets[target])
+        for metric, told in samples.items():
+            prefix = before.of(metric)
+            yield metric, encoded("".join([render_sample(metric, prefix, labels, value) for labels, value in told]))
 
     def _declare(self, metric: Metric) -> None:
         if self._metrics.get(metric.name) is not metric:
@@ -148,8 +157,10 @@ def _part(version: int, expiry: float, lines: Lines) -> Part:
 
 def _joined(name: str, texts: Sequence[bytes]) -> bytes:
     """Join a metric's lines; of a core metric that several queries feed, the first of each series counts."""
+    if len(texts) == 1:
+        return texts[0]
     text = b"".join(texts)
-    if len(texts) == 1 or name not in CORE_METRICS or not CORE_METRICS[name].fed:
+    if name not in CORE_METRICS or not CORE_METRICS[name].fed:
         return text
     series: dict[bytes, bytes] = {}
     for line in text.removesuffix(b"\n").split(b"\n"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from exporter.query import Family, HistogramValue, Labels, Metric, Value
@@ -29,8 +30,12 @@ class Prefixes(NamedTuple):
 
 
 def prefixes(watched: Watched) -> Prefixes:
-    labels = [("target", watched.name), *watched.labels.items()]
-    return Prefixes(*(_label_text(pairs).removeprefix(",") for pairs in (labels, [("store", watched.store), *labels])))
+    return _prefixes(watched.store, (("target", watched.name), *watched.labels.items()))
+
+
+@lru_cache(4096)
+def _prefixes(store: str, labels: Labels) -> Prefixes:
+    return Prefixes(*(_label_text(pairs).removeprefix(",") for pairs in (labels, (("store", store), *labels))))
 
 
 def render_families(families: Iterable[Family], before: Prefixes) -> Lines:
@@ -63,7 +68,7 @@ def _family_lines(metric: Metric, prefix: str, texts: Sequence[str], values: Seq
 
 
 def render_sample(name: str, prefix: str, labels: Labels, value: float | HistogramValue) -> str:
-    inside = prefix + _label_text(labels)
+    inside = prefix + _kept_label_text(labels)
     if isinstance(value, HistogramValue):
         return _histogram_lines(name, inside, value)
     return f"{name}{{{inside}}} {_number(value)}\n"
@@ -82,7 +87,9 @@ def head(metric: Metric, kind: Format) -> str:
 
 def _histogram_lines(name: str, labels: str, value: Value) -> str:
     assert isinstance(value, HistogramValue)  # noqa: S101 - Query.samples makes nothing else of a histogram
-    lines = [f'{name}_bucket{{{labels},le="{_number(bound)}"}} {_number(count)}\n' for bound, count in value.buckets]
+    lines = [
+        f'{name}_bucket{{{labels},le="{_kept_number(bound)}"}} {_number(count)}\n' for bound, count in value.buckets
+    ]
     if value.sum is not None:
         lines.append(f"{name}_sum{{{labels}}} {_number(value.sum)}\n")
         lines.append(f"{name}_count{{{labels}}} {_number(value.buckets[-1][1])}\n")
@@ -96,9 +103,15 @@ def _number(value: Value) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
+_kept_number = lru_cache(1024)(_number)  # bounds
+
+
 def _label_text(labels: Iterable[tuple[str, str]]) -> str:
     """Return labels to follow others; an empty value is the same as no label."""
     return "".join([f',{name}="{_escaped(value)}"' for name, value in labels if value])
+
+
+_kept_label_text = lru_cache(4096)(_label_text)  # the product's own labels are few, and the same at every poll
 
 
 def _escaped(value: str) -> str:

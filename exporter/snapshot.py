@@ -227,7 +227,8 @@ class Snapshot:
     def _put_result(self, result: Result) -> None:
         query, results, tally = result.query.name, self.results[result.target], self.tallies[result.target]
         if result.error is None or result.error.reason != "unsupported":
-            tally.dropped.update(dict.fromkeys(((query, reason) for reason in _DROPPING), 0))
+            for reason in _DROPPING:
+                tally.dropped.setdefault((query, reason), 0)
         if result.query.timing and (result.error is None or result.error.reason == "timeout"):
             tally.timings[query].observe(result.duration)
         if result.database is not None:  # the databases are known again
