@@ -185,9 +185,10 @@ def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
         raise QueryError("decode", f"{metric.name}: the rows have no column {metric.value!r}") from None
     if metric.type == "histogram":
         return [_histogram(metric, row, value) for row, value in zip(rows, column, strict=True)]
-    if _PLAIN.issuperset(map(type, column)):
-        return column
-    return [_number(metric, value) for value in column]
+    numbers = column if _PLAIN.issuperset(map(type, column)) else [_number(metric, value) for value in column]
+    if metric.type == "counter" and not all(value >= 0 for value in numbers if value is not None):
+        raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds less than 0, or NaN: no counter")
+    return numbers
 
 
 def _number(metric: Metric, value: object) -> float | None:
@@ -215,7 +216,7 @@ def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None
         raise QueryError("decode", f"{metric.name}: a bucket is no number")
     if len(set(bounds)) != len(bounds):
         raise QueryError("decode", f"{metric.name}: two buckets have the same bound")
-    if counts != sorted(counts):
+    if counts != sorted(counts) or min(counts, default=0.0) < 0:
         raise QueryError("decode", f"{metric.name}: bucket counts are not cumulative")
     if buckets and bounds[-1] != math.inf:
         buckets.append((math.inf, counts[-1]))

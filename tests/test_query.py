@@ -296,3 +296,12 @@ def test_a_wrong_verdict_fails_the_query(state: object) -> None:
 
     reason: Reason = caught.value.reason
     assert reason == "decode"
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_a_counter_below_zero_is_an_error(value: float) -> None:
+    """OpenMetrics has no such counter: strict readers would refuse the whole page for it."""
+    falling = query(metrics=(metric("pg_rows_total", type="counter"),))
+
+    with pytest.raises(QueryError, match="no counter"):
+        falling.samples([{"datname": "app", "bytes": value}])
