@@ -161,12 +161,14 @@ def test_the_service_watches_the_pooler_and_what_is_behind(bouncer: Pgbouncer) -
     """Both targets at once; the pooler's death takes both down, each with a reason, and both come back."""
     with Exporter([bouncer.target("pool"), bouncer.server_target("db")]) as exporter:
         exporter.wait_up("pool", "db")
-        before = names_of(exporter.samples(), "db")
+        exporter.wait(
+            lambda: "pg_stat_database_xact_commit" in names_of(exporter.samples(), "db"),
+            "the queries of the first polls",
+        )
         failing = [query for target in exporter.health()["targets"].values() for query in target["failing_queries"]]
         exporter.wait(lambda: exporter.value("pg_login_success", target="db") == 1, "a login of its own", 90)
 
         assert failing == []
-        assert "pg_stat_database_xact_commit" in before
 
         bouncer.kill()
         exporter.wait(lambda: exporter.value("pg_up", target="db") == 0, "the server to be out of reach")

@@ -17,7 +17,7 @@ FIRST_PASSWORD = "neo4j"
 class Neo4j(Process):
     """One Neo4j server with the database `neo4j`."""
 
-    start_seconds = 90.0
+    start_seconds = 180.0
 
     def __init__(self, version: str = "5.26", settings: dict[str, str] | None = None) -> None:
         super().__init__(f"neo4j{version}")
