@@ -9,7 +9,7 @@ changed since the last one. `TARGETS=10,100 python -m bench.scale` is shorter.
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from statistics import median
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ def measure() -> Outcome:
 def watch(targets: int) -> Cost:
     """Start an exporter of so many targets and watch it for three intervals."""
     began = time.monotonic()
-    with Synthetic(targets, INTERVAL) as exporter, ThreadPoolExecutor(1) as pool:
+    with Synthetic(targets, INTERVAL) as exporter, ProcessPoolExecutor(1) as pool:
         exporter.wait_started()
         started = time.monotonic() - began
         time.sleep(INTERVAL)

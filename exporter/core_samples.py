@@ -81,7 +81,7 @@ def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
             runs[result.query.name].append(result)
     for query, found in runs.items():
         label = (("query", query),)
-        series = sum(family.series for result in found for family in result.families)
+        series = sum(sum(result.series.values()) for result in found)
         yield Sample("datatier_query_success", label, float(all(result.error is None for result in found)))
         yield Sample("datatier_query_duration_seconds", label, sum(result.duration for result in found))
         yield Sample("datatier_query_series", label, float(series))

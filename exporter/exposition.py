@@ -126,8 +126,8 @@ class Exposition:
         ready = self._lines[target] = {k: v for k, v in self._lines.get(target, {}).items() if k in results}
         for result in self._snapshot.current(target, now.monotonic):
             lines = ready.get(result.key, {})
-            for family in result.families:
-                texts[family.metric.name].append(lines[family.metric.name])
+            for metric in result.series:
+                texts[metric].append(lines[metric])
         for metric, text in self._core_lines(target, now):
             texts[metric].append(text)
         joined = {name: _joined(name, parts) for name, parts in texts.items() if any(parts)}
@@ -144,7 +144,8 @@ class Exposition:
             yield metric, encoded("".join([render_sample(metric, prefix, labels, value) for labels, value in told]))
 
     def _declare(self, metric: Metric) -> None:
-        if self._metrics.get(metric.name) is not metric:
+        known = self._metrics.get(metric.name)
+        if known is not metric and known != metric:
             self._metrics[metric.name] = metric
             for kind, heads in self._heads.items():
                 heads[metric.name] = encoded(head(metric, kind))

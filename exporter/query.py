@@ -63,19 +63,15 @@ class Metric(BaseModel):
 
 
 class Family(NamedTuple):
-    """Hold one metric's samples: labels[i] belongs to values[i]; a value of None is no sample."""
+    """Hold one metric's samples: labels[i] belongs to values[i]; a value of None is no sample.
+
+    series: how many Prometheus will store; a histogram is one for each bucket, and two where it has a sum.
+    """
 
     metric: Metric
     labels: Sequence[Labels]
     values: Sequence[Value]
-
-    @property
-    def series(self) -> int:
-        """Count what Prometheus will store: a histogram is a series for each bucket, and two where it has a sum."""
-        if self.metric.type != "histogram":
-            return len(self.values) - self.values.count(None)
-        histograms = [value for value in self.values if isinstance(value, HistogramValue)]
-        return sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
+    series: int
 
 
 class Query(BaseModel):
@@ -144,7 +140,7 @@ class Query(BaseModel):
             raise QueryError(
                 "decode", f"two rows have the same labels {_duplicate(labels)}", len(rows) * len(self.metrics)
             )
-        families = [Family(metric, labels, _values(metric, rows)) for metric in self.metrics]
+        families = [_family(metric, labels, rows) for metric in self.metrics]
         series = sum(family.series for family in families)
         if series > self.max_series:
             raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
@@ -174,6 +170,15 @@ def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
     """Return why this server cannot answer the query, or None when it can."""
     reason = query.when.unmet(info)
     return QueryError("unsupported", reason) if reason else None
+
+
+def _family(metric: Metric, labels: Sequence[Labels], rows: Sequence[Row]) -> Family:
+    values = _values(metric, rows)
+    if metric.type != "histogram":
+        return Family(metric, labels, values, len(values) - values.count(None))
+    histograms = [value for value in values if isinstance(value, HistogramValue)]
+    series = sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
+    return Family(metric, labels, values, series)
 
 
 def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:

@@ -43,7 +43,7 @@ def render_families(families: Iterable[Family], before: Prefixes) -> Lines:
     lines: Lines = {}
     shared: Sequence[Labels] | None = None
     texts: list[str] = []
-    for metric, labels, values in families:
+    for metric, labels, values, _ in families:
         if labels is not shared:
             shared, texts = labels, [_label_text(row) for row in labels]
         prefix = before.of(metric.name) + _label_text(metric.labels.items())

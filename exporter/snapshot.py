@@ -64,7 +64,11 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock."""
+    """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock.
+
+    The families are text by the time anybody reads the snapshot, which keeps but each metric's count of series: a
+    million samples held for nothing would stop the loop whenever garbage is collected.
+    """
 
     target: str
     query: Query
@@ -77,10 +81,14 @@ class Result:
     verdict: Verdict | None = None
     findings: tuple[str, ...] = ()
     error: QueryError | None = None
+    series: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
         return self.target, self.query.name, self.database
+
+    def counted(self) -> "Result":
+        return replace(self, families=(), series={family.metric.name: family.series for family in self.families})
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +242,14 @@ class Snapshot:
         if result.database is not None:  # the databases are known again
             results.pop((result.target, query, None), None)
         before = results.get(result.key)
-        results[result.key] = result
+        results[result.key] = result.counted()
         if result.error is None:
             tally.succeeded_at[query] = result.finished_at
             return
         if result.error.dropped:
             tally.dropped[(query, result.error.reason)] += result.error.dropped
         if before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
-            results[result.key] = replace(result, families=_facts(before), fresh_until=math.inf)
+            results[result.key] = replace(result, series=_facts(before), fresh_until=math.inf)
 
     def _put_poll(self, poll: Poll) -> None:
         status = self.status[poll.target]
@@ -265,10 +273,10 @@ class Snapshot:
         return "degraded" if slow or blind or bad else "ok"
 
 
-def _facts(result: Result) -> tuple[Family, ...]:
+def _facts(result: Result) -> Mapping[str, int]:
     """Return what stays true while its server cannot be asked."""
-    return tuple(family for family in result.families if family.metric.name.startswith("datatier_backup"))
+    return {metric: series for metric, series in result.series.items() if metric.startswith("datatier_backup")}
 
 
 def _facts_only(result: Result) -> Result:
-    return replace(result, families=_facts(result), verdict=None, findings=(), fresh_until=math.inf)
+    return replace(result, series=_facts(result), verdict=None, findings=(), fresh_until=math.inf)

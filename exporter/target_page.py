@@ -130,7 +130,7 @@ def _query(name: str, results: Sequence[Result], now: Now) -> QueryView:
         failed=bool(failed),
         outcome=_outcome(failed, len(asked)),
         took=wording.quantity(sum(result.duration for result in asked), "seconds"),
-        series=f"{sum(family.series for result in results for family in result.families):,}",
+        series=f"{sum(sum(result.series.values()) for result in results):,}",
         asked=moment_of(max(result.finished_at for result in asked), now),
     )
 

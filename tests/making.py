@@ -107,7 +107,7 @@ class Story:
     def served(self) -> list[str]:
         """Name the metrics that are served."""
         current = self.snapshot.current("orders", self.now)
-        return [family.metric.name for result in current for family in result.families]
+        return [metric for result in current for metric in result.series]
 
 
 def write(path: Path, text: str) -> Path:
