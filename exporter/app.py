@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from exporter.block_response import BlockResponse
 from exporter.compression import Deflated, deflate, gzipped
 from exporter.config import Config
 from exporter.core_metrics import EXPORTER
@@ -108,7 +109,7 @@ class Pages:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._joined: Ready[bytes] = WeakKeyDictionary()
+        self._joined: Ready[list[bytes]] = WeakKeyDictionary()
         self._deflated: Ready[Deflated] = WeakKeyDictionary()
 
     async def metrics(self, request: Request) -> Response:
@@ -122,7 +123,8 @@ class Pages:
         own = self._own(kind, page, target)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
-            return Response(await _once(self._joined, page, b"".join) + own, headers=headers)
+            *blocks, last = await _once(self._joined, page, list)
+            return BlockResponse([*blocks, last + own], headers)
         body = gzipped(await _once(self._deflated, page, deflate), own)
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 

@@ -7,6 +7,7 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from exporter import exposition
 from exporter.config import Web
 from exporter.settings import Settings
 from exporter.yaml_file import ConfigError
@@ -210,6 +211,20 @@ def test_gzip_is_the_same_page(site: Site, path: str) -> None:
 
     site.poll("orders", 16.0, lag=7.5)
     assert 'pg_lag_seconds{target="orders"} 7.5' in site.client.get(path, headers={"Accept-Encoding": "gzip"}).text
+
+
+def test_a_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, with its length told, and by its head alone to who asks for that."""
+    site.poll("orders")
+    small = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+    monkeypatch.setattr(exposition, "_BLOCK", 100)
+    site.poll("orders")
+    large = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+    head = site.client.head("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+
+    assert names(large.text) == names(small.text)
+    assert int(large.headers["content-length"]) == len(large.content) == int(head.headers["content-length"])
+    assert head.content == b""
 
 
 def names(text: str) -> list[str]:
