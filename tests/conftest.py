@@ -28,12 +28,17 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
-    """Real servers, started side by side and once; they end with the session."""
-    marks = [mark for item in request.session.items for mark in item.iter_markers("servers")]
-    announced = {str(name) for mark in marks for name in mark.args}
-    servers = Servers(announced, request.config.stash[ABSENCES])
+    """Real servers, each started once; they end with the session."""
+    servers = Servers(request.config.stash[ABSENCES])
     yield servers
     servers.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def announced(request: pytest.FixtureRequest, servers: Servers) -> None:
+    """Start what a module's tests will ask for side by side."""
+    items = [item for item in request.session.items if request.node in item.listchain()]
+    servers.announce({str(name) for item in items for mark in item.iter_markers("servers") for name in mark.args})
 
 
 @pytest.fixture

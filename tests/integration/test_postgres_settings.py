@@ -18,7 +18,8 @@ pytestmark = pytest.mark.servers(*(f"postgres:{version}" for version in VERSIONS
 # The exporter's sessions have values of their own for these, as far as they are numbers or switches.
 OWN = {
     "default_transaction_read_only", "idle_in_transaction_session_timeout", "jit", "lock_timeout", "statement_timeout",
-    "transaction_deferrable", "transaction_read_only",
+    "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "transaction_deferrable",
+    "transaction_read_only",
 }  # fmt: skip
 # What is written for a setting; where the server takes it, it must be the same to us, and else no value at all.
 WRITTEN = {

@@ -1,6 +1,7 @@
 """Run one server in a temp folder of its own, and end it whatever happens to the run."""
 
 import atexit
+import os
 import random
 import shutil
 import signal
@@ -155,10 +156,13 @@ class Process(ABC):
 def free_port() -> int:
     """Return a free port below those of outgoing connections: a restarted server needs it again.
 
-    None is given twice: between the choice of a port and a server's first breath lies a whole copy of its primary.
+    None is given twice, nor to two workers: between the choice of a port and a server's first breath lies a whole copy
+    of its primary.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = random.randint(15000, 32000)
+        port = random.randrange(15000 + worker, 32000, workers)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             if port not in _GIVEN:

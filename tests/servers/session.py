@@ -1,4 +1,4 @@
-"""The servers of one pytest session: each started at most once, those that tests announce side by side.
+"""The servers of one pytest session: each started at most once, those that a module's tests announce side by side.
 
 A test announces what it will ask for with `@pytest.mark.servers("postgres:18", "neo4j:5.26")`; an unannounced
 server starts when it is asked for.
@@ -55,14 +55,18 @@ class Servers:
     A server whose `<STORE>_TEST_URL` is set is used instead of a shared one of the same version.
     """
 
-    def __init__(self, announced: Iterable[str], absences: Absences) -> None:
+    def __init__(self, absences: Absences) -> None:
         self._absences = absences
         self._closing = ExitStack()
         self._known: dict[str, Server | Exception] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="servers")
-        for name in sorted(announced, key=lambda name: SLOWEST_FIRST.index(name.partition(":")[0])):
-            self._pool.submit(self._started, name)
+
+    def announce(self, names: Iterable[str]) -> None:
+        """Begin to start what will be asked for soon."""
+        for name in sorted(names, key=lambda name: SLOWEST_FIRST.index(name.partition(":")[0])):
+            if name not in self._known:
+                self._pool.submit(self._started, name)
 
     def postgres(self, version: str = "18") -> Postgres:
         return self._ask(f"postgres:{version}", Postgres)
