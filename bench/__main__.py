@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from bench import cycle, endurance, files, frozen, health, load, memory, scale, scrape, soak, startup
+from bench import cycle, endurance, faults, files, frozen, health, load, memory, scale, scrape, soak, startup
 from bench.compiled import compiled_modules
 from bench.results import write
 from tests.servers import Unavailable
@@ -18,8 +18,14 @@ ALL = {
     "memory": memory.measure,
     "files": files.measure,
 }
-# Five minutes, six, a quarter of an hour and half an hour.
-LONG = {"scale": scale.measure, "soak": soak.measure, "load": load.measure, "endurance": endurance.measure}
+# From five minutes to half an hour.
+LONG = {
+    "scale": scale.measure,
+    "soak": soak.measure,
+    "faults": faults.measure,
+    "load": load.measure,
+    "endurance": endurance.measure,
+}
 
 
 def main() -> int:

@@ -13,7 +13,9 @@ RESULTS = HERE / "results"
 README = HERE / "README.md"
 _WHOLE_FROM = 999.5
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
-ORDER = ("scrape", "cycle", "startup", "memory", "health", "frozen", "files", "scale", "soak", "load", "endurance")
+ORDER = (
+    "scrape", "cycle", "startup", "memory", "health", "frozen", "files", "scale", "soak", "faults", "load", "endurance"
+)  # fmt: skip
 
 
 class Figure(NamedTuple):

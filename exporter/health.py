@@ -111,7 +111,8 @@ def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False)
         "flapping": status.flapping,
     }
     if info is not None:
-        identity |= {"version": info.version} | ({"role": info.role} if info.role else {})
+        told = {"version": info.version, "role": info.role}  # either empty where our user may not see it
+        identity |= {name: word for name, word in told.items() if word}
     return TargetHealth(
         name=name,
         counts=not watched.maintenance,

@@ -182,6 +182,13 @@ def test_a_failure_shows_its_reason_at_once() -> None:
     assert target["missing_privileges"] == []
 
 
+def test_what_our_user_may_not_see_is_left_out() -> None:
+    """Without a privilege MinIO tells no version: an empty one would be no version either."""
+    target = target_of([EVENTS.ping(1.0, info("", role="")), EVENTS.poll(1.0)])
+
+    assert not target.keys() & {"version", "role"}
+
+
 def test_a_failed_ping_fails_the_response_time() -> None:
     """A server that does not answer has no response time, which is worse than a long one."""
     body = report(told(*used(0.1), EVENTS.failed_ping(2.0, "auth")), at(2.0))

@@ -119,26 +119,6 @@ async def test_leaving_a_frozen_server(servers: Servers) -> None:
     assert took < 1
 
 
-async def test_stopped_and_restarted(servers: Servers) -> None:
-    """A server that is gone is `connect`; when it is back the same datastore sees its new start."""
-    with servers.private_minio(1) as server:
-        async with opened(server) as datastore:
-            first = (await datastore.ping()).started_at
-            server.stop()
-            with pytest.raises(Exception, match="refused") as caught:
-                await datastore.ping()
-            reason = datastore.reason(caught.value)
-            server.start()
-            second = (await datastore.ping()).started_at
-            collected = await collect_from(datastore, "minio", ["traffic", "write_quorum"])
-
-    assert reason == "connect"
-    assert first is not None
-    assert second is not None
-    assert second > first
-    assert collected.series == {"traffic": 2, "write_quorum": 2}
-
-
 async def test_restart_between_two_pings(servers: Servers) -> None:
     """A restart that no ping met shows in the metrics page, and the next ping tells the new start."""
     with servers.private_minio(1) as server:

@@ -3,6 +3,7 @@
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 import pytest
 
@@ -21,6 +22,13 @@ def test_proxy_passes_delays_and_breaks(servers: Servers) -> None:
         begin = time.perf_counter()
         assert get_live(proxy) == "ok"
         assert time.perf_counter() - begin > 0.4  # once there, once back
+        proxy.delay(0.2, answers_only=True)
+        begin = time.perf_counter()
+        assert get_live(proxy) == "ok"
+        assert time.perf_counter() - begin > 0.2
+        proxy.restore()
+        proxy.cut(10)
+        assert get_live(proxy) == "BadStatusLine"
         proxy.restore()
         proxy.blackhole()
         assert get_live(proxy) == "TimeoutError"
@@ -41,5 +49,5 @@ def get_live(proxy: Proxy) -> str:
             return "ok"
     except urllib.error.URLError as error:
         return type(error.reason).__name__
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return type(error).__name__

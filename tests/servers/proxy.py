@@ -24,6 +24,8 @@ class Proxy:
         self._tls = tls
         self._server_port = server_port
         self._delay = 0.0
+        self._answers_only = False
+        self._cut: int | None = None
         self._resets = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -43,9 +45,13 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def delay(self, seconds: float) -> None:
-        """Pass every piece of data on after a delay, in both directions."""
-        self._delay = seconds
+    def delay(self, seconds: float, *, answers_only: bool = False) -> None:
+        """Pass every piece of data on after a delay, in both directions or from the server alone."""
+        self._delay, self._answers_only = seconds, answers_only
+
+    def cut(self, size: int) -> None:
+        """End each connection after the first bytes of what the server says next."""
+        self._cut = size
 
     def blackhole(self) -> None:
         """Accept connections and data, and pass nothing on, also on connections that are open."""
@@ -69,6 +75,7 @@ class Proxy:
 
     async def _restore(self) -> None:
         self._delay = 0.0
+        self._cut = None
         self._resets = False
         self._flow.set()
         if self._listener is None:
@@ -110,7 +117,8 @@ class Proxy:
             server_reader, server_writer = await asyncio.open_connection(HOST, self._server_port)
             self._writers.add(server_writer)
             try:
-                await self._exchange((reader, server_writer), (server_reader, writer))
+                asking = self._pass(reader, server_writer, answers=False)
+                await self._exchange(asking, self._pass(server_reader, writer, answers=True))
             finally:
                 self._close(server_writer)
         finally:
@@ -120,8 +128,8 @@ class Proxy:
         self._writers.discard(writer)
         writer.close()
 
-    async def _exchange(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
-        tasks = [asyncio.create_task(self._pass(*way)) for way in ways]
+    async def _exchange(self, *ways: Coroutine[Any, Any, None]) -> None:
+        tasks = [asyncio.create_task(way) for way in ways]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -129,13 +137,16 @@ class Proxy:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await asyncio.sleep(self._delay)
+                await asyncio.sleep(self._delay if answers or not self._answers_only else 0.0)
                 await self._flow.wait()
-                writer.write(data)
+                cut = self._cut if answers else None
+                writer.write(data[:cut])
                 await writer.drain()
+                if cut is not None:
+                    return
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

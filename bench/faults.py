@@ -1,0 +1,69 @@
+"""Every fault of every store on one exporter: the matrix of docs/reliability.md, and the slowest answers in it.
+
+Runs tests/integration/test_fault_matrix.py, in which another process asks for /metrics (compressed) and /livez, twenty
+times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the machine.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.machine import facts
+from bench.results import Figure, Outcome, run
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- matrix: written by python -m bench faults -->", "<!-- end of matrix -->"
+STORES = {"postgres": "PostgreSQL", "neo4j": "Neo4j", "minio": "MinIO", "qdrant": "Qdrant (double)"}
+ABSENT = {
+    ("permission withdrawn", "neo4j"): "Community has no roles",
+    ("another version", "minio"): "one version can be had",
+}
+Cell = Mapping[str, Any]
+
+
+def measure() -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cells.json"
+        command = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_fault_matrix.py"]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "FAULT_MATRIX": str(file)}, check=True)
+        cells: list[Cell] = json.loads(file.read_text())
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text("\n".join([before + BEGIN, "", *table(cells), "", END + after]))
+    return Outcome("faults", list(_figures(cells)), {"method": __doc__, "cells": cells})
+
+
+def table(cells: Sequence[Cell]) -> Iterator[str]:
+    """Lay out the matrix: a row a fault, a column a store, and the row's slowest answers."""
+    where = facts()
+    yield f"`python -m bench faults` on {str(where['date'])[:10]}, {where['cores']} cores, load {where['load_1m']}:"
+    yield ""
+    yield f"| fault | {' | '.join(STORES.values())} | slowest /metrics | slowest /livez |"
+    yield f"|---|{'---|' * len(STORES)}---:|---:|"
+    for fault in dict.fromkeys(cell["fault"] for cell in cells):
+        row = {cell["store"]: cell for cell in cells if cell["fault"] == fault}
+        told = [_told(row[store]) if store in row else ABSENT.get((fault, store), "") for store in STORES]
+        slowest = [f"{max(cell[path] for cell in row.values()):.0f} ms" for path in ("metrics_ms", "livez_ms")]
+        yield f"| {fault} | {' | '.join([*told, *slowest])} |"
+
+
+def _told(cell: Cell) -> str:
+    return f"{cell['shown']} after {cell['seen_seconds']:.1f} s; back in {cell['back_seconds']:.1f} s"
+
+
+def _figures(cells: Sequence[Cell]) -> Iterator[Figure]:
+    yield Figure("requests answered 200", "requests", float(sum(cell["requests"] for cell in cells)))
+    for store, name in STORES.items():
+        for path, key in (("/metrics", "metrics_ms"), ("/livez", "livez_ms")):
+            slowest = max(cell[key] for cell in cells if cell["store"] == store)
+            yield Figure(f"slowest {path}, {name} failing", "ms", slowest, at_most=10)
+
+
+if __name__ == "__main__":
+    run(measure)
