@@ -124,7 +124,7 @@ def named(site: Site, kind: Format) -> Series:
 def series_expected(families: Any) -> Series:
     """Say what families are on a page, without rendering any."""
     found: Series = {}
-    for made, labels, values in families:
+    for made, labels, values, _ in families:
         for row, value in zip(labels, values, strict=True):
             pairs = {"target": "orders", **made.labels, **dict(row)}
             shown = {name: str(text).encode(errors="replace").decode() for name, text in pairs.items() if text}

@@ -138,6 +138,12 @@ def settings(exporter: int, write: int, read: int, servers: tuple[int, int]) -> 
     return text
 
 
+def roles(haproxy: Haproxy) -> dict[str, str]:
+    """Return which servers take writes."""
+    statuses = haproxy.statuses()
+    return {server: statuses[f"primary/{server}"] for server in ("orders-1", "orders-2")}
+
+
 @contextmanager
 def running(*threads: Client | Watch) -> Iterator[None]:
     for thread in threads:
@@ -178,7 +184,7 @@ def test_a_promotion_and_a_stop_without_a_flap(tier: Tier) -> None:
         first.stop()
         stopped = time.monotonic()
         second.psql("SELECT pg_promote()")
-        wait(lambda: haproxy.statuses()["primary/orders-2"] == "UP", "the promotion to be followed")
+        wait(lambda: roles(haproxy) == {"orders-1": "DOWN", "orders-2": "UP"}, "the promotion to be followed")
         followed = wait(lambda: writes.answered_since(stopped), "writes to go on")
         settled = wait(lambda: haproxy.statuses()["replicas/orders-2"] == "DOWN", "the old role to be over")
 

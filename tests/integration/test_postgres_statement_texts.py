@@ -71,7 +71,7 @@ def test_texts_are_at_findings_alone_and_only_where_asked_for(servers: Servers, 
     (tmp_path / "postgres" / "statement_texts.yaml").write_text(built_in.replace("interval: 1m", "interval: 1s"))
     with servers.private_postgres("18") as server:
         server.psql("ALTER ROLE monitor CONNECTION LIMIT 20")  # for two exporters, as it were
-        server.psql("SELECT count(*) AS told_by_nobody_else FROM customers", "app")
+        server.psql("SELECT pg_sleep(3) AS told_by_nobody_else", "app")  # among the slowest, whoever else is slow
         targets = [server.target("asked", statement_texts=True), server.target("silent")]
         with Exporter(targets, queries=[str(tmp_path)]) as exporter:
             exporter.wait_up("asked", "silent")
