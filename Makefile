@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
+WORKERS ?= 2
 
 .PHONY: help check test demo format bench docs lock clean
 help:
@@ -19,7 +20,7 @@ check: .venv/dev
 
 test: .venv/dev
 	-$(BIN)/python -m tests.servers fetch  # what cannot be had is a skip with its reason, on CI a failure
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS)  # a file's tests share servers
 
 demo: $(if $(WITH),.venv/dev,.venv/demo)
 	@$(BIN)/python -m deploy.demo $(if $(WITH),--with $(WITH)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -1,4 +1,4 @@
-"""Fixtures of the whole test session: the real servers, and what is counted when they are missing."""
+"""Fixtures of the whole test session: the real servers, and the application on a clock."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,15 +9,8 @@ from exporter import app, health_pages, service
 from tests.making import at
 from tests.servers import Unavailable
 from tests.servers.debian import program
-from tests.servers.session import Absences, Servers
+from tests.servers.session import Servers
 from tests.site import Site
-
-ABSENCES = pytest.StashKey[Absences]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[ABSENCES] = Absences()
-    config.addinivalue_line("markers", "servers(*names): the shared servers a test will ask for, to start them early")
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +20,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """Real servers, each started once; they end with the session."""
-    servers = Servers(request.config.stash[ABSENCES])
+    servers = Servers()
     yield servers
     servers.close()
 
@@ -69,11 +62,3 @@ def _program(name: str, servers: Servers) -> Path:
         return program(name)
     except Unavailable as reason:
         servers.skip(name, str(reason))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash[ABSENCES].lines()
-    if lines:
-        terminalreporter.section("missing servers")
-        for line in lines:
-            terminalreporter.write_line(line)

@@ -6,7 +6,6 @@ server starts when it is asked for.
 
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -32,31 +31,13 @@ S = TypeVar("S")
 P = TypeVar("P", bound=Process)
 
 
-class Absences:
-    """What could not be had and why, counted for the session's last lines."""
-
-    def __init__(self) -> None:
-        self._count: Counter[tuple[str, str]] = Counter()
-
-    def skip(self, name: str, reason: str) -> NoReturn:
-        """Skip the test, or fail it on CI when this server must be there."""
-        self._count[name, reason] += 1
-        if os.environ.get("CI") == "true" and name.partition(":")[0] in REQUIRED_ON_CI:
-            pytest.fail(f"{name} must be there on CI: {reason}", pytrace=False)
-        pytest.skip(f"{name}: {reason}")
-
-    def lines(self) -> list[str]:
-        return [f"{name}: {count} x without it: {reason}" for (name, reason), count in self._count.items()]
-
-
 class Servers:
     """Shared servers by kind and version, and private ones for tests that stop or freeze theirs.
 
     A server whose `<STORE>_TEST_URL` is set is used instead of a shared one of the same version.
     """
 
-    def __init__(self, absences: Absences) -> None:
-        self._absences = absences
+    def __init__(self) -> None:
         self._closing = ExitStack()
         self._known: dict[str, Server | Exception] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -103,8 +84,10 @@ class Servers:
         return self._private("qdrant", partial(Qdrant, api_key, read_only_key))
 
     def skip(self, name: str, reason: str) -> NoReturn:
-        """Skip the test because something other than a server is missing, counted with the servers."""
-        self._absences.skip(name, reason)
+        """Skip the test because something is missing, or fail it on CI when that must be there."""
+        if os.environ.get("CI") == "true" and name.partition(":")[0] in REQUIRED_ON_CI:
+            pytest.fail(f"{name} must be there on CI: {reason}", pytrace=False)
+        pytest.skip(f"{name}: {reason}")
 
     def close(self) -> None:
         """End all of them, whoever started them."""
@@ -114,7 +97,7 @@ class Servers:
     def _ask(self, name: str, kind: type[S]) -> S:
         server = self._started(name)
         if isinstance(server, Unavailable):
-            self._absences.skip(name, str(server))
+            self.skip(name, str(server))
         if isinstance(server, Exception):
             raise server
         if not isinstance(server, kind):
@@ -128,7 +111,7 @@ class Servers:
         try:
             return server.start()
         except Unavailable as reason:
-            self._absences.skip(name, str(reason))
+            self.skip(name, str(reason))
 
     def _started(self, name: str) -> Server | Exception:
         """Return the started server, or why there is none; the second to ask waits for the first."""
