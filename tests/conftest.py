@@ -12,6 +12,8 @@ from tests.servers.debian import program
 from tests.servers.session import Servers
 from tests.site import Site
 
+SCORE = "score"  # what a test records under this name is said at the end of the run
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -45,13 +47,13 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     made.client.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def promtool(servers: Servers) -> Path:
     """Return a promtool, which checks metrics and rules."""
     return _program("promtool", servers)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def prometheus(servers: Servers) -> Path:
     """Return a Prometheus to scrape with."""
     return _program("prometheus", servers)
@@ -62,3 +64,11 @@ def _program(name: str, servers: Servers) -> Path:
         return program(name)
     except Unavailable as reason:
         servers.skip(name, str(reason))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    scores = [score for report in reports for name, score in report.user_properties if name == SCORE]
+    if scores:
+        terminalreporter.section("scores")
+        terminalreporter.write("\n".join([*sorted(scores), ""]))
