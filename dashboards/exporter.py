@@ -1,7 +1,9 @@
 """Can I trust the numbers, and what do they cost."""
 
 from dashboards.kit import Page, Row
-from dashboards.panels import GOOD, Column, above, bars, below, graph, grid, latency, single
+from dashboards.panels import bars, graph, latency, single, timeline
+from dashboards.style import DAYS, GOOD, above, below
+from dashboards.tables import Column, grid
 
 EXPORTER = Page(
     "exporter",
@@ -10,7 +12,7 @@ EXPORTER = Page(
     [
         Row("Can I trust the numbers?", [
             single("Exporter", "Whether Prometheus reached the exporter at its last scrape.", "short",
-                   "min by (instance) (up{JOB})", words=GOOD, legend="{{instance}}"),
+                   "min by (instance) (up{JOB})", words={0: ("unreachable", "red"), 1: ("reached", "green")}, legend="{{instance}}"),
             single("Rules loaded", "Whether this Prometheus evaluates our alert rules: their watchdog always fires.", "short",
                    'count(ALERTS{alertname="DataTierWatchdog"}) > bool 0 or 0 * count(up{JOB})', words=GOOD, legend="rules"),
             single("Oldest data", "Time since the last good poll of the target that has waited longest.", "s",
@@ -22,7 +24,7 @@ EXPORTER = Page(
             single("Series dropped", "Series that were not served in the last hour because their query broke a rule.", "short",
                    "sum(increase(datatier_series_dropped_total{SEL}[1h]))", above(warn=1), legend="series"),
             single("Configuration", "Whether the last reload of the configuration was taken.", "short",
-                   "min(datatier_config_last_reload_successful{JOB})", words=GOOD, legend="taken"),
+                   "min(datatier_config_last_reload_successful{JOB})", words={0: ("refused", "red"), 1: ("taken", "green")}, legend="taken"),
             single("Event loop lag", "How late the event loop last woke; above a second every page is slow.", "s",
                    "max(datatier_event_loop_lag_seconds{JOB})", above(0.1, 1), legend="lag"),
         ]),
@@ -37,19 +39,19 @@ EXPORTER = Page(
             latency("Round trip of the pings", "How the pings of the targets chosen are spread; a second band is a second network path, or a lock.",
                     "s", "sum by (le) (increase(datatier_probe_seconds_bucket{SEL}[$__rate_interval]))").wide(12),
             bars("Dearest queries", "Duration of the last run, the longest first.", "s",
-                 "topk(15, datatier_query_duration_seconds{SEL})", above(1, 5), "{{target}} {{query}}").wide(12),
+                 "topk(12, datatier_query_duration_seconds{SEL})", above(1, 5), "{{target}} {{query}}").wide(12),
         ]),
         Row("Queries", [
             grid("Queries", "Every query file with its last run, built-in or your own; red: it failed, /health says why.", [
-                Column("Target", label="target"), Column("Store", label="store"), Column("Query", label="query"),
-                Column("Success", "datatier_query_success{SEL}", words=GOOD, width=90),
-                Column("Duration", "datatier_query_duration_seconds{SEL}", "s", above(1, 5)),
-                Column("Series", "datatier_query_series{SEL}"),
-                Column("Last success", "1000 * datatier_query_last_success_timestamp_seconds{SEL}", "dateTimeFromNow"),
-            ], by="job, instance, target, store, query").wide(14).high(10),
+                Column("Target", label="target"), Column("Store", label="store", width=95), Column("Query", label="query", width=205),
+                Column("Success", "min by (store, target, query) (datatier_query_success{SEL})", words=GOOD, width=95),
+                Column("Duration", "max by (store, target, query) (datatier_query_duration_seconds{SEL})", "s", above(1, 5), width=90),
+                Column("Series", "max by (store, target, query) (datatier_query_series{SEL})", width=75),
+                Column("Last success", "1000 * max by (store, target, query) (datatier_query_last_success_timestamp_seconds{SEL})", "dateTimeFromNow", width=150),
+            ], by="store, target, query", worst="Success", first="lowest").wide(14).high(10),
             grid("What a server does not offer", "Queries and capabilities that are not there, with the reason.", [
-                Column("Target", label="target"), Column("Capability", label="capability"), Column("Reason", label="reason"),
-                Column("There", "max by (target, capability, reason) (datatier_capability_info{SEL} == 0)", words=GOOD, width=80),
+                Column("Target", label="target", width=100), Column("Capability", label="capability", width=145), Column("Reason", label="reason", wraps=True),
+                Column("There", "max by (target, capability, reason) (datatier_capability_info{SEL} == 0)", hidden=True),
             ], by="target, capability, reason").wide(10).high(10),
         ]),
         Row("What it costs", [
@@ -64,9 +66,9 @@ EXPORTER = Page(
                  "topk(15, sum by (target) (datatier_query_series{SEL}))", above(50_000, 100_000), "{{target}}"),
         ]),
         Row("Breakers and certificates", [
-            graph("Breaker open", "After three failed polls a target is only pinged, until one succeeds.", "short",
-                  {"{{target}}": "datatier_breaker_open{SEL}"}, above(warn=1)).wide(12),
-            bars("Certificates", "Days until the certificates expire, those of the stores and the exporter's own.", "d",
+            timeline("Breaker", "After three failed polls a target is only pinged, until one succeeds.",
+                     {"{{target}}": "max by (target) (datatier_breaker_open{SEL})"}, {0: ("closed", "green"), 1: ("open", "orange")}).wide(12).high(9),
+            bars("Certificates", "Days until the certificates expire, those of the stores and the exporter's own.", DAYS,
                  "sort((datatier_tls_not_after_timestamp_seconds{SEL} - time()) / 86400)", below(14, 3), "{{target}}").wide(12),
         ], collapsed=True),
     ],

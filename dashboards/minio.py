@@ -1,7 +1,9 @@
 """MinIO, and what any S3 server tells: can it write, what may still fail, is it full, who asks for what."""
 
 from dashboards.kit import Page, Row
-from dashboards.panels import GOOD, STATES, Column, above, bars, below, graph, grid, latency, limit, single, timeline
+from dashboards.panels import bars, graph, latency, single, timeline
+from dashboards.style import DAYS, EITHER, GOOD, STATES, above, below, limit
+from dashboards.tables import Column, grid
 
 _USABLE = 'sum by (target) (minio_capacity_bytes{SEL,kind="usable",state="%s"})'
 
@@ -11,7 +13,7 @@ MINIO = Page(
     "MinIO and S3 servers: can they write, what may still fail, are they full, who asks for what.",
     [
         Row("Healthy?", [
-            single("State", "The state that /health shows.", "short", "max by (target) (datatier_target_state{SEL})", words=STATES),
+            single("State", "The state that /health shows.", "short", 'max by (target) (datatier_target_state{SEL,store="minio"})', words=STATES),
             single("Writable", "Whether every erasure set has the drives it needs to write.", "short", "min by (target) (minio_cluster_writable{SEL})", words=GOOD),
             single("Tolerance left", "Drives that the weakest set may still lose before it cannot write.", "short",
                    "min by (target) (minio_erasure_tolerance_drives{SEL})", below(1)),
@@ -20,7 +22,7 @@ MINIO = Page(
             single("Nodes offline", "As the node that answers sees the others.", "short", 'sum by (target) (minio_nodes{SEL,state="offline"})', above(fail=1), every="1m"),
             single("Used space", "Used share of the usable capacity.", "percentunit",
                    f"1 - {_USABLE % 'free'} / {_USABLE % 'total'}", limit("disk_used_ratio"), every="1m"),
-            single("Full in", "Days until it is full at the speed of the last six hours; no data while it does not grow.", "d",
+            single("Full in", "Days until it is full at the speed of the last six hours; no data while it does not grow.", DAYS,
                    f"{_USABLE % 'free'} / (-86400 * sum by (target) (deriv(minio_capacity_bytes{{SEL,kind=\"usable\",state=\"free\"}}[6h])) > 0)",
                    below(14, 4), every="1m"),
             single("Counted", "Age of the numbers of buckets and objects: the scanner counts them when it has time.", "s",
@@ -47,23 +49,25 @@ MINIO = Page(
         ]),
         Row("Drives and nodes", [
             grid("Erasure sets", "What each set may lose, and has lost.", [
-                Column("Target", label="target"), Column("Pool", label="pool"), Column("Set", label="set"),
-                Column("Writes", "min by (target, pool, set) (minio_erasure_set_healthy{SEL})", words=GOOD),
-                Column("May lose", "min by (target, pool, set) (minio_erasure_tolerance_drives{SEL})", steps=below(1)),
-                Column("May lose when whole", "min by (target, pool, set) (minio_erasure_designed_tolerance_drives{SEL})"),
-            ], by="target, pool, set").wide(12),
+                Column("Target", label="target"), Column("Pool", label="pool", width=70), Column("Set", label="set", width=60),
+                Column("Writes", "min by (target, pool, set) (minio_erasure_set_healthy{SEL})", words=GOOD, width=90),
+                Column("May lose", "min by (target, pool, set) (minio_erasure_tolerance_drives{SEL})", steps=below(1), width=100),
+                Column("When whole", "min by (target, pool, set) (minio_erasure_designed_tolerance_drives{SEL})", width=120),
+            ], by="target, pool, set").wide(12).high(9),
             graph("Drives by state", "Everything but ok is work for somebody.", "short",
                   {"{{target}} {{state}}": "sum by (target, state) (minio_drives{SEL})"}, stacked=True, every="1m").wide(12),
-            timeline("Writable", "Whether every erasure set could write.", {"{{target}}": "min by (target) (minio_cluster_writable{SEL})"}, GOOD).wide(12),
-            timeline("Readable", "Whether every erasure set could read.", {"{{target}}": "min by (target) (minio_cluster_readable{SEL})"}, GOOD).wide(12),
+            timeline("Writable", "Whether every erasure set could write.", {"{{target}}": "min by (target) (minio_cluster_writable{SEL})"}, GOOD).wide(12).high(5),
+            timeline("Readable", "Whether every erasure set could read.", {"{{target}}": "min by (target) (minio_cluster_readable{SEL})"}, GOOD).wide(12).high(5),
         ]),
         Row("Capacity", [
             graph("Usable space", "Used and free of what is usable: raw less parity.", "bytes",
-                  {"{{target}} used": f"{_USABLE % 'total'} - {_USABLE % 'free'}", "{{target}} free": _USABLE % "free"}, stacked=True, every="1m"),
+                  {"{{target}} used": f"{_USABLE % 'total'} - {_USABLE % 'free'}", "{{target}} free": _USABLE % "free"}, stacked=True, every="1m").wide(6),
             graph("Growth a day", "What a day would add at the speed of the last six hours.", "bytes",
-                  {"{{target}}": 'topk(12, -86400 * sum by (target) (deriv(minio_capacity_bytes{SEL,kind="usable",state="free"}[6h])))'}, every="1m"),
+                  {"{{target}}": 'topk(12, -86400 * sum by (target) (deriv(minio_capacity_bytes{SEL,kind="usable",state="free"}[6h])))'}, every="1m").wide(6),
             graph("Largest buckets", "Objects and versions, parity left out, as last counted.", "bytes",
-                  {"{{target}} {{bucket}}": "topk(12, s3_bucket_usage_bytes{SEL,BUCKET})"}, every="1m"),
+                  {"{{target}} {{bucket}}": "topk(12, s3_bucket_usage_bytes{SEL,BUCKET})"}, every="1m").wide(6),
+            bars("Saturation", "Used share of what is limited.", "percentunit", 'topk(12, datatier_saturation_ratio{SEL,store="minio"})',
+                 limit("disk_used_ratio"), "{{target}} {{resource}}", most=1).wide(6),
         ]),
         Row("Buckets", [
             grid("Buckets", "What is in them and how they are kept; numbers as last counted.", [
@@ -72,20 +76,18 @@ MINIO = Page(
                 Column("Objects", "max by (target, bucket) (s3_bucket_objects{SEL,BUCKET})"),
                 Column("Versions", "max by (target, bucket) (s3_bucket_versions{SEL,BUCKET})"),
                 Column("Delete markers", "max by (target, bucket) (s3_bucket_delete_markers{SEL,BUCKET})"),
-                Column("Versioning", 'max by (target, bucket) (s3_bucket_versioning{SEL,BUCKET,state="enabled"})', words=GOOD),
-                Column("Object lock", "max by (target, bucket) (s3_bucket_object_lock{SEL,BUCKET})", words={0: ("no", "text"), 1: ("yes", "green")}),
-                Column("Replicated", "max by (target, bucket) (s3_bucket_replication_configured{SEL,BUCKET})", words={0: ("no", "text"), 1: ("yes", "green")}),
+                Column("Versioning", 'max by (target, bucket) (s3_bucket_versioning{SEL,BUCKET,state="enabled"})', words=EITHER),
+                Column("Object lock", "max by (target, bucket) (s3_bucket_object_lock{SEL,BUCKET})", words=EITHER),
+                Column("Replicated", "max by (target, bucket) (s3_bucket_replication_configured{SEL,BUCKET})", words=EITHER),
                 Column("Quota", "max by (target, bucket) (s3_bucket_quota_bytes{SEL,BUCKET})", "bytes"),
             ], by="target, bucket", every="1m").high(10),
-            bars("Saturation", "Used share of what is limited.", "percentunit", 'topk(12, datatier_saturation_ratio{SEL,store="minio"})',
-                 limit("disk_used_ratio"), "{{target}} {{resource}}", most=1).wide(24),
         ]),
         Row("Versions", [
             grid("Nodes", "Version of each node, and when it started; more than one version is an upgrade that stopped half-way.", [
                 Column("Target", label="target"), Column("Node", label="server"), Column("Version", label="version"),
                 Column("Started", "1000 * max by (target, server, version) (minio_build_info{SEL} * on (job, instance, target, server) group_left minio_server_start_time_seconds{SEL})",
                        "dateTimeFromNow"),
-            ], by="target, server, version", every="1m"),
+            ], by="target, server, version", every="1m").high(6),
         ], collapsed=True),
     ],
     stores="minio",

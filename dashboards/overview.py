@@ -1,7 +1,9 @@
 """Is the data tier OK, what changed, where do I look."""
 
 from dashboards.kit import Page, Row
-from dashboards.panels import STATES, Column, above, bars, graph, grid, limit, single, timeline
+from dashboards.panels import bars, graph, single, timeline
+from dashboards.style import SEVERITIES, STATES, above, limit
+from dashboards.tables import Column, grid
 
 OPEN = "/d/datatier-${__data.fields.page}?var-target=${__data.fields.Target}&var-datasource=${datasource}&${__url_time_range}"
 # Where a store's dashboard is not of the store's own name.
@@ -35,10 +37,10 @@ OVERVIEW = Page(
         ]),
         Row("Where", [
             grid("Targets", "One row for each target, the worst first. The name opens its store's page.", [
-                Column("Target", label="target", link=OPEN, width=180),
-                Column("Store", label="store", width=90),
-                Column("page", label="page", width=1),
-                Column("State", PAGES % "max by (store, target) (datatier_target_state{SEL})", words=STATES, width=90),
+                Column("Target", label="target", link=OPEN, width=200),
+                Column("Store", label="store", width=100),
+                Column("page", label="page", hidden=True),
+                Column("State", PAGES % "max by (store, target) (datatier_target_state{SEL})", words=STATES, width=100),
                 Column("Round trip", PAGES % "max by (store, target) (rate(datatier_probe_seconds_sum{SEL}[5m]) / rate(datatier_probe_seconds_count{SEL}[5m]))",
                        "s", limit("response_seconds")),
                 Column("Worst saturation", PAGES % "max by (store, target) (datatier_saturation_ratio{SEL})", "percentunit", limit("disk_used_ratio")),
@@ -47,26 +49,23 @@ OVERVIEW = Page(
                 Column("Failing queries", PAGES % "sum by (store, target) (datatier_query_success{SEL} == bool 0)", "short", above(warn=1)),
                 Column("Data age", PAGES % "max by (store, target) (time() - datatier_poll_last_success_timestamp_seconds{SEL})", "s", above(60, 300)),
                 Column("Running for", PAGES % "max by (store, target) (time() - datatier_target_start_time_seconds{SEL})", "s"),
-            ], by="store, target, page").high(10),
+            ], by="store, target, page", worst="State").high(9),
             timeline("State history", "Which targets were ill, when, alone or together.",
                      {"{{target}}": "max by (target) (datatier_target_state{SEL})"}, STATES,
                      link="/d/datatier-overview?var-target=${__field.labels.target}&var-datasource=${datasource}&${__url_time_range}"),
         ]),
-        Row("What changed", [
+        Row("What is wrong", [
             grid("Firing alerts", "What fires now, and since when. The name opens its runbook.", [
                 Column("Alert", label="alertname", link="${runbooks}/${__value.raw}.md"),
-                Column("Severity", label="severity", width=90),
+                Column("Severity", label="severity", words=SEVERITIES, width=90),
                 Column("Target", label="target"),
                 Column("Since", 'max by (alertname, severity, target) (1000 * ALERTS_FOR_STATE{component="data-tier"}'
                        ' and on (alertname, severity, target) ALERTS{FIRING,severity=~"critical|warning"})', "dateTimeFromNow", width=140),
-            ], by="alertname, severity, target").wide(12).high(9),
-            grid("Versions and roles", "What each server is now; a change of either is an annotation in the graphs.", [
-                Column("Target", label="target"), Column("Store", label="store"), Column("Version", label="version"),
-                Column("Role", label="role"), Column("Edition", label="edition"),
-                Column("Restarts in range", "max by (store, target, version, role, edition) (datatier_target_info{SEL}"
-                       " * on (job, instance, target) group_left changes(datatier_target_start_time_seconds{SEL}[$__range]))",
-                       "short", above(warn=1)),
-            ], by="store, target, version, role, edition").wide(12).high(9),
+            ], by="alertname, severity, target", worst="Severity", first="lowest").wide(12).high(9),
+            grid("Checks that are not well", "Every check of /health that warns or fails, built-in or your own.", [
+                Column("Target", label="target", width=150), Column("Store", label="store", width=110), Column("Check", label="check"),
+                Column("State", "max by (store, target, check) (datatier_check_state{SEL} > 1)", words={2: ("warn", "orange"), 3: ("fail", "red")}, width=120),
+            ], by="store, target, check", worst="State").wide(12).high(9),
         ]),
         Row("Golden signals", [
             graph("Round trip of the ping", "How long one authenticated request takes. Compare with the store's own latency: network or store?",
@@ -76,14 +75,17 @@ OVERVIEW = Page(
                  "topk(10, max by (target, resource) (datatier_saturation_ratio{SEL}))", limit("disk_used_ratio"),
                  "{{target}} {{resource}}", most=1),
             graph("Failed polls", "Polls whose ping failed, by reason.", "short",
-                  {"{{target}} {{reason}}": "topk(12, increase(datatier_poll_failures_total{SEL}[$__rate_interval]) > 0)"
-                   " or 0 * sum(datatier_up{SEL})"}, above(warn=1)),
+                  {"{{target}} {{reason}}": "topk(12, sum by (target, reason) (increase(datatier_poll_failures_total{SEL}[$__rate_interval])) > 0)"
+                   " or on (target) 0 * max by (target) (datatier_up{SEL})"}, above(warn=1)),
         ]),
-        Row("Checks", [
-            grid("Checks that are not well", "Every check of /health that warns or fails, built-in or your own.", [
-                Column("Target", label="target"), Column("Store", label="store"), Column("Check", label="check"),
-                Column("State", "max by (store, target, check) (datatier_check_state{SEL} > 1)", words={2: ("warn", "orange"), 3: ("fail", "red")}),
-            ], by="store, target, check"),
+        Row("What there is", [
+            grid("Versions and roles", "What each server is now, and how often it was restarted in the time shown; a change of either is an annotation in the graphs.", [
+                Column("Target", label="target", width=150), Column("Store", label="store", width=100), Column("Version", label="version"),
+                Column("Role", label="role", width=110), Column("Edition", label="edition", width=110),
+                Column("Restarts", "max by (store, target, version, role, edition) (datatier_target_info{SEL}"
+                       " * on (job, instance, target) group_left () (changes(datatier_target_start_time_seconds{SEL}[$__range]) or 0 * datatier_up{SEL}))",
+                       "short", above(warn=1), width=80),
+            ], by="store, target, version, role, edition"),
         ]),
     ],
     boxes=[("runbooks", "Runbooks at", "docs/runbooks")],

@@ -1,24 +1,26 @@
 """PostgreSQL, and PgBouncer before it: healthy, then the causes, then what to look up."""
 
 from dashboards.kit import Page, Row
-from dashboards.panels import GOOD, STATES, Column, above, bars, below, graph, grid, limit, single, timeline
+from dashboards.panels import bars, graph, single, timeline
+from dashboards.style import GOOD, STATES, above, below, limit
+from dashboards.tables import Column, grid
 
 _TABLE = "sum by (target, datname, schemaname, relname)"
 
 HEALTHY = Row("Healthy?", [
-    single("State", "The state that /health shows.", "short", "max by (target) (datatier_target_state{SEL})", words=STATES),
+    single("State", "The state that /health shows.", "short", 'max by (target) (datatier_target_state{SEL,store=~"postgres|pgbouncer"})', words=STATES),
     single("Connections used", "Connections in use of those that are not reserved. Red: new logins will soon be refused.",
            "percentunit", "max by (target) (pg_connections_used_ratio{SEL})", limit("connections_used_ratio")),
     single("Cache hit", "Block requests of the last 5 minutes that shared buffers answered. Red: the working set outgrew memory, or one query reads too much.",
            "percentunit", "sum by (target) (rate(pg_stat_database_blks_hit{SEL,DB}[5m])) / (sum by (target) (rate(pg_stat_database_blks_hit{SEL,DB}[5m]))"
            " + sum by (target) (rate(pg_stat_database_blks_read{SEL,DB}[5m])))", below(0.99, 0.95)),
-    single("Replication lag", "How far a replica is behind, or on a primary the replica that is furthest behind.",
+    single("Replication lag", "How far a replica is behind, or on a primary the replica that is furthest behind, one that left its slot included.",
            "s", "max by (target) (pg_replication_worst_lag_seconds{SEL})", limit("replication_lag_seconds")),
     single("Blocked sessions", "Sessions that wait for a lock which others hold.", "short",
            "max by (target) (pg_blocked_sessions{SEL})", above(1, 10)),
     single("Oldest transaction", "Age of the oldest open transaction: it keeps vacuum from removing what died since.", "s",
            "max by (target) (pg_stat_activity_max_tx_duration{SEL})", above(300, 3600)),
-    single("Waits to be archived", "How long the oldest file of the write-ahead log has waited: what a disaster would cost.", "s",
+    single("Archive wait", "How long the oldest file of the write-ahead log has waited: what a disaster would cost.", "s",
            "max by (target) (pg_archiver_oldest_ready_seconds{SEL})", limit("archive_wait_seconds"), every="1m"),
     single("Wraparound", "Used share of the transaction ids after which the server takes no more writes.", "percentunit",
            "max by (target) (pg_wraparound_ratio{SEL})", limit("wraparound_ratio"), every="1m"),
@@ -35,25 +37,25 @@ LOAD = Row("Load and latency", [
           {"{{target}} {{datname}}": "topk(12, sum by (target, datname) (rate(pg_statements_seconds_total{SEL,DB}[5m]))"
            " / sum by (target, datname) (rate(pg_statements_calls_total{SEL,DB}[5m])))"}, above(0.1, 1), every="30s"),
     grid("Slow statements by total time", "What the server spends its time on: texts by queryid in pg_stat_statements, or at /findings with statement_texts.", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("User", label="user"), Column("Query id", label="queryid", width=180),
-        Column("Share of a core", "topk(15, sum by (target, datname, user, queryid) (rate(pg_stat_statements_seconds_total{SEL,DB}[5m])))", "percentunit", above(0.5, 1)),
+        Column("Target", label="target", width=120), Column("Database", label="datname", width=90), Column("User", label="user", width=90), Column("Query id", label="queryid"),
+        Column("Of a core", "topk(15, sum by (target, datname, user, queryid) (rate(pg_stat_statements_seconds_total{SEL,DB}[5m])))", "percentunit", above(0.5, 1), width=100),
         Column("Calls", "sum by (target, datname, user, queryid) (rate(pg_stat_statements_calls_total{SEL,DB}[5m]))"
-               " and topk(15, sum by (target, datname, user, queryid) (rate(pg_stat_statements_seconds_total{SEL,DB}[5m])))", "ops"),
+               " and topk(15, sum by (target, datname, user, queryid) (rate(pg_stat_statements_seconds_total{SEL,DB}[5m])))", "ops", width=100),
         Column("Mean", "topk(15, sum by (target, datname, user, queryid) (rate(pg_stat_statements_seconds_total{SEL,DB}[5m])))"
-               " / (sum by (target, datname, user, queryid) (rate(pg_stat_statements_calls_total{SEL,DB}[5m])) > 0)", "s", above(0.1, 1)),
-    ], by="target, datname, user, queryid", every="30s").wide(12),
+               " / (sum by (target, datname, user, queryid) (rate(pg_stat_statements_calls_total{SEL,DB}[5m])) > 0)", "s", above(0.1, 1), width=80),
+    ], by="target, datname, user, queryid", worst="Of a core", every="30s").wide(12),
     grid("Slow statements by mean time", "The slowest of the last 5 minutes by their mean, however seldom they run.", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("User", label="user"), Column("Query id", label="queryid", width=180),
-        Column("Mean", "topk(15, max by (target, datname, user, queryid) (pg_slow_statements_mean_seconds{SEL,DB}))", "s", above(0.1, 1)),
+        Column("Target", label="target", width=120), Column("Database", label="datname", width=90), Column("User", label="user", width=90), Column("Query id", label="queryid"),
+        Column("Mean", "topk(15, max by (target, datname, user, queryid) (pg_slow_statements_mean_seconds{SEL,DB}))", "s", above(0.1, 1), width=90),
         Column("Calls in 5 min", "max by (target, datname, user, queryid) (pg_slow_statements_calls{SEL,DB})"
-               " and topk(15, max by (target, datname, user, queryid) (pg_slow_statements_mean_seconds{SEL,DB}))"),
-    ], by="target, datname, user, queryid", every="1m").wide(12),
+               " and topk(15, max by (target, datname, user, queryid) (pg_slow_statements_mean_seconds{SEL,DB}))", width=110),
+    ], by="target, datname, user, queryid", worst="Mean", every="1m").wide(12),
     graph("Slow statements", "Statements whose mean over 5 minutes is above the threshold.", "short",
           {"{{target}} {{datname}} over {{threshold}} s": "topk(12, pg_statements_slow{SEL,DB})"}, every="1m"),
     graph("Time to log in", "Mean time to log in anew and be answered once: slow logins are a full pool, DNS, or a busy server.", "s",
           {"{{target}}": "rate(pg_connect_seconds_sum{SEL}[5m]) / rate(pg_connect_seconds_count{SEL}[5m])"}, above(0.1, 1), every="1m"),
-    graph("Queries seen to run long", "With sample_activity: queries that ran longer than the threshold, each second looked at.", "ops",
-          {"{{target}} {{datname}} over {{threshold}} s": "topk(12, rate(pg_query_ran_longer_than_total{SEL,DB}[5m]))"}),
+    graph("Queries seen to run long", "With sample_activity: queries of the last 5 minutes that ran longer than the threshold, each second looked at.", "short",
+          {"{{target}} {{datname}} over {{threshold}} s": "topk(12, increase(pg_query_ran_longer_than_total{SEL,DB}[5m]))"}),
 ])  # fmt: skip
 
 SATURATION = Row("Sessions", [
@@ -67,11 +69,11 @@ SATURATION = Row("Sessions", [
     graph("Idle in transaction", "Longest time that a session has been idle inside its transaction: the application forgot to commit.", "s",
           {"{{target}} {{datname}}": "topk(12, pg_idle_in_transaction_max_seconds{SEL,DB})"}, limit("transaction_age_seconds"), every="1m"),
     graph("Idle sessions", "Sessions idle for at least so many seconds: a pool that is too large, or leaks.", "short",
-          {"{{target}} {{datname}} {{threshold}} s": "topk(12, pg_idle_sessions{SEL,DB} > 0) or on (target) 0 * max by (target) (pg_connections_used_ratio{SEL})"}, every="1m"),
-    graph("Sessions that ended badly", "Ended by a lost connection, a fatal error, or an operator.", "ops",
-          {"{{target}} lost": "sum by (target) (rate(pg_stat_database_sessions_abandoned_total{SEL,DB}[5m]))",
-           "{{target}} fatal": "sum by (target) (rate(pg_stat_database_sessions_fatal_total{SEL,DB}[5m]))",
-           "{{target}} killed": "sum by (target) (rate(pg_stat_database_sessions_killed_total{SEL,DB}[5m]))"}),
+          {"{{target}} {{datname}} ≥ {{threshold}} s": "topk(12, pg_idle_sessions{SEL,DB} > 0) or on (target) 0 * max by (target) (pg_connections_used_ratio{SEL})"}, every="1m"),
+    graph("Sessions that ended badly", "In 5 minutes, by a lost connection, a fatal error, or an operator.", "short",
+          {"{{target}} lost": "sum by (target) (increase(pg_stat_database_sessions_abandoned_total{SEL,DB}[5m]))",
+           "{{target}} fatal": "sum by (target) (increase(pg_stat_database_sessions_fatal_total{SEL,DB}[5m]))",
+           "{{target}} killed": "sum by (target) (increase(pg_stat_database_sessions_killed_total{SEL,DB}[5m]))"}),
 ])  # fmt: skip
 
 LOCKS = Row("Locks and errors", [
@@ -97,7 +99,7 @@ CACHE = Row("Cache and I/O", [
     graph("Cache hit by database", "Block requests since the last poll that shared buffers answered.", "percentunit",
           {"{{target}} {{datname}}": "bottomk(12, pg_cache_hit_ratio{SEL,DB})"}, below(0.99, 0.95)),
     graph("Index hit by database", "The same for indexes alone: below it, indexes do not fit in memory.", "percentunit",
-          {"{{target}} {{datname}}": "bottomk(12, pg_index_hit_ratio{SEL,DB})"}, below(0.99, 0.95), every="5m"),
+          {"{{target}} {{datname}}": "bottomk(12, pg_index_hit_ratio{SEL,DB})"}, below(0.99, 0.95), every="1m"),
     graph("Reads and writes", "Bytes by direction, from PostgreSQL 16 on.", "Bps",
           {"{{target}} read": "sum by (target) (rate(pg_stat_io_read_bytes_total{SEL}[5m]))",
            "{{target}} write": "sum by (target) (rate(pg_stat_io_write_bytes_total{SEL}[5m]))",
@@ -109,14 +111,15 @@ CACHE = Row("Cache and I/O", [
            "{{target}} in time": "increase(pg_stat_bgwriter_checkpoints_timed_total{SEL}[30m])"}, every="1m"),
     graph("Shared buffers", "What is in them; unused ones are memory to spare.", "short",
           {"{{target}} used": "pg_buffercache_summary_buffers_used{SEL}", "{{target}} unused": "pg_buffercache_summary_buffers_unused{SEL}",
-           "{{target}} dirty": "pg_buffercache_summary_buffers_dirty{SEL}"}, every="5m"),
+           "{{target}} dirty": "pg_buffercache_summary_buffers_dirty{SEL}"}, every="1m"),
 ])  # fmt: skip
 
 REPLICATION = Row("Replication and write-ahead log", [
     timeline("Role", "Who was primary and who replica, when.", {"{{target}}": "max by (target) (pg_replication_is_replica{SEL})"},
-             {0: ("primary", "blue"), 1: ("replica", "purple")}).wide(12),
-    timeline("Receiver", "Whether a replica streams from its upstream server.", {"{{target}}": "max by (target) (pg_wal_receiver_up{SEL})"}, GOOD).wide(12),
-    graph("Lag", "Seconds, as the replica reckons it.", "s", {"{{target}}": "pg_replication_lag_seconds{SEL}"}, limit("replication_lag_seconds")),
+             {0: ("primary", "blue"), 1: ("replica", "purple")}).wide(12).high(5),
+    timeline("Receiver", "Whether a replica streams from its upstream server.", {"{{target}}": "max by (target) (pg_wal_receiver_up{SEL})"}, GOOD).wide(12).high(5),
+    graph("Lag", "A replica's own, as it reckons it; on a primary that of the replica furthest behind, one that left its slot included.", "s",
+          {"{{target}}": "pg_replication_worst_lag_seconds{SEL}"}, limit("replication_lag_seconds")),
     graph("Lag of each standby", "Log that the standby has not replayed yet, as the primary sees it.", "bytes",
           {"{{target}} {{application_name}} {{client_addr}}": "topk(12, pg_stat_replication_pg_wal_lsn_diff{SEL})"}, limit("replication_lag_bytes")),
     graph("Synchronous standbys", "Missing ones make every commit hang.", "short",
@@ -132,18 +135,18 @@ REPLICATION = Row("Replication and write-ahead log", [
 
 MAINTENANCE = Row("Maintenance", [
     grid("Dead rows", "Tables with the most dead rows: autovacuum is held up by an old transaction, or too timid.", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("Schema", label="schemaname"), Column("Table", label="relname"),
-        Column("Dead rows", f"topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))"),
+        Column("Target", label="target", width=100), Column("Database", label="datname", width=100), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
+        Column("Dead rows", f"topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))", width=110),
         Column("Share", f"topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}})) / on (target, datname, schemaname, relname)"
-               f" ({_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}} + pg_stat_user_tables_n_live_tup{{SEL,DB}}) > 0)", "percentunit", above(0.2, 0.5)),
+               f" ({_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}} + pg_stat_user_tables_n_live_tup{{SEL,DB}}) > 0)", "percentunit", above(0.2, 0.5), width=75),
         Column("Last autovacuum", f"1000 * ({_TABLE} (pg_stat_user_tables_last_autovacuum{{SEL,DB}}) > 0)"
-               f" and topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))", "dateTimeFromNow"),
-    ], by="target, datname, schemaname, relname", every="1m").wide(12),
+               f" and topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))", "dateTimeFromNow", width=150),
+    ], by="target, datname, schemaname, relname", worst="Dead rows", every="1m").wide(12),
     grid("Bloat", "Free space and dead rows of the largest tables, measured once an hour; needs pgstattuple.", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("Schema", label="schemaname"), Column("Table", label="relname"),
-        Column("Bloat", f"topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "bytes"),
-        Column("Share", f"{_TABLE} (pg_table_bloat_ratio{{SEL,DB}}) and topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "percentunit", above(0.3, 0.5)),
-    ], by="target, datname, schemaname, relname", every="1m").wide(12),
+        Column("Target", label="target", width=100), Column("Database", label="datname", width=100), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
+        Column("Bloat", f"topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "bytes", width=100),
+        Column("Share", f"{_TABLE} (pg_table_bloat_ratio{{SEL,DB}}) and topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "percentunit", above(0.3, 0.5), width=75),
+    ], by="target, datname, schemaname, relname", worst="Bloat", every="1m").wide(12),
     graph("Freezing", "Age of the oldest id by the age at which autovacuum must freeze it: well above 1 it does not get through.", "percentunit",
           {"{{target}}": "pg_wraparound_freeze_ratio{SEL}"}, above(1.2, 1.8), every="1m"),
     graph("Who keeps dead rows", "Transactions begun since the oldest that each kind of holder still sees.", "short",
@@ -152,37 +155,37 @@ MAINTENANCE = Row("Maintenance", [
           {"{{target}} {{command}} {{relname}} {{phase}}": "topk(12, pg_progress_done_ratio{SEL,DB}) or on (target) 0 * max by (target) (pg_replication_is_replica{SEL})"}, every="1m"),
     graph("Indexes to look at", "Indexes without use, twice there, covered by another, or broken. /findings names them.", "short",
           {"{{target}} unused": "sum by (target) (pg_indexes_unused{SEL,DB})", "{{target}} duplicate": "sum by (target) (pg_indexes_duplicate{SEL,DB})",
-           "{{target}} redundant": "sum by (target) (pg_indexes_redundant{SEL,DB})", "{{target}} invalid": "sum by (target) (pg_indexes_invalid{SEL,DB})"}, every="15m"),
+           "{{target}} redundant": "sum by (target) (pg_indexes_redundant{SEL,DB})", "{{target}} invalid": "sum by (target) (pg_indexes_invalid{SEL,DB})"}, every="1m").wide(6),
     bars("Sequences near their end", "Used share of the values that the sequence and its column can hold.", "percentunit",
-         "topk(12, pg_sequence_used_ratio{SEL,DB})", limit("sequence_used_ratio"), "{{target}} {{datname}} {{schemaname}}.{{sequencename}}", every="5m", most=1),
+         "topk(12, pg_sequence_used_ratio{SEL,DB})", limit("sequence_used_ratio"), "{{target}} {{datname}} {{schemaname}}.{{sequencename}}", every="1m", most=1).wide(12),
     graph("Schema findings", "Foreign keys without an index, tables without a primary key, constraints never checked.", "short",
           {"{{target}} keys without index": "sum by (target) (pg_foreign_keys_without_index{SEL,DB})",
            "{{target}} no primary key": "sum by (target) (pg_tables_without_primary_key{SEL,DB})",
-           "{{target}} not validated": "sum by (target) (pg_constraints_not_validated{SEL,DB})"}, every="15m"),
+           "{{target}} not validated": "sum by (target) (pg_constraints_not_validated{SEL,DB})"}, every="1m").wide(6),
 ])  # fmt: skip
 
 PARTITIONS = Row("Partitions and materialized views", [
     grid("Partitions", "How far ahead there are partitions, and where the oldest begins: does creation run, does retention?", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("Schema", label="schemaname"), Column("Table", label="relname"),
-        Column("Partitions", f"{_TABLE} (pg_partitions{{SEL,DB}})"),
-        Column("Headroom", f"{_TABLE} (pg_partition_headroom_seconds{{SEL,DB}} < +Inf)", "s", below(604800, 86400)),
-        Column("Oldest begins", f"1000 * {_TABLE} (pg_partition_oldest_bound_timestamp_seconds{{SEL,DB}})", "dateTimeFromNow"),
-        Column("Rows in the default", f"{_TABLE} (pg_partition_default_rows{{SEL,DB}})", "short", above(warn=1)),
-    ], by="target, datname, schemaname, relname", every="5m").wide(14),
+        Column("Target", label="target", width=90), Column("Database", label="datname", width=85), Column("Schema", label="schemaname", width=80), Column("Table", label="relname"),
+        Column("Partitions", f"{_TABLE} (pg_partitions{{SEL,DB}})", width=85),
+        Column("Headroom", f"{_TABLE} (pg_partition_headroom_seconds{{SEL,DB}} < +Inf)", "s", below(604800, 86400), width=105),
+        Column("Oldest begins", f"1000 * {_TABLE} (pg_partition_oldest_bound_timestamp_seconds{{SEL,DB}})", "dateTimeFromNow", width=115),
+        Column("In the default", f"{_TABLE} (pg_partition_default_rows{{SEL,DB}})", "short", above(warn=1), width=115),
+    ], by="target, datname, schemaname, relname", worst="Headroom", first="lowest", every="1m").wide(13),
     grid("Materialized views", "Whether they can be read, when they last changed, and whether they can be refreshed without blocking readers.", [
-        Column("Target", label="target"), Column("Database", label="datname"), Column("Schema", label="schemaname"), Column("View", label="matviewname"),
-        Column("Populated", "max by (target, datname, schemaname, matviewname) (pg_matview_populated{SEL,DB})", words=GOOD),
-        Column("Unique index", "max by (target, datname, schemaname, matviewname) (pg_matview_unique_index{SEL,DB})", words=GOOD),
-        Column("Size", "max by (target, datname, schemaname, matviewname) (pg_matview_size_bytes{SEL,DB})", "bytes"),
-    ], by="target, datname, schemaname, matviewname", every="15m").wide(10),
+        Column("Target", label="target", width=80), Column("Database", label="datname", width=85), Column("Schema", label="schemaname", width=80), Column("View", label="matviewname"),
+        Column("Populated", "max by (target, datname, schemaname, matviewname) (pg_matview_populated{SEL,DB})", words=GOOD, width=105),
+        Column("Unique index", "max by (target, datname, schemaname, matviewname) (pg_matview_unique_index{SEL,DB})", words={0: ("no", "orange"), 1: ("yes", "green")}, width=105),
+        Column("Size", "max by (target, datname, schemaname, matviewname) (pg_matview_size_bytes{SEL,DB})", "bytes", width=85),
+    ], by="target, datname, schemaname, matviewname", worst="Populated", first="lowest", every="1m").wide(11),
 ])  # fmt: skip
 
 SIZE = Row("Size and settings", [
-    graph("Database size", "Disk space of each database.", "bytes", {"{{target}} {{datname}}": "topk(12, pg_database_size_bytes{SEL,DB})"}, every="5m"),
+    graph("Database size", "Disk space of each database.", "bytes", {"{{target}} {{datname}}": "topk(12, pg_database_size_bytes{SEL,DB})"}, every="1m"),
     graph("Growth a day", "What a day would add at the speed of the last six hours.", "bytes",
-          {"{{target}} {{datname}}": "topk(12, 86400 * deriv(pg_database_size_bytes{SEL,DB}[6h]))"}, every="5m"),
+          {"{{target}} {{datname}}": "topk(12, 86400 * deriv(pg_database_size_bytes{SEL,DB}[6h]))"}, every="1m"),
     graph("Disk", "Used share of the target's disk_size, where it is configured.", "percentunit",
-          {"{{target}}": "pg_disk_used_bytes{SEL} / pg_disk_size_bytes{SEL}"}, limit("disk_used_ratio"), every="5m"),
+          {"{{target}}": "pg_disk_used_bytes{SEL} / pg_disk_size_bytes{SEL}"}, limit("disk_used_ratio"), every="1m"),
     grid("Not as expected", "What `expect` in the configuration asks for and the server does not have. /findings names it.", [
         Column("Target", label="target"),
         Column("Settings", "max by (target) (pg_expected_settings_broken{SEL})", steps=above(fail=1)),
@@ -192,7 +195,7 @@ SIZE = Row("Size and settings", [
         Column("Partitions", "max by (target) (pg_expected_partitioned_tables_broken{SEL})", steps=above(fail=1)),
         Column("Replicas", "max by (target) (pg_expected_replicas_broken{SEL})", steps=above(fail=1)),
         Column("Role", "max by (target) (pg_expected_role_broken{SEL})", steps=above(fail=1)),
-    ], by="target", every="5m"),
+    ], by="target", every="1m").high(6),
     grid("Settings", "The settings that matter first, side by side.", [
         Column("Target", label="target"),
         Column("max_connections", "max by (target) (pg_settings_max_connections{SEL})"),
@@ -201,7 +204,7 @@ SIZE = Row("Size and settings", [
         Column("max_wal_size", "max by (target) (pg_settings_max_wal_size_bytes{SEL})", "bytes"),
         Column("maintenance_work_mem", "max by (target) (pg_settings_maintenance_work_mem_bytes{SEL})", "bytes"),
         Column("checkpoint_timeout", "max by (target) (pg_settings_checkpoint_timeout_seconds{SEL})", "s"),
-    ], by="target", every="10m"),
+    ], by="target", every="1m").high(6),
 ], collapsed=True)  # fmt: skip
 
 PGBOUNCER = Row("PgBouncer", [

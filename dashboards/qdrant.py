@@ -1,7 +1,9 @@
 """Qdrant: is every shard readable, is search fast, is what was written indexed."""
 
 from dashboards.kit import Page, Row
-from dashboards.panels import GOOD, STATES, Column, Words, above, bars, graph, grid, latency, limit, single, timeline
+from dashboards.panels import bars, graph, latency, single, timeline
+from dashboards.style import GOOD, STATES, Words, above, limit
+from dashboards.tables import Column, grid
 
 _STATUS: Words = {
     0: ("green", "green"),
@@ -22,10 +24,10 @@ QDRANT = Page(
     "Qdrant servers and clusters: is every shard readable, is search fast, is what was written indexed.",
     [
         Row("Healthy?", [
-            single("State", "The state that /health shows.", "short", "max by (target) (datatier_target_state{SEL})", words=STATES),
+            single("State", "The state that /health shows.", "short", 'max by (target) (datatier_target_state{SEL,store="qdrant"})', words=STATES),
             single("Ready", "Whether start-up has ended; it does not go back, whatever breaks later.", "short",
                    "min by (target) (qdrant_ready{SEL})", words=GOOD),
-            single("Unreadable shards", "Shards that no peer can read: searches fail or lack results.", "short",
+            single("Lost shards", "Shards that no peer can read: searches fail or lack results.", "short",
                    "max by (target) (qdrant_shards_without_active_replica{SEL})", above(fail=1)),
             single("Under-replicated", "Shards with fewer readable replicas than they should have: the next fault loses data.", "short",
                    "max by (target) (qdrant_under_replicated_shards{SEL})", above(warn=1)),
@@ -34,7 +36,7 @@ QDRANT = Page(
             single("Memory", "Resident memory of what the server sees; the rest is the page cache that search lives on.", "percentunit",
                    'max by (target) (qdrant_memory_bytes{SEL,kind="resident"}) / max by (target) (qdrant_system_ram_bytes{SEL})', above(0.85, 0.95)),
             single("Unindexed points", "Points that no index holds yet.", "short", "sum by (target) (qdrant_collection_unindexed_points{SEL,COLLECTION})"),
-            single("Running for", "Time since the server started.", "s", "max by (target) (time() - datatier_target_start_time_seconds{SEL})"),
+            single("Running for", "Time since the server started.", "s", 'max by (target) (time() - datatier_target_start_time_seconds{SEL,store="qdrant"})'),
         ]),
         Row("Search", [
             graph("Requests", "Requests by operation.", "reqps",
@@ -54,7 +56,7 @@ QDRANT = Page(
         ]),
         Row("Collections", [
             timeline("Status", "Green: all is indexed. Yellow: optimizing. Grey: waits for an update. Red: an optimizer failed. Failed: a shard did not load.",
-                     {"{{target}} {{collection}}": _WORST}, _STATUS),
+                     {"{{target}} {{collection}}": _WORST}, _STATUS).high(6),
             grid("Collections", "What there is, and how it is kept.", [
                 Column("Target", label="target"), Column("Collection", label="collection"),
                 Column("Points", "sum by (target, collection) (qdrant_collection_points{SEL,COLLECTION})"),
@@ -65,19 +67,19 @@ QDRANT = Page(
                 Column("Shards", "max by (target, collection) (qdrant_collection_shards{SEL,COLLECTION})"),
                 Column("Replication", "max by (target, collection) (qdrant_collection_replication_factor{SEL,COLLECTION})"),
                 Column("Vectors (estimate)", "sum by (target, collection) (qdrant_collection_vectors_estimated_bytes{SEL,COLLECTION})", "bytes"),
-            ], by="target, collection", every="5m"),
+            ], by="target, collection", every="1m"),
             grid("Vectors as configured", "Dimension, distance, and the settings of the graph; a change here is a new collection.", [
                 Column("Target", label="target"), Column("Collection", label="collection"), Column("Vector", label="vector"),
                 Column("Dimensions", label="size"), Column("Distance", label="distance"), Column("Data type", label="datatype"), Column("On disk", label="on_disk"),
                 Column("m", label="hnsw_m"), Column("ef_construct", label="hnsw_ef_construct"), Column("Quantization", label="quantization"),
                 Column("There", "max by (target, collection, vector, size, distance, datatype, on_disk, hnsw_m, hnsw_ef_construct, quantization)"
-                       " (qdrant_collection_config_info{SEL,COLLECTION})", words=GOOD, width=70),
+                       " (qdrant_collection_config_info{SEL,COLLECTION})", hidden=True),
             ], by="target, collection, vector, size, distance, datatype, on_disk, hnsw_m, hnsw_ef_construct, quantization"),
         ]),
         Row("Indexing", [
             graph("Points and indexed vectors", "The gap is what searches must scan, or leave out.", "short",
                   {"{{target}} {{collection}} points": "topk(6, sum by (target, collection) (qdrant_collection_points{SEL,COLLECTION}))",
-                   "{{target}} {{collection}} indexed": "topk(6, sum by (target, collection) (qdrant_collection_indexed_vectors{SEL,COLLECTION}))"}, every="5m"),
+                   "{{target}} {{collection}} indexed": "topk(6, sum by (target, collection) (qdrant_collection_indexed_vectors{SEL,COLLECTION}))"}, every="1m"),
             graph("Speed of optimization", "Points that optimizations rewrite a second.", "ops",
                   {"{{target}} {{collection}}": "topk(12, sum by (target, collection) (rate(qdrant_collection_optimized_points_total{SEL,COLLECTION}[5m])))"}),
             graph("Waiting updates and optimizations", "Updates that wait to be applied, and optimizations under way.", "short",
@@ -89,18 +91,18 @@ QDRANT = Page(
                   {"{{target}} {{collection}} made": "topk(6, qdrant_collection_snapshots_running{SEL,COLLECTION})",
                    "{{target}} {{collection}} recovered": "topk(6, qdrant_collection_snapshot_recoveries_running{SEL,COLLECTION})"}),
             graph("Age of the newest snapshot", "What a disaster would cost.", "s",
-                  {"{{target}} {{check}}": 'time() - datatier_backup_last_success_timestamp_seconds{SEL,store="qdrant"}'}, above(93600, 180000), every="5m"),
+                  {"{{target}} {{check}}": 'time() - datatier_backup_last_success_timestamp_seconds{SEL,store="qdrant"}'}, above(93600, 180000), every="1m"),
         ]),
         Row("Memory and process", [
             graph("Memory", "Of the allocator, by kind; mapped files and page cache are not in it.", "bytes",
                   {"{{target}} {{kind}}": "topk(12, qdrant_memory_bytes{SEL})"}),
             graph("In the page cache", "Files of the collections that are cached, and that should be for the configured speed.", "bytes",
                   {"{{target}} {{collection}} cached": "topk(6, sum by (target, collection) (qdrant_collection_cached_bytes{SEL,COLLECTION}))",
-                   "{{target}} {{collection}} expected": "topk(6, sum by (target, collection) (qdrant_collection_expected_cache_bytes{SEL,COLLECTION}))"}, every="15m"),
+                   "{{target}} {{collection}} expected": "topk(6, sum by (target, collection) (qdrant_collection_expected_cache_bytes{SEL,COLLECTION}))"}, every="1m"),
             graph("Page faults from disk", "Many of them: memory is short for the mapped files.", "ops",
                   {"{{target}}": "rate(qdrant_process_major_page_faults_total{SEL}[5m])"}),
             graph("Disk by collection", "Size of the files on disk.", "bytes",
-                  {"{{target}} {{collection}}": "topk(12, sum by (target, collection) (qdrant_collection_disk_bytes{SEL,COLLECTION}))"}, every="15m"),
+                  {"{{target}} {{collection}}": "topk(12, sum by (target, collection) (qdrant_collection_disk_bytes{SEL,COLLECTION}))"}, every="1m"),
             graph("Memory maps and descriptors", "Used share of what the kernel allows; at 1 the server ends.", "percentunit",
                   {"{{target}} maps": "qdrant_process_open_mmaps{SEL} / qdrant_process_max_mmaps{SEL}",
                    "{{target}} descriptors": "qdrant_process_open_fds{SEL} / qdrant_process_max_fds{SEL}"}, above(0.7, 0.9)),
@@ -115,9 +117,9 @@ QDRANT = Page(
             graph("Messages that did not arrive", "A killed or cut off peer shows here first, on the leader.", "short",
                   {"{{target}} to {{peer_id}}": "topk(12, qdrant_cluster_message_send_failures{SEL})"}, above(warn=1)),
             timeline("Leader known", "Whether the peer knows a leader: without one nothing of the cluster can change.",
-                     {"{{target}}": "min by (target) (qdrant_cluster_has_leader{SEL})"}, GOOD).wide(12),
+                     {"{{target}}": "min by (target) (qdrant_cluster_has_leader{SEL})"}, GOOD).wide(12).high(6),
             timeline("Peers that answer", "As each peer sees the others.",
-                     {"{{target}} sees {{peer_id}}": "min by (target, peer_id) (qdrant_cluster_peer_responsive{SEL})"}, GOOD, every="2m").wide(12),
+                     {"{{target}} sees {{peer_id}}": "min by (target, peer_id) (qdrant_cluster_peer_responsive{SEL})"}, GOOD, every="2m").wide(12).high(6),
         ], collapsed=True),
     ],
     stores="qdrant",

@@ -11,7 +11,8 @@ import pytest
 
 from dashboards.kit import COLUMNS, render
 from dashboards.pages import PAGES
-from dashboards.panels import MOST_SERIES, limit
+from dashboards.panels import MOST_SERIES
+from dashboards.style import limit
 from exporter.thresholds import THRESHOLDS
 from tests.panels import asked, pages, panels, substituted
 from tests.servers import Unavailable
@@ -91,6 +92,45 @@ def test_the_grid_has_neither_overlaps_nor_holes(page: dict[str, Any]) -> None:
         assert len({place["h"] for place in ordered}) == 1
         assert ordered[0]["x"] == 0
         assert [place["x"] + place["w"] for place in ordered] == [*(p["x"] for p in ordered[1:]), COLUMNS]
+
+
+def test_titles_fit(page: dict[str, Any]) -> None:
+    """A title is not longer than its panel on a screen of 1600 pixels, a sixth of a column to a letter."""
+    cut = [panel["title"] for panel in panels(page) if len(panel["title"]) > 6 * panel["gridPos"]["w"]]
+
+    assert cut == []
+
+
+def test_tables_join_their_queries(page: dict[str, Any]) -> None:
+    """Each query is summed up by the same labels: else each column would come with rows of its own."""
+    tables = {panel["title"]: panel["targets"] for panel in panels(page) if panel["type"] == "table"}
+    labels = {
+        title: {
+            re.sub(r"\s", "", found) for target in targets for found in re.findall(r"by \(([^)]*)\)", target["expr"])
+        }
+        for title, targets in tables.items()
+    }
+
+    assert {title: found for title, found in labels.items() if len(found) != 1} == {}
+    assert [
+        title for title, targets in tables.items() if any(" by (" not in target["expr"] for target in targets)
+    ] == []
+
+
+def test_labels_are_text_and_one_column_gives_way(page: dict[str, Any]) -> None:
+    """A query id is not five quintillion, and a table is as wide as its panel."""
+    for panel in panels(page):
+        if panel["type"] != "table":
+            continue
+        renamed = panel["transformations"][1]["options"]["renameByName"]
+        columns = {
+            override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
+            for override in panel["fieldConfig"]["overrides"]
+        }
+        shown = [column for column in columns.values() if not column.get("custom.hidden")]
+
+        assert {columns[title]["unit"] for name, title in renamed.items() if not name.startswith("Value")} == {"string"}
+        assert any("custom.width" not in column for column in shown), panel["title"]
 
 
 def test_queries_respect_the_variables(page: dict[str, Any]) -> None:
