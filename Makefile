@@ -4,12 +4,13 @@ BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help check test demo format bench docs lock clean
+.PHONY: help check test demo format bench docs preview lock clean
 help:
 	@echo "make demo          watch a real PostgreSQL under load (WITH=neo4j,minio adds more, SECONDS=60 ends it)"
 	@echo "make test          run all tests on real servers (TESTS=tests/test_query.py: some of them)"
 	@echo "make check         lint, types, query files, promtool, the repository's consistency"
 	@echo "make bench         run the benchmarks and write their results"
+	@echo "make preview       draw the dashboards from ten minutes of a data tier under load (npm, chromium)"
 	@echo "make format docs lock clean"
 
 check: .venv/dev
@@ -37,6 +38,9 @@ docs: .venv/dev
 	$(BIN)/python -m dashboards
 	for name in $(RULES); do $(BIN)/datatier-exporter rules $$name > alerts/rules/$$name.yaml; done
 RULES := $(basename $(notdir $(wildcard alerts/catalogue/*.yaml)))
+
+preview: .venv/dev
+	$(BIN)/python -m dashboards.preview
 
 lock: .venv/dev
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt

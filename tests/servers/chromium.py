@@ -72,7 +72,8 @@ class Chromium(Process):
     def picture(self) -> bytes:
         """Return the whole page as PNG, what one would have to scroll to included."""
         size = self._devtools("Page.getLayoutMetrics")["cssContentSize"]
-        shot = self._devtools("Page.captureScreenshot", captureBeyondViewport=True, clip={**size, "scale": 1})
+        beyond = size["height"] > self.evaluate("innerHeight")  # what scrolls in itself may then be missing
+        shot = self._devtools("Page.captureScreenshot", captureBeyondViewport=beyond, clip={**size, "scale": 1})
         return base64.b64decode(shot["data"])
 
     def complaints(self) -> list[str]:

@@ -16,12 +16,18 @@ from tests.servers.process import Process, free_port
 
 
 class Prometheus(Process):
-    """One Prometheus that scrapes exporters each second and evaluates rules as often."""
+    """One Prometheus that scrapes exporters every so many seconds and evaluates rules as often."""
 
     def __init__(
-        self, exporters: list[int], rules: Mapping[str, str] | None = None, alertmanager: int | None = None
+        self,
+        exporters: list[int],
+        rules: Mapping[str, str] | None = None,
+        alertmanager: int | None = None,
+        *,
+        seconds: int = 1,
     ) -> None:
         super().__init__("prometheus")
+        self._every = f"{seconds}s"
         self.port = free_port()
         self._exporters = exporters
         self._rules = rules or {}
@@ -44,7 +50,11 @@ class Prometheus(Process):
         for name, text in self._rules.items():
             (self.folder / f"{name}.rules.yaml").write_text(text)
         config: dict[str, Any] = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": self._every,
+                "scrape_timeout": self._every,
+                "evaluation_interval": self._every,
+            },
             "rule_files": ["*.rules.yaml"],
             "scrape_configs": [_job("datatier", self._exporters)],
         }

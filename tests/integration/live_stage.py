@@ -1,0 +1,154 @@
+"""A whole data tier at work: every store, watched by an exporter that Prometheus scrapes."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from deploy.demo import load, stores
+from tests.integration.exporter_process import Exporter
+from tests.integration.minio_admin import admin, s3
+from tests.integration.qdrant_admin import Admin
+from tests.integration.tls_servers import TlsPostgres
+from tests.servers.certificates import Authority
+from tests.servers.minio import Minio
+from tests.servers.neo4j import Neo4j
+from tests.servers.pgbouncer import Pgbouncer
+from tests.servers.postgres import Postgres
+from tests.servers.qdrant import Qdrant
+from tests.servers.session import Servers
+
+HERE = Path(__file__).parent
+SETTINGS = {
+    "max_prepared_transactions": "5",
+    "wal_level": "logical",
+    "synchronous_commit": "local",
+    "archive_mode": "on",
+    "archive_command": "true",
+}
+EXPECT = {
+    "role": "primary",
+    "replicas": 1,
+    "settings": {"wal_level": "logical"},
+    "extensions": {"pg_stat_statements": "1.9"},
+    "tables": ["app:orders"],
+    "indexes": ["app:orders_customer_id_idx"],
+    "partitioned_tables": {"app:events": {}},
+}
+CANARY = """
+operation: search
+params: {collection: products, limit: 10}
+timing: true
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs, by the names of its targets: shop-1, shop-2, pool, graph, objects, search."""
+
+    primary: Postgres
+    replica: Postgres
+    pool: Pgbouncer
+    graph: Neo4j
+    objects: Minio
+    search: Qdrant
+    exporter: Exporter
+
+
+@contextmanager
+def staged(servers: Servers, folder: Path) -> Iterator[Stage]:
+    """Start everything and keep it at work; the exporter polls every two seconds."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(servers.private_postgres("18", SETTINGS))
+        _prepare(primary, folder)
+        replica = stack.enter_context(primary.replica())
+        pool = stack.enter_context(servers.private_pgbouncer(primary))
+        graph = stack.enter_context(servers.private_neo4j("5.26"))
+        objects = stack.enter_context(servers.private_minio(4))
+        search = stack.enter_context(servers.private_qdrant())
+        work = [load.shop(primary, replica), _through(pool), *(stores.work(one) for one in (graph, objects, search))]
+        stack.enter_context(_at_work(work))
+        _fill(objects, search)
+        targets = [
+            primary.target(
+                "shop-1", url=f"{primary.url}?sslmode=require", disk_size="1TiB", sample_activity=True, expect=EXPECT
+            ),
+            replica.target("shop-2"),
+            pool.target("pool"),
+            graph.target("graph"),
+            objects.target("objects"),
+            search.target("search"),
+        ]
+        exporter = stack.enter_context(Exporter(targets, "2s", queries=[str(_queries(folder))]))
+        names = {str(target["name"]) for target in targets}
+        exporter.wait(lambda: names <= _up(exporter), "all stores to be up", 120)
+        yield Stage(primary, replica, pool, graph, objects, search, exporter)
+
+
+def _up(exporter: Exporter) -> set[str]:
+    return {dict(labels)["target"] for labels, up in exporter.samples().get("datatier_up", {}).items() if up}
+
+
+def _prepare(primary: Postgres, folder: Path) -> None:
+    """Make what the queries look for, and let the server show a certificate."""
+    primary.psql("CREATE EXTENSION pg_buffercache")
+    primary.psql(load.ROLE, "app")
+    primary.psql((HERE / "prepared.sql").read_text(), "app")
+    authority = Authority(folder)
+    asyncio.run(TlsPostgres(primary).show(authority.issue("127.0.0.1")))
+
+
+def _fill(objects: Minio, search: Qdrant) -> None:
+    """Give a bucket a quota, and Qdrant two peers that exist on paper, and a snapshot."""
+    client = s3(objects)
+    client.make_bucket("limited")
+    admin(objects).bucket_quota_set(bucket="limited", size=2**30)
+    search.scene(peers=3)
+    qdrant = Admin(search)
+    qdrant.create("places")
+    qdrant.upsert("places", range(50))
+    qdrant.send("POST", "/collections/places/snapshots")
+    qdrant.close()
+
+
+def _queries(folder: Path) -> Path:
+    file = folder / "queries" / "qdrant" / "search_products.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(CANARY)
+    return folder / "queries"
+
+
+async def _through(pool: Pgbouncer) -> None:
+    """Ask something through the pool, ten times a second."""
+    while True:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            connection = await asyncpg.connect(pool.dsn("app"), ssl=False, statement_cache_size=0, timeout=5)
+            try:
+                while True:
+                    await connection.fetch("SELECT count(*) FROM customers", timeout=5)
+                    await asyncio.sleep(0.1)
+            finally:
+                connection.terminate()
+        await asyncio.sleep(1)
+
+
+@contextmanager
+def _at_work(work: Iterable[Coroutine[Any, Any, None]]) -> Iterator[None]:
+    """Run coroutines in a thread of their own while in the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="work")
+    thread.start()
+    tasks = [asyncio.run_coroutine_threadsafe(one, loop) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        loop.call_soon_threadsafe(loop.call_later, 0.5, loop.stop)
+        thread.join()
+        loop.close()
