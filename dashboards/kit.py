@@ -26,9 +26,9 @@ _SCHEMA = 39  # what Grafana 10.4 writes and every later one still reads
 # Where something began, not how long it lasts: a night of alerts would paint every graph red.
 _FIRE = 'ALERTS{FIRING,severity=~"critical|warning"}'
 _ANNOTATIONS = (
-    ("Alerts begin", "red", f"{_FIRE} unless {_FIRE} offset 1m", "{{target}}: {{alertname}}"),
+    ("Alerts begin", "red", f"{_FIRE} unless {_FIRE} offset 30s", "{{target}}: {{alertname}}"),
     ("Restarts", "orange", "changes(datatier_target_start_time_seconds{SEL}[2m]) > 0", "{{target}} restarted"),
-    ("Version or role", "purple", "datatier_target_info{SEL} unless last_over_time(datatier_target_info{SEL}[10m] offset 1m)",
+    ("Version or role", "purple", "datatier_target_info{SEL} unless last_over_time(datatier_target_info{SEL}[10m] offset 30s)",
      "{{target}}: {{version}} {{role}}"),
     ("Configuration reloads", "blue", "changes(datatier_config_last_reload_success_timestamp_seconds{JOB}[2m]) > 0", "reloaded"),
 )  # fmt: skip

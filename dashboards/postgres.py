@@ -135,7 +135,7 @@ REPLICATION = Row("Replication and write-ahead log", [
 
 MAINTENANCE = Row("Maintenance", [
     grid("Dead rows", "Tables with the most dead rows: autovacuum is held up by an old transaction, or too timid.", [
-        Column("Target", label="target", width=100), Column("Database", label="datname", width=100), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
+        Column("Target", label="target", width=90), Column("Database", label="datname", width=90), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
         Column("Dead rows", f"topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))", width=110),
         Column("Share", f"topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}})) / on (target, datname, schemaname, relname)"
                f" ({_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}} + pg_stat_user_tables_n_live_tup{{SEL,DB}}) > 0)", "percentunit", above(0.2, 0.5), width=75),
@@ -143,7 +143,7 @@ MAINTENANCE = Row("Maintenance", [
                f" and topk(15, {_TABLE} (pg_stat_user_tables_n_dead_tup{{SEL,DB}}))", "dateTimeFromNow", width=150),
     ], by="target, datname, schemaname, relname", worst="Dead rows", every="1m").wide(12),
     grid("Bloat", "Free space and dead rows of the largest tables, measured once an hour; needs pgstattuple.", [
-        Column("Target", label="target", width=100), Column("Database", label="datname", width=100), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
+        Column("Target", label="target", width=90), Column("Database", label="datname", width=90), Column("Schema", label="schemaname", width=90), Column("Table", label="relname"),
         Column("Bloat", f"topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "bytes", width=100),
         Column("Share", f"{_TABLE} (pg_table_bloat_ratio{{SEL,DB}}) and topk(15, {_TABLE} (pg_table_bloat_bytes{{SEL,DB}}))", "percentunit", above(0.3, 0.5), width=75),
     ], by="target, datname, schemaname, relname", worst="Bloat", every="1m").wide(12),
