@@ -15,6 +15,7 @@ from exporter.verdict import HealthRule
 from tests.health_schema import valid
 from tests.making import Events, at, info, metric, query, watched
 
+BOTH = ("orders", "invoices")
 LAG = query(
     "lag", labels=(), metrics=(metric("pg_lag_seconds"),),
     health=HealthRule(check="replicationLag", metric="pg_lag_seconds", warn_above=30),
@@ -28,7 +29,7 @@ class Site:
         self.now = 0.0
         urls = {"orders": "postgresql://u:hunter22@h/db", "invoices": "postgresql://u@h/db"}
         groups = {"orders": ["write"], "invoices": ["paper"]}
-        targets = [{"name": name, "store": "postgres", "url": urls[name], "groups": groups[name]} for name in urls]
+        targets = [{"name": name, "store": "postgres", "url": urls[name], "groups": groups[name]} for name in BOTH]
         self.app = application.create_app(Config.model_validate({"targets": targets}), (), load)
         self.service: Service = self.app.state.service
         self.client = TestClient(self.app)
@@ -54,6 +55,12 @@ class Site:
         self.publish(events.failed_ping(now, fault=fault), events.poll(now))
         self.now = now
 
+    def down(self, *names: str, fault: LocalFault | None = None) -> None:
+        """Let targets fail until they are down."""
+        for now in (1.0, 2.0):
+            for name in names:
+                self.fail(name, now, fault)
+
     def configure(self, **settings: Any) -> None:
         """Replace settings, as a reload does."""
         reloader = self.service.reloader
@@ -66,6 +73,9 @@ class Site:
 
     def status(self, path: str, method: str = "GET") -> int:
         return self.client.request(method, path, follow_redirects=False).status_code
+
+    def lines(self, path: str) -> list[str]:
+        return self.client.get(path).text.splitlines()
 
     def health(self, path: str = "/health") -> dict[str, Any]:
         answer = self.client.get(path)

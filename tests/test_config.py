@@ -253,39 +253,6 @@ def test_listen_needs_a_port(text: str) -> None:
         parse_listen(text)
 
 
-def test_environment_alone_is_enough() -> None:
-    """Without a file, every store whose URL is set becomes a target named after it."""
-    config = load_config(
-        None, {"POSTGRES_URL": "postgresql://u@h/db", "QDRANT_URL": "http://q:6333", "QDRANT_API_KEY": "k"}
-    )
-
-    assert [target.name for target in config.targets] == ["postgres", "qdrant"]
-    assert config.targets[1].secret("api_key") == "k"
-
-
-def test_nothing_to_watch() -> None:
-    """An empty environment is told what could be in it."""
-    with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set one of POSTGRES_URL"):
-        load_config(None, {"PATH": "/bin"})
-
-
-def test_a_wrong_environment() -> None:
-    """There is no file to name, but a variable."""
-    with pytest.raises(ConfigError) as caught:
-        load_config(None, {"POSTGRES_URL": "mysql://u@h/db", "NEO4J_URL": "http://x", "NEO4J_PASSWORD_FILE": "/none"})
-
-    assert [problem.split(": ")[:2] for problem in caught.value.problems] == [
-        ["environment", "POSTGRES_URL"], ["environment", "NEO4J_URL"], ["environment", "NEO4J_PASSWORD_FILE"]
-    ]  # fmt: skip
-
-
-def test_a_secret_of_the_environment_has_one_source(tmp_path: Path) -> None:
-    environment = {"MINIO_URL": "http://m", "MINIO_SECRET_KEY": "x", "MINIO_SECRET_KEY_FILE": str(tmp_path / "x")}
-    write(tmp_path / "x", "y")
-    with pytest.raises(ConfigError, match=r"^environment: minio: secret_key and secret_key_file exclude each other$"):
-        load_config(None, environment)
-
-
 def test_default_databases_leave_out_what_cloud_providers_keep() -> None:
     """Nobody but the provider may log in there; templates are never entered, but their age counts."""
     databases = PostgresTarget.model_fields["databases"].default

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.config import load_config
 from exporter.environment import target_settings
 from exporter.yaml_file import ConfigError
 from tests.making import write
@@ -68,3 +69,36 @@ def test_address_and_user_may_lie_in_files(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"DATA_SOURCE_URI_FILE: .*nowhere cannot be read: .*No such file"):
         target_settings({"DATA_SOURCE_URI_FILE": str(tmp_path / "nowhere")})
+
+
+def test_environment_alone_is_enough() -> None:
+    """Without a file, every store whose URL is set becomes a target named after it."""
+    config = load_config(
+        None, {"POSTGRES_URL": "postgresql://u@h/db", "QDRANT_URL": "http://q:6333", "QDRANT_API_KEY": "k"}
+    )
+
+    assert [target.name for target in config.targets] == ["postgres", "qdrant"]
+    assert config.targets[1].secret("api_key") == "k"
+
+
+def test_nothing_to_watch() -> None:
+    """An empty environment is told what could be in it."""
+    with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set one of POSTGRES_URL"):
+        load_config(None, {"PATH": "/bin"})
+
+
+def test_a_wrong_environment() -> None:
+    """There is no file to name, but a variable."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"POSTGRES_URL": "mysql://u@h/db", "NEO4J_URL": "http://x", "NEO4J_PASSWORD_FILE": "/none"})
+
+    assert [problem.split(": ")[:2] for problem in caught.value.problems] == [
+        ["environment", "POSTGRES_URL"], ["environment", "NEO4J_URL"], ["environment", "NEO4J_PASSWORD_FILE"]
+    ]  # fmt: skip
+
+
+def test_a_secret_of_the_environment_has_one_source(tmp_path: Path) -> None:
+    environment = {"MINIO_URL": "http://m", "MINIO_SECRET_KEY": "x", "MINIO_SECRET_KEY_FILE": str(tmp_path / "x")}
+    write(tmp_path / "x", "y")
+    with pytest.raises(ConfigError, match=r"^environment: minio: secret_key and secret_key_file exclude each other$"):
+        load_config(None, environment)

@@ -1,44 +1,13 @@
 """What /health says: states, reasons and checks, in a body whose field names are final."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 
 from exporter import __version__
-from exporter.checks import checks
 from exporter.health import report
-from exporter.query import Query, QueryError
-from exporter.snapshot import Event, Snapshot, Watched
-from exporter.verdict import HealthRule
-from tests.making import Events, at, info, metric, query, snapshot, watched
-
-EVENTS = Events()
-RATIO = metric("pg_connections_used_ratio", value="used")
-
-
-def connections(**rule: Any) -> Query:
-    settings = {"check": "connections", "metric": RATIO.name, "warn_above": 0.8, "fail_above": 0.95, **rule}
-    return query("connections", labels=(), metrics=(RATIO,), health=HealthRule.model_validate(settings))
-
-
-def told(*events: Event, target: Watched | None = None) -> Snapshot:
-    made = snapshot(target or watched())
-    for event in events:
-        made.put(event)
-    return made
-
-
-def used(ratio: float | None, now: float = 1.0, asked: Query | None = None, missing: Iterable[str] = ()) -> list[Event]:
-    """Return a whole good poll that finds this share of the connections used, by a user without these privileges."""
-    server = info("15.19", role="primary", missing_privileges=dict.fromkeys(missing, "GRANT ..."))
-    result = EVENTS.result(now, asked or connections(), [{"used": ratio}])
-    return [EVENTS.ping(now, server, 0.0014), result, EVENTS.poll(now)]
-
-
-def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -> dict[str, Any]:
-    found: dict[str, Any] = report(told(*events), at(now))["targets"][name]
-    return found
+from exporter.query import QueryError
+from exporter.snapshot import Event
+from tests.health_told import EVENTS, target_of, told, used
+from tests.making import Events, at, info, query, snapshot, watched
 
 
 def test_the_body() -> None:
@@ -189,26 +158,6 @@ def test_what_our_user_may_not_see_is_left_out() -> None:
     assert not target.keys() & {"version", "role"}
 
 
-def test_a_failed_ping_fails_the_response_time() -> None:
-    """A server that does not answer has no response time, which is worse than a long one."""
-    body = report(told(*used(0.1), EVENTS.failed_ping(2.0, "auth")), at(2.0))
-
-    assert body["checks"]["orders:responseTime"] == [
-        {"componentId": "orders", "status": "fail", "warnAbove": 0.5, "failAbove": 2.0, "output": "auth",
-         "time": "1970-01-01T00:00:02.000Z"}
-    ]  # fmt: skip
-
-
-def test_a_slow_ping_degrades() -> None:
-    """What a check says, the state says."""
-    target = target_of([EVENTS.ping(1.0, seconds=2.5), EVENTS.poll(1.0)])
-
-    assert target["state"] == "degraded"
-    assert target["reasons"] == [
-        {"code": "limit", "check": "responseTime", "value": 2.5, "limit": 2.0, "unit": "seconds"}
-    ]
-
-
 def test_stale_data_is_unknown() -> None:
     """When the poller is stuck, nobody pretends to know."""
     body = report(told(*used(0.1)), at(100.0))
@@ -221,88 +170,6 @@ def test_stale_data_is_unknown() -> None:
 def test_a_clock_that_jumps_back_makes_no_negative_age() -> None:
     """Age is at least 0."""
     assert target_of(used(0.1, 50.0), now=20.0)["data_age_seconds"] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("rule", "value", "limit"),
-    [
-        ({}, 0.9, 0.8),
-        ({}, 0.96, 0.95),
-        ({"warn_below": 0.2, "fail_below": 0.1}, 0.15, 0.2),
-        ({"warn_below": 0.2, "fail_below": 0.1}, 0.05, 0.1),
-        ({"warn_above": None, "fail_above": None, "fail_below": 0.1}, 0.05, 0.1),
-    ],
-)
-def test_a_reason_names_the_limit_that_was_crossed(rule: dict[str, Any], value: float, limit: float) -> None:
-    """Of four possible ones."""
-    [reason] = target_of(used(value, asked=connections(**rule)))["reasons"]
-
-    assert (reason["value"], reason["limit"]) == (value, limit)
-
-
-def test_rows_with_their_own_verdict_have_no_value() -> None:
-    """Neither value nor limit nor unit is made up."""
-    asked = query("cluster", labels=(), metrics=(), health=HealthRule(check="cluster", status="verdict"))
-    result = EVENTS.result(1.0, asked, [{"verdict": "fail"}])
-    body = report(told(EVENTS.ping(1.0), result, EVENTS.poll(1.0)), at(2.0))
-
-    assert body["targets"]["orders"]["reasons"] == [{"code": "limit", "check": "cluster"}]
-    assert body["checks"]["orders:cluster"] == [
-        {"componentId": "orders", "status": "fail", "time": "1970-01-01T00:00:01.000Z"}
-    ]
-
-
-def test_a_failed_query_leaves_its_check_unknown() -> None:
-    """Its reason is shown; the target is not blamed for a question that failed."""
-    failed = EVENTS.failed_result(1.0, connections())
-    body = report(told(EVENTS.ping(1.0), failed, EVENTS.poll(1.0)), at(2.0))
-
-    [check] = body["checks"]["orders:connections"]
-    assert (check["status"], check["output"]) == ("unknown", "timeout")
-    assert body["targets"]["orders"]["state"] == "ok"
-    assert body["targets"]["orders"]["failing_queries"] == [{"query": "connections", "reason": "timeout"}]
-
-
-def test_null_leaves_a_check_unknown() -> None:
-    """What the server does not tell is not a pass."""
-    [check] = report(told(*used(None)), at(2.0))["checks"]["orders:connections"]
-
-    assert (check["status"], check["output"]) == ("unknown", "no_recent_sample")
-
-
-def test_an_unsupported_query_is_no_failing_one() -> None:
-    """A server may be what it is."""
-    absent = EVENTS.failed_result(1.0, query("io"), QueryError("unsupported", "needs version >=16"))
-
-    assert target_of([EVENTS.ping(1.0), absent, EVENTS.poll(1.0)])["failing_queries"] == []
-
-
-def test_of_two_queries_with_one_check_the_worse_counts() -> None:
-    """Whichever comes first."""
-    asked = [connections(), connections().model_copy(update={"name": "more"})]
-    for values in ((0.9, 0.1), (0.1, 0.9)):
-        results = [
-            EVENTS.result(1.0, question, [{"used": value}]) for question, value in zip(asked, values, strict=True)
-        ]
-        found = {check.name: check for check in checks(told(EVENTS.ping(1.0), *results), "orders", at(2.0))}
-
-        assert (found["connections"].status, found["connections"].value) == ("warn", 0.9)
-
-
-def test_a_query_may_bring_a_check_that_everybody_has() -> None:
-    """It is there once, in its usual place."""
-    asked = connections(check="replicationLag")
-    found = checks(told(*used(0.1, asked=asked)), "orders", at(2.0))
-
-    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", "privileges"]
-    assert found[1].value == 0.1
-
-
-def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
-    """Silence is not health."""
-    target = target_of(used(0.1, missing=["pg_monitor", "connect to app"]))
-
-    assert (target["state"], target["reasons"][0]["check"]) == ("degraded", "privileges")
 
 
 def test_flapping_is_shown_and_warns() -> None:

@@ -6,29 +6,15 @@ import pytest
 from pydantic import SecretStr
 
 from exporter import health_text
-from exporter.config import Readyz, Web
+from exporter.config import Web
 from exporter.health import report
 from exporter.health_text import Parts, body
 from exporter.snapshot import Now
 from tests.health_schema import valid
 from tests.making import Events, info, watched
-from tests.site import Site
+from tests.site import BOTH, Site
 
 EVERY_PAGE = ["/health", "/health/groups/write", "/health/targets/orders", "/livez", "/startupz", "/readyz"]
-BOTH = ("orders", "invoices")
-SILENT = "note: the exporter has stopped polling: what is down from here may be well"
-FAILED = "livez check failed"
-
-
-def down(site: Site, *names: str, **fault: str) -> None:
-    """Let targets fail until they are down."""
-    for now in (1.0, 2.0):
-        for name in names:
-            site.fail(name, now, **fault)  # type: ignore[arg-type]  # a fault's name
-
-
-def lines(site: Site, path: str) -> list[str]:
-    return site.client.get(path).text.splitlines()
 
 
 def test_health_of_all(site: Site) -> None:
@@ -81,7 +67,7 @@ def test_raw_is_not_damped(site: Site) -> None:
 def test_maintenance_leaves_the_whole_alone_but_not_the_target(site: Site) -> None:
     """No load balancer may send requests to a server that is down, whatever it is down for."""
     site.poll("invoices")
-    down(site, "orders")
+    site.down("orders")
     site.watch("orders", maintenance=True)
 
     assert [site.status(path) for path in ("/health", "/health/groups/write", "/health/targets/orders")] == [
@@ -89,7 +75,7 @@ def test_maintenance_leaves_the_whole_alone_but_not_the_target(site: Site) -> No
         200,
         503,
     ]
-    assert lines(site, "/health?verbose")[0] == "[+]orders down, in maintenance: connect"
+    assert site.lines("/health?verbose")[0] == "[+]orders down, in maintenance: connect"
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
@@ -126,15 +112,15 @@ def test_verbose_says_what_is_wrong(site: Site) -> None:
     """With the reason, and what it does not matter for."""
     site.watch("invoices", required=False)
     site.poll("orders", lag=31.0)
-    down(site, "invoices")
-    assert lines(site, "/health?verbose") == [
+    site.down("invoices")
+    assert site.lines("/health?verbose") == [
         "[+]orders degraded: replicationLag", "[+]invoices down, not required: connect", "health check passed"
     ]  # fmt: skip
 
     site.watch("invoices", required=True)
-    down(site, "invoices")
-    assert lines(site, "/health?verbose")[1:] == ["[-]invoices failed: connect", "health check failed"]
-    assert lines(site, "/health/targets/orders?verbose&role=primary") == [
+    site.down("invoices")
+    assert site.lines("/health?verbose")[1:] == ["[-]invoices failed: connect", "health check failed"]
+    assert site.lines("/health/targets/orders?verbose&role=primary") == [
         "[-]orders failed: replicationLag, role", "orders check failed"
     ]  # fmt: skip
 
@@ -142,23 +128,13 @@ def test_verbose_says_what_is_wrong(site: Site) -> None:
 def test_exclude_leaves_out(site: Site) -> None:
     """Several, and everywhere but at one target; what is not there is said, for a target may be gone since."""
     site.poll("orders")
-    down(site, "invoices")
+    site.down("invoices")
     answer = site.health("/health?exclude=invoices&exclude=gone")
 
     assert (answer["status"], list(answer["targets"])) == ("pass", ["orders"])
     assert answer["notes"] == ["exclude=gone: there is no such thing here"]
     assert site.status("/health/groups/paper?exclude=invoices") == 200
     assert site.status("/health/targets/orders?exclude=orders") == 400
-
-
-def test_exclude_leaves_out_of_the_processes_own_pages(site: Site) -> None:
-    """A target that nobody waits for, a poller that may be stuck."""
-    site.poll("orders")
-    assert [site.status(f"/{page}?exclude=invoices") for page in ("startupz", "readyz")] == [200, 200]
-    assert site.status("/readyz?exclude=startup") == 200
-
-    site.poll("orders", 60.0)
-    assert (site.status("/livez"), site.status("/livez?exclude=invoices")) == (503, 200)
 
 
 def test_a_503_says_when_to_ask_again(site: Site) -> None:
@@ -176,7 +152,7 @@ def test_a_503_says_when_to_ask_again(site: Site) -> None:
 
 def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
     """A checker that is ill must not take everything out of service; it says so."""
-    down(site, *BOTH, fault="names")
+    site.down(*BOTH, fault="names")
     answer = site.health()
 
     assert (answer["status"], answer["targets"]["orders"]["state"]) == ("warn", "unknown")
@@ -186,19 +162,19 @@ def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
     )
     assert site.health("/health/targets/orders")["status"] == "warn"
     assert site.health("/health/targets/orders?max_age=30s")["status"] == "fail"
-    assert f"note: {answer['notes'][0]}" in lines(site, "/health?verbose")
+    assert f"note: {answer['notes'][0]}" in site.lines("/health?verbose")
 
 
 def test_when_all_refuse_all_are_down(site: Site) -> None:
     """Truly down stays a failure, though it is all of them."""
-    down(site, *BOTH)
+    site.down(*BOTH)
 
     assert (site.health()["status"], site.health()["notes"]) == ("fail", ["orders: down", "invoices: down"])
 
 
 def test_one_answer_ends_the_excuse_of_all_others(site: Site) -> None:
     """What is kept of the one that says nothing new is not served on."""
-    down(site, *BOTH, fault="names")
+    site.down(*BOTH, fault="names")
     assert site.health("/health/groups/write")["status"] == "warn"
 
     site.poll("invoices", 3.0)
@@ -213,81 +189,6 @@ def test_a_silent_exporter_says_that_it_is_silent(site: Site) -> None:
     answer = site.health()
 
     assert (answer["status"], answer["notes"][0][:34]) == ("warn", "the exporter has stopped polling: ")
-
-
-def test_life_does_not_depend_on_a_store(site: Site) -> None:
-    """Every target may be down."""
-    down(site, *BOTH)
-
-    assert (site.status("/livez"), site.status("/readyz"), site.status("/health")) == (200, 200, 503)
-
-
-def test_a_stuck_poller_ends_life(site: Site) -> None:
-    """Somebody has to restart a process that serves nothing new."""
-    site.poll("orders")
-    site.now = 60.0
-    answer = site.client.get("/livez")
-
-    assert answer.status_code == 503
-    assert 1 <= int(answer.headers["retry-after"]) <= 15
-    assert answer.text.splitlines() == [*[f"[-]{name} failed: no poll for too long" for name in BOTH], SILENT, FAILED]
-
-
-def test_started_means_that_every_target_was_tried(site: Site) -> None:
-    """Well or not; and after thirty seconds it is started anyway."""
-    site.poll("orders")
-    answer = site.client.get("/startupz")
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert answer.text == "[+]orders ok\n[-]invoices failed: starting\nstartupz check failed\n"
-
-    site.fail("invoices")
-    assert [site.client.get(page).text for page in ("/startupz", "/readyz")] == ["ok\n", "ok\n"]
-
-
-def test_a_dead_store_does_not_block_the_start(site: Site) -> None:
-    site.now = 29.9
-    assert site.status("/startupz") == 503
-
-    site.now = 30.0
-    assert site.status("/startupz") == 200
-
-
-def test_draining_is_not_ready(site: Site) -> None:
-    """Everything else is answered as before."""
-    for name in BOTH:
-        site.poll(name)
-    site.service.draining = True
-
-    assert site.status("/readyz") == 503
-    assert lines(site, "/readyz") == ["[+]startup ok", "[-]shutdown failed: draining", "readyz check failed"]
-    assert [site.status(path) for path in ("/livez", "/metrics", "/health")] == [200, 200, 200]
-
-
-def test_readiness_may_require_a_group(site: Site) -> None:
-    """Of those alone that are named; a group without a target that is required, or in maintenance, fails nothing."""
-    site.configure(readyz=Readyz(require=("paper",)))
-    down(site, *BOTH)
-    answer = site.client.get("/readyz")
-    assert answer.status_code == 503
-    assert 1 <= int(answer.headers["retry-after"]) <= 15
-    assert answer.text.splitlines()[2:] == ["[-]group/paper failed: invoices", "readyz check failed"]
-    assert site.status("/readyz?exclude=invoices") == site.status("/readyz?exclude=group/paper") == 200
-
-    site.watch("invoices", maintenance=True)
-    down(site, "invoices")
-    assert site.status("/readyz") == 200
-
-
-def test_readiness_stays_open_when_the_checker_is_ill(site: Site) -> None:
-    """And says so to whoever asks."""
-    site.configure(readyz=Readyz(require=("write", "paper")))
-    down(site, *BOTH, fault="network")
-
-    assert site.client.get("/readyz").text == "ok\n"
-    assert lines(site, "/readyz?verbose")[-2:] == [
-        "note: the exporter's machine has no way into any network: what is down from here may be well",
-        "readyz check passed",
-    ]
 
 
 def test_strangers_see_the_status_alone(site: Site) -> None:

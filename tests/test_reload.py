@@ -1,24 +1,19 @@
 """Reload: what changed is watched anew, nothing else notices, and nothing is left of what went."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from exporter import pollers
-from exporter.config import Config
 from exporter.datastores.base import Datastore
-from exporter.query import Query
 from exporter.service import Service, instant
-from exporter.settings import Settings
-from exporter.yaml_file import ConfigError
 from tests.fake import Fake
 from tests.making import query, restored_logs
+from tests.reloading import SIZES, Files, page, polled, run, target
 from tests.test_service import is_started, until
-
-SIZES = query("sizes", timeout="5s")
 
 
 @pytest.fixture(autouse=True)
@@ -38,47 +33,6 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Fake]]:
 
     monkeypatch.setattr(pollers, "open_datastore", open_datastore)
     return servers
-
-
-def target(name: str, **settings: Any) -> dict[str, Any]:
-    return {"name": name, "store": "postgres", "url": "postgresql://u@h/db", "interval": "50ms", **settings}
-
-
-class Files:
-    """Stand for the files on disk; `broken` are the problems that the next reader finds."""
-
-    def __init__(self, *targets: dict[str, Any], queries: tuple[Query, ...] = (SIZES,)) -> None:
-        self.broken: list[str] = []
-        self.reads = 0
-        self.write(*targets, queries=queries)
-
-    def write(self, *targets: dict[str, Any], queries: tuple[Query, ...] = (SIZES,), **changes: Any) -> None:
-        self.settings = Settings(Config.model_validate({"targets": targets, **changes}), queries)
-
-    def load(self) -> Settings:
-        self.reads += 1
-        if self.broken:
-            raise ConfigError(self.broken)
-        return self.settings
-
-
-@asynccontextmanager
-async def run(files: Files) -> AsyncIterator[Service]:
-    """Run a service until each of its targets was polled."""
-    service = Service(*files.settings, files.load)
-    async with service.running():
-        await polled(service)
-        yield service
-
-
-async def polled(service: Service) -> None:
-    """Wait until each target has been polled, and told its sizes."""
-    snapshot = service.snapshot
-    await until(lambda: all(snapshot.status[name].polls and snapshot.results[name] for name in snapshot.targets))
-
-
-def page(service: Service) -> str:
-    return b"".join(service.exposition.page("text", instant()).blocks()).decode()
 
 
 async def test_unchanged_targets_notice_nothing(opened: dict[str, list[Fake]]) -> None:
