@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.alert_tests import AlertTest, Rule
@@ -22,17 +23,17 @@ class Trial(NamedTuple):
     test: AlertTest
 
 
-def verdicts(promtool: Path, folder: Path, trials: Iterable[Trial]) -> list[str]:
+def verdicts(promtool: Path, trials: Iterable[Trial]) -> list[str]:
     """Return what promtool says to each trial: nothing when its test passes."""
-    paths = [_write(folder / str(number), trial) for number, trial in enumerate(trials)]
-    chunks = [paths[start : start + _FILES] for start in range(0, len(paths), _FILES)]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
+        paths = [_write(Path(folder) / str(number), trial) for number, trial in enumerate(trials)]
+        chunks = [paths[start : start + _FILES] for start in range(0, len(paths), _FILES)]
         found = pool.map(lambda chunk: run_tests(promtool, chunk), chunks)
         return [said for answers in found for said in answers]
 
 
 def _write(folder: Path, trial: Trial) -> Path:
-    folder.mkdir(parents=True)
+    folder.mkdir()
     groups = [{"name": "trial", "rules": trial.rules}]
     tests = {"rule_files": ["rules.yaml"], "evaluation_interval": trial.test.every, "tests": [trial.test.body]}
     path = folder / "test.yaml"

@@ -1,63 +1,70 @@
 """The tests of the alerts are good: they pass on the rules as they are, and no rule can be changed unnoticed."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from exporter import rules
-from tests.alert_tests import CLAUSE, FILES, Rule, alert_tests, label, reads, rules_of, with_recorded
+from tests.alert_tests import FILES, AlertTest, Rule, alert_tests, label, reads, rules_of, with_recorded
 from tests.conftest import SCORE
+from tests.mutants import Mutant, mutants
 from tests.promtool import Trial, run_tests, verdicts
 
-OPPOSITE = {">": "<", "<": ">", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
-COUNTED = 20  # whole numbers up to this one are moved by 1, other numbers by a tenth
-SKIPPED = re.compile(r'\{[^}]*\}|\[[^\]]*\]|"[^"]*"|vector\(1\)')
-COMPARISON = re.compile(r"[<>=!]=|[<>]")
-NUMBER = re.compile(r"(?<![\w:.])\d+(?:\.\d+)?(?:e\d+)?(?![\w:])")
+UNCHANGED = "fails although unchanged"
 
 
-class Mutant(NamedTuple):
-    what: str
-    rule: Rule
-    clause: bool = False  # the change is in what the renderer adds: silence in a maintenance
+class Group(NamedTuple):
+    """Versions of the same rules, by number, and the tests that all of them face."""
+
+    versions: dict[int, list[Rule]]
+    tests: list[AlertTest]
+
+    def side_by_side(self) -> Trial:
+        """Put the number of each version into the names of its rules, and ask of each what the next test asks."""
+        [test, *_] = self.tests
+        given = {entry["series"].partition("{")[0] for entry in test.body["input_series"]}
+        all_rules: list[Rule] = []
+        asked: list[Rule] = []
+        for number, version in self.versions.items():
+            names = {rule.get("alert") or rule["record"] for rule in version} - given
+            all_rules += [renamed(rule, names, number) for rule in version]
+            asked += [renamed(one, names, number) for one in test.body["promql_expr_test"]]
+        return Trial(all_rules, test._replace(body={**test.body, "promql_expr_test": asked}))
+
+    def after(self, said: str) -> "Group":
+        """Leave out the versions that failed; the others face the same test again when one could not be evaluated."""
+        failed = {int(number) for number in re.findall(r"\w__(\d+)\b", said)}
+        assert "parse error" not in said, said
+        assert failed or not said, said
+        alive = {number: version for number, version in self.versions.items() if number not in failed}
+        return Group(alive, self.tests if " err: " in said else self.tests[1:])
 
 
-def mutants(rule: Rule) -> Iterator[Mutant]:
-    """Change one thing of a rule at a time."""
-    expr = str(rule["expr"])
-    own = len(expr.removesuffix(CLAUSE))
-    yield Mutant("made impossible", {**rule, "expr": f"({expr}) and on () vector(0) > 1"})
-    for key in ("for", "keep_firing_for"):
-        if key in rule:
-            yield Mutant(f"{key} removed", {name: value for name, value in rule.items() if name != key})
-    for start, end, becomes in changes(expr):
-        changed = expr[:start] + becomes + expr[end:]
-        yield Mutant(f"{expr[start:end]} became {becomes} at {start}", {**rule, "expr": changed}, clause=start >= own)
+def renamed(entry: Rule, names: set[str], number: int) -> Rule:
+    """Put a number behind these names, wherever an entry has them."""
+    name = re.compile(rf"\b({'|'.join(names)})\b")
+    return entry | {key: name.sub(rf"\1__{number}", entry[key]) for key in ("alert", "record", "expr") if key in entry}
 
 
-def changes(expr: str) -> Iterator[tuple[int, int, str]]:
-    """Name every comparison with its opposite, and every number with a lower and a higher one."""
-    bare = SKIPPED.sub(lambda found: " " * len(found[0]), expr)
-    for found in COMPARISON.finditer(bare):
-        yield found.start(), found.end(), OPPOSITE[found[0]]
-    for found in NUMBER.finditer(bare):
-        value = float(found[0])
-        by = 1 if value.is_integer() and value <= COUNTED else value / 10
-        for moved in (value - by, value + by):
-            yield found.start(), found.end(), f"({moved:.15g})" if moved < 0 else f"{moved:.15g}"
-
-
-def trials(all_rules: Sequence[Rule], changed: Mutant, original: Rule) -> list[Trial]:
-    """Put the changed rule among those that its tests need; the tests that take least come first."""
-    alerts = {rule.get("alert") for rule in all_rules if rule is original or reads(rule, original)} - {None}
-    needed = with_recorded([rule for rule in all_rules if rule.get("alert") in alerts], all_rules)
-    tests = sorted((test for test in alert_tests() if test.alert in alerts), key=lambda test: test.evaluations)
-    if changed.clause and not any(test.tells_of_maintenance for test in tests):
-        tests = [test.with_maintenance(value) for test in tests for value in (0, 1)]
-    return [Trial([changed.rule if rule is original else rule for rule in needed], test) for test in tests]
+def groups(all_rules: Sequence[Rule], made: Sequence[Mutant]) -> Iterator[Group]:
+    """Put each changed rule among those that its tests need; the tests that take least come first."""
+    for original in all_rules:
+        alerts = {rule.get("alert") for rule in all_rules if rule is original or reads(rule, original)} - {None}
+        needed = with_recorded([rule for rule in all_rules if rule.get("alert") in alerts], all_rules)
+        tests = sorted((test for test in alert_tests() if test.alert in alerts), key=lambda test: test.evaluations)
+        resting = [test.with_maintenance(value) for test in tests for value in (0, 1)]
+        told = any(test.tells_of_maintenance for test in tests)
+        for clause in (False, True):
+            versions = {
+                number: [mutant.rule if rule is original else rule for rule in needed]
+                for number, mutant in enumerate(made)
+                if mutant.original is original and mutant.clause == clause
+            }
+            if versions:
+                yield Group(versions, resting if clause and not told else tests)
 
 
 def without_texts(rule: Rule) -> Rule:
@@ -65,15 +72,15 @@ def without_texts(rule: Rule) -> Rule:
     return {key: value for key, value in rule.items() if key != "annotations"}
 
 
-def survivors(promtool: Path, folder: Path, tried: list[list[Trial]]) -> list[int]:
-    """Try all mutants on their first test, those that survive on their next one, and so on."""
-    alive = list(range(len(tried)))
-    for number in range(max(map(len, tried))):
-        facing = [mutant for mutant in alive if number < len(tried[mutant])]
-        said = verdicts(promtool, folder / str(number), [tried[mutant][number] for mutant in facing])
-        assert not [text for text in said if "parse error" in text]
-        killed = {mutant for mutant, text in zip(facing, said, strict=True) if text}
-        alive = [mutant for mutant in alive if mutant not in killed]
+def survivors(promtool: Path, tried: Iterable[Group]) -> set[int]:
+    """Let all face their first test, those that survive their next one, and so on."""
+    alive: set[int] = set()
+    facing = list(tried)
+    while facing:
+        alive.update(*(group.versions for group in facing if not group.tests))
+        facing = [group for group in facing if group.tests and group.versions]
+        said = verdicts(promtool, [group.side_by_side() for group in facing])
+        facing = [group.after(text) for group, text in zip(facing, said, strict=True)]
     return alive
 
 
@@ -86,22 +93,19 @@ def test_the_committed_tests_pass_on_the_committed_rules(path: Path, promtool: P
 
 
 @pytest.mark.parametrize("name", rules.names())
-def test_every_mutant_is_killed(
-    name: str, promtool: Path, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_every_mutant_is_killed(name: str, promtool: Path, record_property: Callable[[str, object], None]) -> None:
     """A comparison flipped, a number moved, a rule made impossible, its `for` removed: a test fails each time."""
     all_rules = [without_texts(rule) for rule in rules_of(name)]
-    unchanged = [(rule, Mutant("unchanged", rule)) for rule in all_rules]
-    changed = [(rule, mutant) for rule in all_rules for mutant in mutants(rule)]
-    tried = [trials(all_rules, mutant, rule) for rule, mutant in unchanged + changed]
-    alive = survivors(promtool, tmp_path, tried)
-    survived = [describe(*changed[number - len(unchanged)]) for number in alive if number >= len(unchanged)]
-    failing = [describe(*one) for number, one in enumerate(unchanged) if number not in alive]
+    made = [mutant for rule in all_rules for mutant in (Mutant(rule, UNCHANGED, rule), *mutants(rule))]
+    alive = survivors(promtool, groups(all_rules, made))
+    changed = [number for number, mutant in enumerate(made) if mutant.what != UNCHANGED]
+    survived = [describe(made[number]) for number in changed if number in alive]
+    failing = [describe(made[number]) for number in set(range(len(made))) - alive - set(changed)]
     record_property(SCORE, f"{name}: {len(changed) - len(survived)} of {len(changed)} mutants killed")
 
     assert not survived, "\n".join(survived)
     assert not failing, "\n".join(failing)
 
 
-def describe(rule: Rule, mutant: Mutant) -> str:
-    return f"{label(rule)}: {mutant.what}"
+def describe(mutant: Mutant) -> str:
+    return f"{label(mutant.original)}: {mutant.what}"

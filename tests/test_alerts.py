@@ -62,19 +62,19 @@ def test_every_alert_has_tests_that_fire_and_stay_quiet() -> None:
 
 
 @pytest.fixture(scope="module")
-def at_work(promtool: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def at_work(promtool: Path) -> Mapping[str, str]:
     """Return what promtool says to each alert's tests when nothing is in maintenance, and the texts of what fires."""
-    return answers(promtool, tmp_path_factory.mktemp("work"), [asking_for_texts(test) for test in alert_tests()])
+    return answers(promtool, [asking_for_texts(test) for test in alert_tests()])
 
 
 @pytest.fixture(scope="module")
-def in_maintenance(promtool: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def in_maintenance(promtool: Path) -> Mapping[str, str]:
     """Return what promtool says to each alert's tests when all is in maintenance and nothing should fire."""
-    return answers(promtool, tmp_path_factory.mktemp("rest"), RESTING)
+    return answers(promtool, RESTING)
 
 
-def answers(promtool: Path, folder: Path, tests: Sequence[AlertTest]) -> Mapping[str, str]:
-    said = verdicts(promtool, folder, [Trial(own_rules(test.alert), test) for test in tests])
+def answers(promtool: Path, tests: Sequence[AlertTest]) -> Mapping[str, str]:
+    said = verdicts(promtool, [Trial(own_rules(test.alert), test) for test in tests])
     found: dict[str, str] = {}
     for test, text in zip(tests, said, strict=True):
         found[test.alert] = found.get(test.alert, "") + text + "\n"
