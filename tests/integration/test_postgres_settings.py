@@ -30,7 +30,7 @@ WRITTEN = {
     "backend_flush_after": ("16kB", "2", "1MB", "8191B", "0.0001GB"),
     "temp_buffers": ("800kB", "100", "8MB", "8.05MB"),
     "log_temp_files": ("-1", "0", "10MB", "10"),
-    "statement_timeout": ("1s", "1.5s", "1min", "1h", "0.1h", "1d", "1500us", "500us", "2500", "10 s", "5m", "1.0001s"),
+    "lock_timeout": ("1s", "1.5s", "1min", "1h", "0.1h", "1d", "1500us", "500us", "2500", "10 s", "5m", "1.0001s"),
     "vacuum_cost_delay": ("2ms", "500us", "0.5", "1.23456ms", "0.0015s", "2kB"),
     "random_page_cost": ("1.1", "4", "1.123456789", "1e1", "4ms"),
     "geqo_seed": ("0.5", ".5", "5e-1", "0."),
