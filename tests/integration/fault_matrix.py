@@ -54,6 +54,7 @@ class Matrix:
         """Let a fault begin, be seen and end, and all be as before; fail where it is not."""
         target = f"{victim.store}-far" if fault.far else victim.store
         others = self.others(victim.store)
+        self.wait([*self.others()], _tells, self.page(), "the end of what was before")
         before = self.page()
         failures = {other: failed_polls(before, other) for other in others}
         self.news()
@@ -116,10 +117,11 @@ class Matrix:
 
     def assert_nothing_leaked(self) -> None:
         """Check that tasks and files are no more than before, and connections no more than a target may hold."""
-        with suppress(AssertionError):
+        try:
             self.exporter.wait(lambda: not self._excess(), "no more to be used than before", PATIENCE)
-        excess = self._excess()
-        assert not excess, f"left over: {excess}; open: {sorted(open_files(self.exporter.pid) - tcp().keys())}"
+        except AssertionError as error:
+            opened = sorted(open_files(self.exporter.pid) - tcp().keys())
+            raise AssertionError(f"left over: {self._excess()}; open: {opened}") from error
         for victim in self.victims.values():
             held = lambda victim=victim: connections(victim.port) <= 2 * victim.cap  # noqa: E731
             self.exporter.wait(held, f"the connections at {victim.store} to end", PATIENCE)
@@ -169,6 +171,10 @@ class Matrix:
 
     def save(self, file: Path) -> None:
         file.write_text(json.dumps([asdict(cell) for cell in self.cells], indent=1) + "\n")
+
+
+def _tells(look: Look) -> bool:
+    return look.value("datatier_up") == 1 and bool(look.page.names(look.target))
 
 
 def _well(look: Look, fault: Fault) -> bool:
