@@ -32,7 +32,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture(scope="module", autouse=True)
 def announced(request: pytest.FixtureRequest, servers: Servers) -> None:
     """Start what a module's tests will ask for side by side."""
-    items = [item for item in request.session.items if request.node in item.listchain()]
+    items = [item for item in request.session.items if item.path == request.path]
     servers.announce({str(name) for item in items for mark in item.iter_markers("servers") for name in mark.args})
 
 

@@ -1,6 +1,5 @@
 """Whatever bytes come: an answer that is documented, or none; never a fault of ours."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,27 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.conftest import Records
 from tests.web_site import WebSite
-
-Records = list[logging.LogRecord]
-
-
-@pytest.fixture(scope="module")
-def faults() -> Iterator[Records]:
-    """Collect what is logged: a traceback is a fault, whatever the answer was."""
-    found: Records = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = found.append  # type: ignore[method-assign,assignment]  # all that it has to do
-    logging.getLogger().addHandler(handler)
-    yield found
-    logging.getLogger().removeHandler(handler)
-
 
 METHODS = [b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PRI", b"CONNECT", b"TRACE", b"get", b"G\x00T", b""]
 PATHS = [
     b"/", b"/targets/orders", b"/metrics", b"/probe?target=orders", b"/sd", b"/findings", b"/livez?verbose",
     b"/startupz", b"/readyz", b"/health?exclude=%00", b"/health/groups/write", b"/health/targets/orders?max_lag=1s",
-    b"/-/reload", b"*", b"http://x/health", b"//",
+    b"/-/reload", b"*", b"http://x/health", b"//", b"",
 ]  # fmt: skip
 VERSIONS = [b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/9.9", b"HTTP/1.1 x", b"http/1.1", b""]
 LINES = [
@@ -57,7 +43,7 @@ def web_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
         yield made
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(requests=st.lists(well_formed | st.binary(max_size=200), min_size=1, max_size=3))
 def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: Records, requests: list[bytes]) -> None:
     """One after another on one connection; the next client is served as ever."""

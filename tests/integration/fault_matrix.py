@@ -54,7 +54,7 @@ class Matrix:
         """Let a fault begin, be seen and end, and all be as before; fail where it is not."""
         target = f"{victim.store}-far" if fault.far else victim.store
         others = self.others(victim.store)
-        self.wait([*self.others()], _tells, self.page(), "the end of what was before")
+        self.wait(self.others(), _tells, self.page(), "the end of what was before")
         before = self.page()
         failures = {other: failed_polls(before, other) for other in others}
         self.news()

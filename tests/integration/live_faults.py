@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import asyncpg
+import psycopg
 import yaml
+from neo4j import AsyncGraphDatabase
 
 from tests.integration.live_stage import Stage
 from tests.integration.minio_admin import break_drive
@@ -117,8 +119,7 @@ def _paused(stage: Stage) -> Iterator[None]:
 
 
 async def _command(dsn: str, text: str) -> None:
-    import psycopg  # noqa: PLC0415 - asyncpg cannot talk to this console
-
+    # asyncpg cannot talk to this console
     connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
     async with connection:
         await connection.execute(text)
@@ -132,8 +133,6 @@ def _graph(stage: Stage) -> Iterator[None]:
 
 async def _block_each_other(stage: Stage) -> None:
     """Change a node that is there in a transaction that stays open, and let another one wait for it."""
-    from neo4j import AsyncGraphDatabase  # noqa: PLC0415
-
     server = stage.graph
     server.run("MERGE (:Held {id: 1})")
     change = "MATCH (n:Held {id: 1}) SET n.at = timestamp()"

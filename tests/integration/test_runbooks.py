@@ -121,4 +121,4 @@ def test_sh(surroundings: tuple[Path, dict[str, str]], block: Block) -> None:
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not re.search(r"Not Found|no such target|no target is", done.stdout)
+    assert not re.search(r"Not Found|page not found|no such target|no target is", done.stdout)
