@@ -22,6 +22,7 @@ from tests.servers.process import free_port
 from tests.servers.session import Servers
 
 SCRAPED = 20  # seconds, at one scrape a second
+POLLED = "3s"  # so that a pass over all queries has time on a cold server, on a machine that does more
 
 
 @pytest.mark.servers("postgres:18", "replica:18", "qdrant", "neo4j:2026.02", "minio:1", "minio:4")
@@ -36,7 +37,7 @@ def test_four_stores_on_one_page(servers: Servers, promtool: Path, prometheus: P
         servers.minio(4).target("archive", required=False),
     ]
     queries = [query for query in load_queries(TARGETS.values()) if not query.when.configured]
-    with Exporter(targets) as exporter, text_only(exporter.port) as text_port:
+    with Exporter(targets, POLLED) as exporter, text_only(exporter.port) as text_port:
         exporter.wait_up(*(str(target["name"]) for target in targets))
         with scraping(prometheus, exporter.port, text_port) as (ask, log):
             time.sleep(SCRAPED)
