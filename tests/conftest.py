@@ -50,20 +50,10 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def promtool(servers: Servers) -> Path:
     """Return a promtool, which checks metrics and rules."""
-    return _program("promtool", servers)
-
-
-@pytest.fixture(scope="session")
-def prometheus(servers: Servers) -> Path:
-    """Return a Prometheus to scrape with."""
-    return _program("prometheus", servers)
-
-
-def _program(name: str, servers: Servers) -> Path:
     try:
-        return program(name)
+        return program("promtool")
     except Unavailable as reason:
-        servers.skip(name, str(reason))
+        servers.skip("promtool", str(reason))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

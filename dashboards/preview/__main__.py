@@ -14,7 +14,7 @@ from dashboards.pages import PAGES
 from dashboards.preview.pictures import IncompleteError, Moment, take
 from tests.integration.live_stage import staged
 from tests.servers import Unavailable
-from tests.servers.prometheus import Prometheus
+from tests.servers.prometheus import scraped
 from tests.servers.session import Servers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,7 +42,7 @@ def _watched(seconds: float) -> Iterator[str]:
         _say("starting all stores ...")
         with (
             staged(servers, Path(folder)) as stage,
-            Prometheus([stage.exporter.port], rules, seconds=SCRAPE_SECONDS) as prometheus,
+            servers.private_prometheus(scraped(stage.exporter.port), rules=rules, seconds=SCRAPE_SECONDS) as prometheus,
         ):
             _say(f"all are at work; the pictures are taken in {seconds / 60:.0f} minutes")
             time.sleep(seconds)

@@ -14,8 +14,6 @@ import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.servers import Unavailable
-from tests.servers.debian import program
 from tests.servers.process import free_port
 from tests.servers.prometheus import Alertmanager
 from tests.servers.session import Servers
@@ -112,13 +110,9 @@ class Desk(NamedTuple):
 @contextmanager
 def desk(servers: Servers, folder: Path, *, at_work: bool = True) -> Iterator[Desk]:
     sink = Sink()
-    try:
-        program("prometheus-alertmanager")
-    except Unavailable as reason:
-        servers.skip("alertmanager", str(reason))
     with listening(sink) as (smtp, http):
         config = configuration(folder, smtp, http, at_work=at_work)
-        with Alertmanager(config, ALERTS / "templates") as alertmanager:
+        with servers.private_alertmanager(config, ALERTS / "templates") as alertmanager:
             yield Desk(alertmanager, sink)
 
 

@@ -3,10 +3,8 @@
 import asyncio
 import os
 import signal
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import asyncpg
 import psycopg
@@ -14,6 +12,7 @@ import yaml
 from neo4j import AsyncGraphDatabase
 
 from tests.integration.live_stage import Stage
+from tests.integration.meanwhile import meanwhile
 from tests.integration.minio_admin import break_drive
 
 Firing = tuple[str, str]  # an alert and its target
@@ -60,7 +59,7 @@ def caused(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def _blocked(stage: Stage) -> Iterator[None]:
-    with _together(_hold_and_queue(stage.primary.dsn("app"))):
+    with meanwhile(_hold_and_queue(stage.primary.dsn("app"))):
         yield
 
 
@@ -113,7 +112,7 @@ def _set(stage: Stage, name: str, value: str) -> None:
 @contextmanager
 def _paused(stage: Stage) -> Iterator[None]:
     """Pause a database of the pool; who asks through it waits."""
-    with _together(_command(stage.pool.dsn(), "PAUSE app")):
+    with meanwhile(_command(stage.pool.dsn(), "PAUSE app")):
         yield
     asyncio.run(_command(stage.pool.dsn(), "RESUME app"))
 
@@ -127,7 +126,7 @@ async def _command(dsn: str, text: str) -> None:
 
 @contextmanager
 def _graph(stage: Stage) -> Iterator[None]:
-    with _together(_block_each_other(stage)):
+    with meanwhile(_block_each_other(stage)):
         yield
 
 
@@ -177,23 +176,3 @@ def _configuration(stage: Stage) -> Iterator[None]:
     yield
     stage.exporter.config.write_text(good)
     os.kill(stage.exporter.pid, signal.SIGHUP)
-
-
-@contextmanager
-def _together(work: Any) -> Iterator[None]:
-    """Run a coroutine in a thread of its own until the block ends."""
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(work)
-
-    def run() -> None:
-        with suppress(asyncio.CancelledError):
-            loop.run_until_complete(task)
-
-    thread = threading.Thread(target=run, name="fault")
-    thread.start()
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(20)
-        loop.close()

@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-import threading
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
 from deploy.demo import load, stores
 from exporter.query_files import builtin_folder
 from tests.integration.exporter_process import Exporter
+from tests.integration.meanwhile import meanwhile
 from tests.integration.minio_admin import admin, s3
 from tests.integration.qdrant_admin import Admin
 from tests.integration.tls_servers import TlsPostgres
@@ -80,7 +79,7 @@ def staged(servers: Servers, folder: Path) -> Iterator[Stage]:
         objects = stack.enter_context(servers.private_minio(4))
         search = stack.enter_context(servers.private_qdrant())
         work = [load.shop(primary, replica), _through(pool), *(stores.work(one) for one in (graph, objects, search))]
-        stack.enter_context(_at_work(work))
+        stack.enter_context(meanwhile(*work))
         _fill(objects, search)
         targets = [
             primary.target(
@@ -149,20 +148,3 @@ async def _through(pool: Pgbouncer) -> None:
             finally:
                 connection.terminate()
         await asyncio.sleep(1)
-
-
-@contextmanager
-def _at_work(work: Iterable[Coroutine[Any, Any, None]]) -> Iterator[None]:
-    """Run coroutines in a thread of their own while in the block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="work")
-    thread.start()
-    tasks = [asyncio.run_coroutine_threadsafe(one, loop) for one in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        loop.call_soon_threadsafe(loop.call_later, 0.5, loop.stop)
-        thread.join()
-        loop.close()

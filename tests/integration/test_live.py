@@ -14,8 +14,7 @@ from dashboards.pages import EMPTY_WHEN_WELL, NOT_HERE
 from tests.integration.live_faults import AFTERWARDS, RAISED, caused
 from tests.integration.live_stage import Stage, staged
 from tests.panels import Asked, asked, pages
-from tests.servers import Unavailable
-from tests.servers.prometheus import Prometheus
+from tests.servers.prometheus import Prometheus, scraped
 from tests.servers.session import Servers
 
 RULES = Path(__file__).parent.parent.parent / "alerts" / "rules"
@@ -39,14 +38,9 @@ def stage(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="module")
 def watching(servers: Servers, stage: Stage) -> Iterator[Prometheus]:
     """Run a Prometheus with our rules, the same expressions, but without their patience."""
-    hasty_rules = {path.stem: yaml.safe_dump(hasty(path)) for path in RULES.glob("*.yaml")}
-    made = Prometheus([stage.exporter.port], hasty_rules, seconds=5)
-    try:
-        made.start()
-    except Unavailable as reason:
-        servers.skip("prometheus", str(reason))
-    with made:
-        yield made
+    rules = {path.stem: yaml.safe_dump(hasty(path)) for path in RULES.glob("*.yaml")}
+    with servers.private_prometheus(scraped(stage.exporter.port), rules=rules, seconds=5) as watching:
+        yield watching
 
 
 def hasty(path: Path) -> Any:
@@ -75,7 +69,7 @@ def answered(watching: Prometheus, query: Asked) -> bool:
     now = time.time()
     span = {"time": now} if query.instant else {"start": now - 60, "end": now, "step": 5}
     path = "query" if query.instant else "query_range"
-    series = watching.get(f"/api/v1/{path}?{urlencode({'query': query.expr, **span})}")["result"]
+    series = watching.get(f"{path}?{urlencode({'query': query.expr, **span})}")["result"]
     values = [value for one in series for _, value in (one.get("values") or [one["value"]])]
     return any(not math.isnan(float(value)) for value in values)
 
@@ -84,7 +78,7 @@ def firing(watching: Prometheus) -> set[tuple[str, str]]:
     """Return each firing alert's name and target, the exporter's own with none."""
     return {
         (alert["labels"]["alertname"], alert["labels"].get("target", ""))
-        for alert in watching.get("/api/v1/alerts")["alerts"]
+        for alert in watching.get("alerts")["alerts"]
         if alert["state"] == "firing"
     }
 
@@ -117,7 +111,7 @@ ONLY_WITH_ALL = {
 
 def test_no_rule_is_ill(watching: Prometheus) -> None:
     """Prometheus evaluates every rule without an error."""
-    rules = [rule for group in watching.get("/api/v1/rules")["groups"] for rule in group["rules"]]
+    rules = [rule for group in watching.get("rules")["groups"] for rule in group["rules"]]
 
     assert rules
     assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []

@@ -5,13 +5,11 @@ Written down here is what each panel and alert of the mixin compares, without it
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from tests.integration.exporter_process import Exporter
-from tests.integration.test_discovery import Ask, discovered, prometheus_of, quietly
+from tests.servers.prometheus import Prometheus, discovered
 from tests.servers.session import Servers
 
 WAIT_SECONDS = 60
@@ -66,7 +64,7 @@ ASKED = {
 
 
 @pytest.fixture(scope="module")
-def scraped(servers: Servers, prometheus: Path) -> Iterator[tuple[Exporter, Ask]]:
+def scraping(servers: Servers) -> Iterator[tuple[Exporter, Prometheus]]:
     """Scrape a primary and its replica as docs/configuration.md says for such rules, an `instance` for each target."""
     primary, replica = servers.postgres("16"), servers.replica("16")
     primary.psql("SELECT pg_create_physical_replication_slot('mixin', true)")
@@ -74,16 +72,17 @@ def scraped(servers: Servers, prometheus: Path) -> Iterator[tuple[Exporter, Ask]
     try:
         with Exporter([primary.target("primary"), replica.target("replica")]) as exporter:
             exporter.wait_up("primary", "replica")
-            with prometheus_of(prometheus, [discovered(exporter, relabel_configs=[by_target])]) as (ask, _):
-                yield exporter, ask
+            job = discovered(exporter.port, relabel_configs=[by_target])
+            with servers.private_prometheus(job, seconds=5) as prometheus:
+                yield exporter, prometheus
     finally:
         primary.psql("SELECT pg_drop_replication_slot('mixin')")
 
 
 @pytest.mark.servers("postgres:16", "replica:16")
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
-def test_what_the_mixin_asks_for_is_there(scraped: tuple[Exporter, Ask], asked: str) -> None:
+def test_what_the_mixin_asks_for_is_there(scraping: tuple[Exporter, Prometheus], asked: str) -> None:
     """Its matchers and joins find what they look for; Prometheus would refuse a join that is ambiguous."""
-    exporter, ask = scraped
+    exporter, prometheus = scraping
 
-    exporter.wait(quietly(lambda: bool(ask(f"query?query={quote(asked)}")["result"])), asked, WAIT_SECONDS)
+    exporter.wait(lambda: bool(prometheus.ask(asked)), asked, WAIT_SECONDS)

@@ -1,24 +1,19 @@
 """A real Prometheus scrapes a real exporter on real servers."""
 
-import json
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 from urllib.request import urlopen
 
 import pytest
-import yaml
 
 from exporter.query_files import load_queries
 from tests.integration.exporter_process import Exporter, Samples
-from tests.servers.process import free_port
+from tests.servers.prometheus import scraped
 from tests.servers.session import Servers
 
 SCRAPED = 20  # seconds, at one scrape a second
@@ -26,7 +21,7 @@ POLLED = "3s"  # so that a pass over all queries has time on a cold server, on a
 
 
 @pytest.mark.servers("postgres:18", "replica:18", "qdrant", "neo4j:2026.02", "minio:1", "minio:4")
-def test_four_stores_on_one_page(servers: Servers, promtool: Path, prometheus: Path) -> None:
+def test_four_stores_on_one_page(servers: Servers, promtool: Path) -> None:
     """Four stores, two of them twice: all queries tell something, promtool and Prometheus have no complaint."""
     targets = [
         servers.postgres("18").target("orders", labels={"cluster": "eu-1"}),
@@ -39,14 +34,13 @@ def test_four_stores_on_one_page(servers: Servers, promtool: Path, prometheus: P
     queries = [query for query in load_queries(TARGETS.values()) if not query.when.configured]
     with Exporter(targets, POLLED) as exporter, text_only(exporter.port) as text_port:
         exporter.wait_up(*(str(target["name"]) for target in targets))
-        with scraping(prometheus, exporter.port, text_port) as (ask, log):
+        jobs = scraped(exporter.port, name="openmetrics"), scraped(text_port, name="text")
+        with servers.private_prometheus(*jobs) as prometheus:
             time.sleep(SCRAPED)
-            ups = ask("min_over_time(up[15s])")
-            series = ask('count({job="openmetrics"}) - count({job="text"})')
-            heads = ask('count by (job) ({__name__=~"pg_up|qdrant_up|neo4j_up|minio_up"} == 1)')
-            complaints = [
-                line for line in log.read_text().splitlines() if "level=warn" in line or "level=error" in line
-            ]
+            ups = prometheus.ask("min_over_time(up[15s])")
+            series = prometheus.ask('count({job="openmetrics"}) - count({job="text"})')
+            heads = prometheus.ask('count by (job) ({__name__=~"pg_up|qdrant_up|neo4j_up|minio_up"} == 1)')
+            complaints = prometheus.complaints()
         asked = {f"{query.store}/{query.name}" for query in queries}
         exporter.wait(lambda: asked <= queries_that_told(exporter.samples()), "each query to tell something")
         page = exporter.text()
@@ -73,38 +67,6 @@ def queries_that_told(samples: Samples) -> set[str]:
         for labels in success + absent
         if labels["target"] in TARGETS
     }
-
-
-@contextmanager
-def scraping(prometheus: Path, openmetrics_port: int, text_port: int) -> Iterator[tuple[Any, Path]]:
-    """Run Prometheus on both pages; yield a way to ask it and its log."""
-    port = free_port()
-    jobs = {"openmetrics": openmetrics_port, "text": text_port}
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [
-            {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{number}"]}]}
-            for name, number in jobs.items()
-        ],
-    }
-
-    def ask(query: str) -> list[dict[str, Any]]:
-        with urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(query)}", timeout=10) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-            return found
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        command = [str(prometheus), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-        command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=info"]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        try:
-            yield ask, folder / "log"
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tests.integration.exporter_process import Exporter
 from tests.integration.qdrant_admin import Admin
 from tests.servers.debian import program
 from tests.servers.postgres import Postgres
-from tests.servers.prometheus import Alertmanager, Prometheus
+from tests.servers.prometheus import scraped
 from tests.servers.session import Servers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -87,10 +87,15 @@ def surroundings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
     command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m exporter.cli "$@"\n')
     command.chmod(0o755)
     quiet = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
-    with Exporter(targets) as exporter, Alertmanager(quiet, ROOT / "alerts" / "templates") as alertmanager:
+    with (
+        Exporter(targets) as exporter,
+        servers.private_alertmanager(quiet, ROOT / "alerts" / "templates") as alertmanager,
+    ):
         exporter.wait_up("orders", "search", "objects")
         loaded = {"all": rules.as_rule_file(rules.groups(rules.names()))}
-        with Prometheus([exporter.port], loaded, alertmanager.port) as prometheus:
+        with servers.private_prometheus(
+            scraped(exporter.port), rules=loaded, alertmanager=alertmanager.port
+        ) as prometheus:
             prometheus.wait_ready(lambda: bool(prometheus.ask("datatier_up")), SECONDS)
             (folder / "datatier.yaml").write_text(exporter.config.read_text())
             yield (

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,16 +11,31 @@ from urllib.request import Request, urlopen
 import yaml
 
 from tests.servers.debian import program
-from tests.servers.machine import hand_over
 from tests.servers.process import Process, free_port
+
+Job = Mapping[str, Any]
+
+
+def scraped(*ports: int, name: str = "datatier", **settings: Any) -> Job:
+    """Return a job that scrapes exporters at /metrics."""
+    places = [f"127.0.0.1:{port}" for port in ports]
+    return {"job_name": name, "static_configs": [{"targets": places}], **settings}
+
+
+def discovered(port: int, name: str = "datatier", **settings: Any) -> Job:
+    """Return the job of docs/configuration.md: an exporter's targets are found at /sd, each is scraped by itself."""
+    http = {"url": f"http://127.0.0.1:{port}/sd", "refresh_interval": "1s"}
+    return {"job_name": name, "honor_labels": True, "http_sd_configs": [http], **settings}
 
 
 class Prometheus(Process):
-    """One Prometheus that scrapes exporters every so many seconds and evaluates rules as often."""
+    """One Prometheus with some jobs; it scrapes every so many seconds and evaluates rules as often."""
+
+    as_ourselves = True  # it reads the certificates of a test
 
     def __init__(
         self,
-        exporters: list[int],
+        jobs: Sequence[Job],
         rules: Mapping[str, str] | None = None,
         alertmanager: int | None = None,
         *,
@@ -29,7 +44,7 @@ class Prometheus(Process):
         super().__init__("prometheus")
         self._every = f"{seconds}s"
         self.port = free_port()
-        self._exporters = exporters
+        self._jobs = jobs
         self._rules = rules or {}
         self._alertmanager = alertmanager
 
@@ -39,12 +54,17 @@ class Prometheus(Process):
 
     def ask(self, expr: str) -> list[dict[str, Any]]:
         """Return the series of an instant query."""
-        found: list[dict[str, Any]] = self.get(f"/api/v1/query?query={quote(expr)}")["result"]
+        found: list[dict[str, Any]] = self.get(f"query?query={quote(expr)}")["result"]
         return found
 
     def get(self, path: str) -> Any:
-        with urlopen(f"{self.url}{path}", timeout=10) as answer:
+        with urlopen(f"{self.url}/api/v1/{path}", timeout=10) as answer:
             return json.load(answer)["data"]
+
+    def complaints(self) -> list[str]:
+        """Return the warnings and errors of its log."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if "level=warn" in line or "level=error" in line]
 
     def _prepare(self) -> None:
         for name, text in self._rules.items():
@@ -56,13 +76,12 @@ class Prometheus(Process):
                 "evaluation_interval": self._every,
             },
             "rule_files": ["*.rules.yaml"],
-            "scrape_configs": [_job("datatier", self._exporters)],
+            "scrape_configs": [dict(job) for job in self._jobs],
         }
         if self._alertmanager is not None:
             targets = [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]
             config["alerting"] = {"alertmanagers": [{"static_configs": targets}]}
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-        hand_over(self.folder)
 
     def _command(self) -> list[str]:
         place = [f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data"]
@@ -71,10 +90,6 @@ class Prometheus(Process):
     def _ready(self) -> bool:
         with urlopen(f"{self.url}/-/ready", timeout=1) as answer:
             return bool(answer.status == 200)
-
-
-def _job(name: str, ports: list[int]) -> dict[str, Any]:
-    return {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
 
 
 class Alertmanager(Process):

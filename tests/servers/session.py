@@ -6,11 +6,12 @@ server starts when it is asked for.
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from typing import NoReturn, TypeVar, cast
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, cast
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.servers.pgbouncer import Pgbouncer
 from tests.servers.pgvector import VectorPostgres
 from tests.servers.postgres import Postgres
 from tests.servers.process import Process
+from tests.servers.prometheus import Alertmanager, Job, Prometheus
 from tests.servers.qdrant import Qdrant
 from tests.servers.running import running
 
@@ -82,6 +84,18 @@ class Servers:
 
     def private_qdrant(self, api_key: str | None = None, read_only_key: str | None = None) -> Qdrant:
         return self._private("qdrant", partial(Qdrant, api_key, read_only_key))
+
+    def private_prometheus(
+        self,
+        *jobs: Job,
+        rules: Mapping[str, str] | None = None,
+        alertmanager: int | None = None,
+        seconds: int = 1,
+    ) -> Prometheus:
+        return self._private("prometheus", partial(Prometheus, jobs, rules, alertmanager, seconds=seconds))
+
+    def private_alertmanager(self, config: Mapping[str, Any], templates: Path) -> Alertmanager:
+        return self._private("alertmanager", partial(Alertmanager, config, templates))
 
     def skip(self, name: str, reason: str) -> NoReturn:
         """Skip the test because something is missing, or fail it on CI when that must be there."""
