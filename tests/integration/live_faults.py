@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,7 @@ RAISED: Mapping[str, set[Firing]] = {
     },
     "configuration broken": {("DataTierConfigReloadFailed", "")},
 }
+_FILLING = 4 << 30  # bytes
 AFTERWARDS: set[Firing] = {("DataTierTargetDown", "graph"), ("DataTierTargetDown", "pool")}  # their servers end
 
 
@@ -50,6 +52,7 @@ def caused(stage: Stage) -> Iterator[None]:
             _paused,
             _graph,
             _drive,
+            _filling,
             _collection,
             _configuration,
         ):
@@ -153,6 +156,17 @@ def _drive(stage: Stage) -> Iterator[None]:
     yield
     (stage.objects.folder / "drive4").unlink()
     stage.objects.restart()
+
+
+@contextmanager
+def _filling(stage: Stage) -> Iterator[None]:
+    """Take space on the drives' disk, more than other tests may free meanwhile: when it is full can be reckoned."""
+    folder = stage.objects.folder
+    file = folder / "filling"
+    with file.open("wb") as filling:
+        os.posix_fallocate(filling.fileno(), 0, min(_FILLING, shutil.disk_usage(folder).free // 4))
+    yield
+    file.unlink()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-from dashboards.pages import EMPTY_WHEN_WELL, NOT_HERE
+from dashboards.pages import EMPTY_WHEN_WELL
 from tests.integration.live_faults import AFTERWARDS, RAISED, caused
 from tests.integration.live_stage import Stage, staged
 from tests.panels import Asked, asked, pages
@@ -93,8 +93,8 @@ def wait(condition: Any, what: str) -> None:
 
 @pytest.mark.parametrize("chosen", ["all", "one"])
 def test_every_panel_shows_data(watching: Prometheus, chosen: str) -> None:
-    """With all targets and with one; but for those that are empty while all is well, or need what is not here."""
-    excused = {*EMPTY_WHEN_WELL, *NOT_HERE, *(ONLY_WITH_ALL if chosen == "one" else ())}
+    """With all targets and with one; but for those that are empty while all is well."""
+    excused = {*EMPTY_WHEN_WELL, *(ONLY_WITH_ALL if chosen == "one" else ())}
 
     wait(lambda: empty(watching, target=chosen) - excused, f"panels without data, with {chosen}")
 

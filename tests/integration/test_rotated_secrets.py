@@ -77,7 +77,7 @@ def test_neo4j(servers: Servers, tmp_path: Path) -> None:
             server.run(change, "system", old=OLD, new=NEW)
             server.password = NEW
             for row in server.run("CALL dbms.listConnections() YIELD connectionId, userAgent RETURN *"):
-                if "datatier" in row["userAgent"]:
+                if "datatier" in (row["userAgent"] or ""):  # one that did not say hello yet has none
                     server.run("CALL dbms.killConnection($id)", id=row["connectionId"])
 
         server.run(change, "system", old=server.password, new=OLD)

