@@ -118,7 +118,7 @@ class _Recorded(Neo4j):
 
 
 def archive_classes(version: str) -> None:
-    """Keep the classes that a version loads as Java wants them: each start takes half the time then, a third of the CPU."""
+    """Keep a version's classes as Java wants them: a start then takes half the time and a third of the CPU."""
     program = java(version)
     try:
         # the wheel's Java comes without the archive of its own classes that all others build upon
