@@ -45,6 +45,7 @@ class Matrix:
         self.cells: list[Cell] = []
         self._asking = asking
         self._bystander = bystander
+        self._calm = self.page()
         self._usual = self._used()
         for _ in range(30):
             time.sleep(0.1)
@@ -67,7 +68,8 @@ class Matrix:
             fault.end(victim)
         back = self.wait([target], lambda look: _well(look, fault), before, "the end of it")
         if fault.lasts:
-            wanted = {name for name in before.names(target) if "_last_" not in name}  # a crash resets statistics
+            lasting = before.names(target) & self._calm.names(target)  # not what a fault before this one had added
+            wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
             self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
         self.assert_untouched(others, failures)
         self.assert_nothing_leaked()

@@ -98,6 +98,7 @@ def test_light_and_dark_differ(exporter: Exporter, browser: Chromium) -> None:
 
 def test_each_state_has_a_shape_of_its_own(exporter: Exporter, browser: Chromium) -> None:
     """Who cannot tell red from green sees a cross and a circle."""
+    exporter.wait_up("orders")  # one slow answer makes it degraded, as the other one is
     browser.open(url(exporter))
     styles = "[...document.querySelectorAll('main .shape')].map(shape => getComputedStyle(shape))"
     shapes = browser.evaluate(f"{styles}.map(style => style.clipPath + style.borderRadius)")
