@@ -45,7 +45,8 @@ class Matrix:
         self.cells: list[Cell] = []
         self._asking = asking
         self._bystander = bystander
-        self._calm = self.page()
+        page = self.page()
+        self._told = {target: set(page.names(target)) for target in self.others()}
         self._usual = self._used()
         for _ in range(30):
             time.sleep(0.1)
@@ -68,9 +69,11 @@ class Matrix:
             fault.end(victim)
         back = self.wait([target], lambda look: _well(look, fault), before, "the end of it")
         if fault.lasts:
-            lasting = before.names(target) & self._calm.names(target)  # not what a fault before this one had added
+            lasting = before.names(target) & self._told[target]  # not what the fault before this one had just added
             wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
+            assert wanted, f"{target} told nothing before"
             self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
+        self._told[target] |= before.names(target)
         self.assert_untouched(others, failures)
         self.assert_nothing_leaked()
         [cell] = self.note(fault, seen, back)
