@@ -58,6 +58,8 @@ class Matrix:
         others = self.others(victim.store)
         self.wait(self.others(), _tells, self.page(), "the end of what was before")
         before = self.page()
+        lasting = before.names(target) & self._told[target]  # not what the fault before this one has just added
+        self._told[target] |= before.names(target)
         failures = {other: failed_polls(before, other) for other in others}
         self.news()
         try:
@@ -69,11 +71,9 @@ class Matrix:
             fault.end(victim)
         back = self.wait([target], lambda look: _well(look, fault), before, "the end of it")
         if fault.lasts:
-            lasting = before.names(target) & self._told[target]  # not what the fault before this one had just added
             wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
             assert wanted, f"{target} told nothing before"
             self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
-        self._told[target] |= before.names(target)
         self.assert_untouched(others, failures)
         self.assert_nothing_leaked()
         [cell] = self.note(fault, seen, back)

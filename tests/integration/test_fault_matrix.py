@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.asking import asking
 from tests.integration.exporter_process import Exporter
-from tests.integration.fault_cells import CELLS, OF_ONE, SECRET_CHANGED, Fault
+from tests.integration.fault_cells import CELLS, OF_ONE, SECRET_CHANGED, Fault, Page
 from tests.integration.fault_matrix import Cell, Matrix, failed_polls
 from tests.integration.fault_victims import (
     OTHER_SECRET,
@@ -69,9 +69,9 @@ def matrix(
 
 
 def told_all(exporter: Exporter) -> bool:
-    """Tell whether every target was reached and none of its queries fails; slow answers are no fault here."""
-    targets = exporter.health()["targets"].values()
-    return all(target.get("version") and not target["failing_queries"] for target in targets)
+    """Tell whether every target was reached, has series and no failing query; slow answers are no fault here."""
+    targets, page = exporter.health()["targets"], Page(exporter.text())
+    return all(page.names(name) and not target["failing_queries"] for name, target in targets.items())
 
 
 @pytest.mark.parametrize(("store", "fault"), [pytest.param(*cell, id=f"{cell[0]}-{cell[1].name}") for cell in CELLS])
