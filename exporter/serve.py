@@ -4,17 +4,15 @@ import asyncio
 import gc
 import signal
 from types import FrameType
-from typing import Any
 
 import structlog
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from exporter import __version__
 from exporter.app import create_app
 from exporter.config import parse_listen
-from exporter.connection import IDLE_SECONDS, REQUEST_SECONDS, Connection
+from exporter.connection import IDLE_SECONDS, Connection
 from exporter.reloader import Load
 from exporter.service import Service
 from exporter.settings import Settings
@@ -24,14 +22,6 @@ from exporter.settings import Settings
 _GARBAGE = (10_000, 10, 10)
 
 _log = structlog.get_logger("exporter")
-
-
-class Loop(uvloop.Loop):
-    """Give a TLS handshake as long as a request; uvicorn leaves it the minute that is usual."""
-
-    async def create_server(self, *arguments: Any, **settings: Any) -> Any:
-        seconds = REQUEST_SECONDS if settings.get("ssl") else None
-        return await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +81,7 @@ def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
         port=port,
         http=Connection,
         ws="none",
-        loop="exporter.serve:Loop",
+        loop="exporter.loop:Loop",
         ssl_context_factory=(lambda *_: context) if context else None,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=2,

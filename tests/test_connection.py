@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter import connection, guard, serve
+from exporter import connection, guard, loop, serve
 from tests.web_site import WebSite, certificate, read_all, trusting, wait_until
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
@@ -31,8 +31,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give clients a second for everything."""
     for name in ("REQUEST_SECONDS", "ANSWER_SECONDS"):
         monkeypatch.setattr(connection, name, 1.0)
-    for name in ("REQUEST_SECONDS", "IDLE_SECONDS"):
-        monkeypatch.setattr(serve, name, 1.0)
+    monkeypatch.setattr(serve, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(loop, "REQUEST_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize(

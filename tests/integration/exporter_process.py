@@ -149,6 +149,7 @@ class Exporter:
 
     def health(self, path: str = "/health") -> dict[str, Any]:
         answer = self.get(path)
+        assert answer.status, f"no answer to {path}"
         body = valid(json.loads(answer.body))
         assert answer.status == (503 if body["status"] == "fail" else 200)
         return body

@@ -73,7 +73,10 @@ class Matrix:
         if fault.lasts:
             wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
             assert wanted, f"{target} told nothing before"
-            self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
+            try:
+                self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
+            except AssertionError as error:
+                raise AssertionError(f"missing: {sorted(wanted - self.page().names(target))}") from error
         self.assert_untouched(others, failures)
         self.assert_nothing_leaked()
         [cell] = self.note(fault, seen, back)
@@ -200,8 +203,9 @@ def open_files(pid: int) -> set[str]:
 
 
 def tcp() -> dict[str, tuple[int, int, str]]:
-    """Return this machine's TCP sockets: local port, remote port, state."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    """Return this machine's TCP sockets: local port, remote port, state; Java's are of both families at once."""
+    tables = [Path(f"/proc/net/{table}").read_text().splitlines()[1:] for table in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table]
     return {f"socket:[{line[9]}]": (_port(line[1]), _port(line[2]), line[3]) for line in lines}
 
 

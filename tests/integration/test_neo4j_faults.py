@@ -12,12 +12,16 @@ from neo4j.exceptions import DriverError, Neo4jError
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.neo4j.client import Neo4jDatastore
+from exporter.datastores.neo4j.connection import Connection
 from exporter.query import Query, QueryError, Reason
 from exporter.query_files import load_queries
 from exporter.server import ServerInfo
+from exporter.targets import Neo4jTarget
 from tests.integration.collect import collect_from, target_of
+from tests.integration.test_black_hole import until
 from tests.integration.test_neo4j import each_version
 from tests.servers.neo4j import Neo4j
+from tests.servers.proxy import Proxy
 from tests.servers.session import Servers
 
 DEADLINE = 0.5
@@ -48,7 +52,7 @@ async def fetch(datastore: Datastore, name: str) -> None:
         await session.fetch(query(name))
 
 
-def connections(server: Neo4j) -> int:
+def connections(server: Neo4j | Proxy) -> int:
     """Count the clients' ends of open connections to a server; they are all this test's."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(line[2].partition(":")[2], 16) == server.port and line[3] == ESTABLISHED for line in lines)
@@ -97,6 +101,24 @@ async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version
     server.thaw()
 
     assert took < 2.0
+
+
+async def test_connection_that_opens_while_its_driver_is_left_does_not_stay(servers: Servers) -> None:
+    """One lane gives the driver up after a ping in vain, the other is about to open a connection of it."""
+    server = servers.neo4j("5.26")
+    with Proxy(server.port) as proxy:
+        target = target_of(server.target("graph", url=server.url.replace(f":{server.port}", f":{proxy.port}")))
+        assert isinstance(target, Neo4jTarget)
+        connection = Connection(target, None)
+        proxy.delay(0.3)
+        running = asyncio.create_task(connection.run("RETURN 1 AS one", None, 10.0))
+        await until(lambda: connections(proxy) == 1, "a connection")
+        await connection.close()
+        rows = await running
+        await asyncio.sleep(0.1)  # a transport closes at the loop's next turn
+
+        assert rows == [{"one": 1}]
+        assert connections(proxy) == 0
 
 
 async def test_unreachable_server_says_connect() -> None:

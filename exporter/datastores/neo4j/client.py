@@ -1,9 +1,8 @@
 """Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -21,7 +20,6 @@ from exporter.targets import Neo4jTarget
 
 _FACTS_SECONDS = 600.0
 _PING_SECONDS = 5.0
-_CLOSE_SECONDS = 1.0
 
 _ONLINE = """
 SHOW DATABASES YIELD name, type, currentStatus
@@ -84,9 +82,7 @@ class Neo4jDatastore:
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(TimeoutError):  # a frozen server does not answer the farewell
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await connection.close()
+            await connection.close()
 
     async def databases(self) -> Sequence[str]:
         rows = await self.run(_ONLINE, None, _PING_SECONDS)

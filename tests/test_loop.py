@@ -1,0 +1,94 @@
+"""The event loop closes each descriptor once, and tells of no loss that nobody waits for."""
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from exporter.loop import Loop
+
+TAKEN = 8
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": Loop}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
+async def test_descriptor_of_an_abandoned_connection_is_closed_once() -> None:
+    """Its peer has ended it, the collector finds it, and whatever gets its number next keeps it.
+
+    As Neo4j's driver does it: a socket of its own, given to the loop once it is connected.
+    """
+    loop = asyncio.get_running_loop()
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
+        with _no_collection():
+            number = await _abandoned(loop, server.sockets[0].getsockname())
+            await asyncio.sleep(0.2)
+            gc.collect()
+            taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(TAKEN)]
+        await asyncio.sleep(0.2)
+        free = os.open(os.devnull, os.O_RDONLY)
+
+    lost = [descriptor for descriptor in taken if not _is_open(descriptor)]
+    for descriptor in {*taken, free} - set(lost):
+        os.close(descriptor)
+    assert lost == []
+    assert number in {*taken, free}, "it was never closed"
+
+
+async def _abandoned(loop: asyncio.AbstractEventLoop, address: Any) -> int:
+    """Connect, tie everything into a knot that nobody holds, and return the descriptor's number."""
+    connected = socket.socket()
+    connected.setblocking(False)  # noqa: FBT003 - its own signature
+    await loop.sock_connect(connected, address)
+    number = connected.fileno()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.create_connection(lambda: protocol, sock=connected)
+    knot: list[object] = [asyncio.StreamWriter(transport, protocol, reader, loop)]
+    knot.append(knot)
+    return number
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ConnectionResetError("lost"), []), (ValueError("ours"), ["ValueError('ours')"])]
+)
+async def test_loss_that_nobody_waited_for_is_not_told(error: Exception, told: list[str]) -> None:
+    """A deadline has cancelled who waited in the turn in which the connection was lost; a fault of ours is told."""
+    loop, heard = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: heard.append(repr(context["exception"])))
+
+    async def fail() -> None:
+        raise error
+
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+
+    assert heard == told
