@@ -4,14 +4,18 @@ The server is the double, which puts HTTP over Qdrant's own engine, or the one o
 double's alone.
 """
 
+import asyncio
 import time
 
 import pytest
 
+from exporter.datastores.qdrant.api import Api
 from exporter.query import HistogramValue, QueryError
 from exporter.query_files import load_queries
 from tests.integration.collect import Collected, collect
 from tests.integration.qdrant_admin import Admin, status_of
+from tests.integration.test_black_hole import connections
+from tests.servers.proxy import Proxy
 from tests.servers.qdrant import Qdrant
 from tests.servers.session import Servers
 
@@ -45,6 +49,19 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
     assert found.verdicts == dict.fromkeys(
         ("collections", "processLimits", "ready", "recoveryMode", "replicationLag"), "pass"
     )
+
+
+async def test_connection_that_opens_while_its_client_is_left_does_not_stay(qdrant: Qdrant) -> None:
+    """One lane gives the client up after a ping in vain, the other has just begun to ask."""
+    with Proxy(qdrant.port) as proxy:
+        api = Api(f"http://127.0.0.1:{proxy.port}", None, None)
+        asking = asyncio.create_task(api.read("/collections"))
+        await asyncio.sleep(0)
+        await api.close()
+        await asking
+        await asyncio.sleep(0.1)  # a transport closes at the loop's next turn
+
+        assert connections(proxy.port) == 0
 
 
 async def test_points_are_counted(qdrant: Qdrant, collection: str, qdrant_admin: Admin) -> None:

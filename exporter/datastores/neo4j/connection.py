@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +21,7 @@ from neo4j.exceptions import (
 
 from exporter import __version__
 from exporter.datastores.neo4j.marker import APP, MARKER, NO_PARAMETERS
+from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason, Row
 from exporter.targets import Neo4jTarget
 
@@ -65,8 +66,7 @@ class Connection:
             user_agent=f"{APP}/{__version__}",
             warn_notification_severity="OFF",  # notifications_min_severity breaks every query below Bolt 5.2
         )
-        self._running = 0
-        self._left = False
+        self._shared = Shared(self._close_driver)
 
     async def run(
         self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
@@ -75,7 +75,7 @@ class Connection:
         # The text is the operator's own, from a query file.
         statement = Query(cast("Any", MARKER + text), metadata={"app": APP}, timeout=seconds)
         try:
-            async with self._in_use(), self._driver.session(database=database, default_access_mode="READ") as session:
+            async with self._shared, self._driver.session(database=database, default_access_mode="READ") as session:
                 result = await session.run(statement, dict(parameters))
                 records = await result.fetch(_MAX_ROWS + 1)
         except ServiceUnavailable as error:
@@ -87,22 +87,12 @@ class Connection:
         return [dict(record) for record in records]
 
     async def close(self) -> None:
-        """Close the driver, or leave that to the last statement that runs: what it opens meanwhile would stay open."""
-        self._left = True
-        if not self._running:
-            with suppress(TimeoutError):  # a frozen server does not take the farewell
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._driver.close()
+        await self._shared.give_up()
 
-    @asynccontextmanager
-    async def _in_use(self) -> AsyncIterator[None]:
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if self._left:
-                await self.close()
+    async def _close_driver(self) -> None:
+        with suppress(TimeoutError):  # a frozen server does not take the farewell
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._driver.close()
 
 
 class _PresentLogin(AsyncAuthManager):

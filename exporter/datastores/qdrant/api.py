@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from exporter.datastores.http import http_client
+from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -41,6 +42,7 @@ class Api:
 
     def __init__(self, url: str, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None) -> None:
         self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
+        self._shared = Shared(self._client.aclose)
         self._telemetry_mutex = Lock()
         self._renewing: dict[str, str] = {}
 
@@ -49,7 +51,7 @@ class Api:
         self._renewing = {"connection": "close"}
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._shared.give_up()
 
     def use_key(self, api_key: str | None) -> None:
         """Send this key from now on; also to /readyz and /, which Qdrant Cloud's gateway guards as well."""
@@ -83,6 +85,7 @@ class Api:
         method = "GET" if body is None else "POST"
         headers, self._renewing = self._renewing, {}
         async with (
+            self._shared,
             self._telemetry_mutex if guarded else nullcontext(),
             self._client.stream(method, path, json=body, timeout=timeout, headers=headers) as response,
         ):

@@ -1,0 +1,35 @@
+"""A client that several passes use at once, and that one of them may give up."""
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+
+class Shared:
+    """Count who uses a client, in `async with`, and close it when the last of them is done.
+
+    A client that is closed earlier forgets what it is just about to open: such a connection would stay, and nobody
+    could close it.
+    """
+
+    def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
+        self._close = close
+        self._users = 0
+        self._given_up = False
+
+    async def give_up(self) -> None:
+        """Close the client, or leave that to its last user."""
+        self._given_up = True
+        await self._close_if_unused()
+
+    async def __aenter__(self) -> None:
+        self._users += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if self._given_up and not self._users:
+            await self._close()

@@ -1,0 +1,44 @@
+"""A client is closed once nobody uses it."""
+
+import pytest
+
+from exporter.datastores.shared import Shared
+
+
+class Client:
+    def __init__(self) -> None:
+        self.shared = Shared(self._close)
+        self.closed = 0
+
+    async def _close(self) -> None:
+        self.closed += 1
+
+
+async def test_client_that_nobody_uses_is_closed_at_once() -> None:
+    client = Client()
+    async with client.shared:
+        assert client.closed == 0
+    assert client.closed == 0, "nobody gave it up"
+
+    await client.shared.give_up()
+    assert client.closed == 1
+
+
+async def test_last_user_closes_a_client_that_was_given_up() -> None:
+    client = Client()
+    async with client.shared:
+        async with client.shared:
+            await client.shared.give_up()
+        assert client.closed == 0
+
+    assert client.closed == 1
+
+
+async def test_user_that_fails_is_a_user_no_more() -> None:
+    client = Client()
+    with pytest.raises(ValueError, match="of a user"):
+        async with client.shared:
+            raise ValueError("of a user")
+
+    await client.shared.give_up()
+    assert client.closed == 1
