@@ -71,12 +71,7 @@ class Matrix:
             fault.end(victim)
         back = self.wait([target], lambda look: _well(look, fault), before, "the end of it")
         if fault.lasts:
-            wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
-            assert wanted, f"{target} told nothing before"
-            try:
-                self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
-            except AssertionError as error:
-                raise AssertionError(f"missing: {sorted(wanted - self.page().names(target))}") from error
+            self.wait_for_series(target, lasting, before)
         self.assert_untouched(others, failures)
         self.assert_nothing_leaked()
         [cell] = self.note(fault, seen, back)
@@ -104,6 +99,15 @@ class Matrix:
 
         self.exporter.wait(met, f"{', '.join(targets)}: {what}", PATIENCE)
         return took
+
+    def wait_for_series(self, target: str, lasting: Collection[str], before: Page) -> None:
+        """Wait until a target tells again what it has told all the time."""
+        wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
+        assert wanted, f"{target} told nothing before"
+        try:
+            self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
+        except AssertionError as error:
+            raise AssertionError(f"missing: {sorted(wanted - self.page().names(target))}") from error
 
     def page(self) -> Page:
         return Page(self.exporter.text())

@@ -18,7 +18,7 @@ from exporter.query_files import load_queries
 from exporter.server import ServerInfo
 from exporter.targets import Neo4jTarget
 from tests.integration.collect import collect_from, target_of
-from tests.integration.test_black_hole import until
+from tests.integration.test_black_hole import connections, until
 from tests.integration.test_neo4j import each_version
 from tests.servers.neo4j import Neo4j
 from tests.servers.proxy import Proxy
@@ -26,7 +26,6 @@ from tests.servers.session import Servers
 
 DEADLINE = 0.5
 ATTEMPTS = 4  # more than the pool has connections
-ESTABLISHED = "01"
 SLACK = 2.0  # a slow machine
 NEW_PASSWORD = "another-secret"
 
@@ -52,19 +51,13 @@ async def fetch(datastore: Datastore, name: str) -> None:
         await session.fetch(query(name))
 
 
-def connections(server: Neo4j | Proxy) -> int:
-    """Count the clients' ends of open connections to a server; they are all this test's."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(int(line[2].partition(":")[2], 16) == server.port and line[3] == ESTABLISHED for line in lines)
-
-
 @each_version
 async def test_frozen_server_costs_a_deadline_and_nothing_else(servers: Servers, version: str) -> None:
     """Pings and queries end at their deadline however often they fail; nothing leaks; it works after the thaw."""
     server = servers.neo4j(version)
     async with opened(server) as datastore:
         await collect_from(datastore, "neo4j", ["databases"])
-        tasks, open_connections = len(asyncio.all_tasks()), connections(server)
+        tasks, open_connections = len(asyncio.all_tasks()), connections(server.port)
         server.freeze()
         try:
             began = time.perf_counter()
@@ -74,7 +67,7 @@ async def test_frozen_server_costs_a_deadline_and_nothing_else(servers: Servers,
             reasons = {await why(datastore, DEADLINE) for _ in range(ATTEMPTS)}
             took = time.perf_counter() - began
             await asyncio.sleep(0.1)  # a transport closes at the loop's next turn
-            leaked = (len(asyncio.all_tasks()) - tasks, max(0, connections(server) - open_connections))
+            leaked = (len(asyncio.all_tasks()) - tasks, max(0, connections(server.port) - open_connections))
         finally:
             server.thaw()
         again = await collect_from(datastore, "neo4j", ["databases", "jvm_memory"])
@@ -85,7 +78,7 @@ async def test_frozen_server_costs_a_deadline_and_nothing_else(servers: Servers,
     assert reasons == {"timeout"}
     assert leaked == (0, 0)
     assert again.failures == {}
-    assert connections(server) == 0
+    assert connections(server.port) == 0
 
 
 @each_version
@@ -112,13 +105,13 @@ async def test_connection_that_opens_while_its_driver_is_left_does_not_stay(serv
         connection = Connection(target, None)
         proxy.delay(0.3)
         running = asyncio.create_task(connection.run("RETURN 1 AS one", None, 10.0))
-        await until(lambda: connections(proxy) == 1, "a connection")
+        await until(lambda: connections(proxy.port) == 1, "a connection")
         await connection.close()
         rows = await running
         await asyncio.sleep(0.1)  # a transport closes at the loop's next turn
 
         assert rows == [{"one": 1}]
-        assert connections(proxy) == 0
+        assert connections(proxy.port) == 0
 
 
 async def test_unreachable_server_says_connect() -> None:
