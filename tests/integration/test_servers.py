@@ -1,5 +1,6 @@
 """The servers that the other integration tests stand on: they answer, survive, freeze and leave nothing behind."""
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from minio import Minio as Client
 
+from tests.servers import Unavailable
+from tests.servers.debian import PACKAGES, libraries, unpacked
 from tests.servers.guard import alive, descendants
 from tests.servers.minio import Minio
 from tests.servers.neo4j import Neo4j
@@ -23,6 +26,7 @@ from tests.servers.session import Servers
 
 FREEZE_SECONDS = 0.5
 ROOT = Path(__file__).parents[2]
+C_LIBRARY = {"libc", "libm", "libdl", "libpthread", "librt", "libresolv", "libutil", "libanl"}
 
 
 def announced(*names: str) -> list[object]:
@@ -192,6 +196,22 @@ def test_qdrant_answers(servers: Servers) -> None:
     """The double, or the server of QDRANT_TEST_URL, says that it is ready."""
     with urllib.request.urlopen(f"{servers.qdrant().url}/readyz") as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_debian_programs_bring_their_libraries(servers: Servers, name: str) -> None:
+    """Of the machine they use the C library alone: what is installed here may be absent elsewhere."""
+    try:
+        path = unpacked(name)
+    except Unavailable as reason:
+        servers.skip(name, str(reason))
+    environment = {**os.environ, "LD_LIBRARY_PATH": libraries(path)}
+    told = subprocess.run(["ldd", str(path)], env=environment, check=False, capture_output=True, text=True)
+    needed = [line.split() for line in told.stdout.splitlines() if "=>" in line]
+    foreign = {words[0] for words in needed if not words[2].startswith(str(path.parents[2]))}
+
+    assert needed or "not a dynamic executable" in told.stderr
+    assert {name.partition(".so")[0] for name in foreign} <= C_LIBRARY
 
 
 def test_a_killed_run_leaves_no_server(servers: Servers) -> None:

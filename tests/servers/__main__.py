@@ -30,8 +30,8 @@ def _chosen(name: str, wanted: list[str]) -> bool:
 
 def _fetches() -> dict[str, Fetch]:
     """Return what there is to fetch; the slowest first."""
-    programs = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
-    debians = {name: partial(debian.program, program) for name, program in programs.items()}
+    programs = {package: program for program, package in debian.PACKAGES.items()}
+    debians = {package: partial(debian.program, program) for package, program in programs.items()}
     first: dict[str, Fetch] = {"minio": minio.fetch, **debians}
     return (
         first
