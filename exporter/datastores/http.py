@@ -1,28 +1,88 @@
-"""HTTP clients of what speaks HTTP: no address logged, no proxy heeded, a vanished peer noticed."""
+"""HTTP clients of what speaks HTTP: every answer is read whole, within one deadline and one bound of bytes."""
 
+import asyncio
 import logging
 import ssl
+from typing import Any
 
 import httpx
 
 from exporter.datastores.keepalive import SOCKET_OPTIONS
+from exporter.query import QueryError
+
+BODY_BYTES = 8 * 2**20
+_STEPS = 64  # pieces of a body that may be a byte each: so often the loop has its turn
 
 
 def http_client(
     url: str, tls: ssl.SSLContext | None, seconds: float, transport: httpx.AsyncBaseTransport | None = None
 ) -> httpx.AsyncClient:
-    """Make a client of one server, for the few connections that our lanes need; tests give a transport."""
+    """Make a client of one server, for the few connections that our lanes need; tests give a transport.
+
+    seconds: for a whole answer, unless a request names its own `timeout`. A request's extension `body_bytes` is a
+    bound of its own for the answer's body. No redirect is followed.
+    """
     for name in ("httpx", "httpcore"):  # each request with its address at INFO, the host at DEBUG
         logging.getLogger(name).setLevel(logging.WARNING)
     # trust_env: a proxy set for other purposes must not come between.
     return httpx.AsyncClient(
-        base_url=url, timeout=seconds, trust_env=False, transport=transport or http_transport(tls, 4)
+        base_url=url, timeout=seconds, trust_env=False, transport=Bounded(transport or http_transport(tls, 4))
     )
 
 
 def http_transport(tls: ssl.SSLContext | None, connections: int) -> httpx.AsyncBaseTransport:
-    """Make what carries requests; without TLS no authority is loaded, which would take 30 ms."""
+    """Make what carries requests, unbounded; without TLS no authority is loaded, which would take 30 ms."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=1, keepalive_expiry=None)
     return httpx.AsyncHTTPTransport(
         verify=tls or False, trust_env=False, limits=limits, socket_options=list(SOCKET_OPTIONS)
     )
+
+
+class Bounded(httpx.AsyncBaseTransport):
+    """Read each answer whole: a server that drips, never ends or compresses costs a typed error, and no memory.
+
+    The request's read timeout is the deadline of the whole exchange, from the connection to the last byte.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        # 5 kB can inflate to gigabytes, so nothing is inflated at all.
+        request.headers["accept-encoding"] = "identity"
+        seconds = request.extensions.get("timeout", {}).get("read")
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._exchange(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout(f"no whole answer within {seconds} s", request=request) from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        try:
+            content = await _body(request, response)
+        finally:
+            await response.aclose()
+        return httpx.Response(
+            response.status_code, headers=response.headers, content=content, extensions=response.extensions
+        )
+
+
+async def _body(request: httpx.Request, response: httpx.Response) -> bytes:
+    most = int(request.extensions.get("body_bytes", BODY_BYTES))
+    path, encoding = request.url.path, response.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise QueryError("decode", f"{path} is compressed, although the request asked for no compression")
+    stream: Any = response.stream
+    content, pieces = bytearray(), 0
+    async for piece in stream:
+        content += piece
+        if len(content) > most:
+            raise QueryError("limit", f"{path} is larger than {most} bytes")
+        pieces += 1
+        if pieces % _STEPS == 0:
+            await asyncio.sleep(0)
+    return bytes(content)

@@ -97,7 +97,7 @@ class QdrantDatastore:
     def reason(self, error: BaseException) -> Reason:
         if isinstance(error, QueryError):
             return error.reason
-        if isinstance(error, TimeoutError | httpx.TimeoutException):
+        if isinstance(error, httpx.TimeoutException):
             return "timeout"
         if isinstance(error, httpx.DecodingError | ValidationError | json.JSONDecodeError):
             return "decode"

@@ -1,0 +1,50 @@
+"""Parse JSON that a server sent: within a bound of memory, off the loop where it is large."""
+
+import asyncio
+import json
+from typing import Any
+
+from exporter.query import QueryError
+
+_ON_THE_LOOP = 64 * 1024  # bytes: under a millisecond
+_PARSED_BYTES = 48 * 2**20
+# What each sign of a text costs at most once parsed: 2 MB of `[]` or of `{"a":1}` become 50 MB.
+_COSTS = {b"{": 200, b"[": 80, b",": 40}
+_LONGEST_INTEGER = 300  # digits: what a float can hold
+
+
+async def parse_json(content: bytes, what: str) -> Any:
+    """Return what a JSON text holds; raise QueryError, which calls it by `what`, for one too large or malformed."""
+    if len(content) <= _ON_THE_LOOP:
+        return _parsed(content, what)
+    return await asyncio.to_thread(_parsed, content, what)
+
+
+def _parsed(content: bytes, what: str) -> Any:
+    if cost(content) > _PARSED_BYTES:
+        raise QueryError("limit", f"{what} would take more than {_PARSED_BYTES} bytes of memory")
+    try:
+        return json.loads(content, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
+    except (ValueError, RecursionError):
+        raise QueryError("decode", f"{what} is no JSON that can be read") from None
+
+
+def cost(content: bytes) -> int:
+    """Estimate the memory that a text takes when it is parsed, in bytes."""
+    text = len(content) * (1 if content.isascii() else 4)
+    return text + sum(count * content.count(sign) for sign, count in _COSTS.items())
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object; that this is Python lets other threads run meanwhile, which the parser alone does not."""
+    return dict(pairs)
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER:
+        raise ValueError("an integer that no float can hold")
+    return int(digits)
+
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
