@@ -1,13 +1,14 @@
 """The checks of a target, each one verdict: what /health lists, and what datatier_check_state tells Prometheus."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.findings import in_database
 from exporter.snapshot import Now, Result, Snapshot
 from exporter.verdict import STATUSES, HealthRule, Status
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
+OUR_OWN = ("responseTime", "privileges")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
@@ -27,7 +28,10 @@ class Check:
 
 
 def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
-    """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict."""
+    """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict.
+
+    One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
+    """
     found = {"responseTime": _response(snapshot, target, now)}
     if (privileges := _privileges(snapshot, target, now)) is not None:
         found[privileges.name] = privileges
@@ -40,6 +44,8 @@ def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
     silence = "not_exposed_by_server" if snapshot.up(target, now.monotonic) else "no_recent_sample"
     for name in _EVERYWHERE:
         found.setdefault(name, Check(name, "unknown", output=silence))
+    for name in snapshot.targets[target].unjudged & found.keys():
+        found[name] = replace(found[name], status="unknown", rule=None, output="off")
     return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
 
 

@@ -63,12 +63,17 @@ def _check(settings: Settings, kind: str) -> int:
 
 def _rules(options: argparse.Namespace) -> int:
     from exporter import rules  # noqa: PLC0415 - nobody else needs the catalogue
+    from exporter.rule_cases import TargetLimits  # noqa: PLC0415 - as above
 
     config = load_config(options.config) if options.config else None
     wanted = options.names or (rules.names_for(target.store for target in config.targets) if config else rules.names())
     if unknown := sorted(set(wanted) - set(rules.names())):
         raise ConfigError([f"no rules are named {', '.join(unknown)}; there are {', '.join(rules.names())}"])
-    groups = rules.groups(wanted, limits(config.thresholds if config else {}), options.job)
+    own = [
+        TargetLimits(target.name, target.store, target.thresholds, frozenset(target.checks))
+        for target in (config.targets if config else ())
+    ]
+    groups = rules.groups(wanted, limits(config.thresholds if config else {}), options.job, own)
     print(rules.as_operator(groups) if options.format == "operator" else rules.as_rule_file(groups), end="", flush=True)
     return 0
 

@@ -11,7 +11,7 @@ from exporter.core_metrics import EXPORTER
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
 from exporter.targets import Keeper, Strict, Target
-from exporter.thresholds import THRESHOLDS, Limit
+from exporter.thresholds import Limit, Overrides, limits
 from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
 
 
@@ -50,7 +50,8 @@ class Config(Strict):
     poll: Poll = Poll()
     targets: tuple[Annotated[Target, Field(discriminator="store")], ...]
     queries: tuple[Path, ...] = ()
-    thresholds: dict[str, Limit] = Field(default_factory=dict)
+    disable_queries: tuple[str, ...] = ()
+    thresholds: Overrides = Field(default_factory=dict)
     drain: Duration = 5.0
     readyz: Readyz = Readyz()
     web: Web = Web()
@@ -59,14 +60,6 @@ class Config(Strict):
     @classmethod
     def _valid_listen(cls, value: str) -> str:
         parse_listen(value)
-        return value
-
-    @field_validator("thresholds")
-    @classmethod
-    def _known_thresholds(cls, value: dict[str, Limit]) -> dict[str, Limit]:
-        for name in value:
-            if name not in THRESHOLDS:
-                raise ValueError(f"{name!r} is not a threshold; there are {', '.join(sorted(THRESHOLDS))}")
         return value
 
     @field_validator("targets")
@@ -94,6 +87,10 @@ class Config(Strict):
 
     def interval(self, target: Target) -> float:
         return target.interval or self.poll.interval
+
+    def limits(self, target: Target) -> Mapping[str, Limit]:
+        """Return the limits of one target: its own, else the configuration's, else the built-in ones."""
+        return limits(self.thresholds, target.thresholds)
 
     def secrets(self) -> set[str]:
         """Return every secret as it was last read, so that logs can leave it out."""

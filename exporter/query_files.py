@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from exporter.config import Config
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES, operations
 from exporter.imported_query import ImportedQuery, series_names
@@ -21,6 +19,11 @@ def builtin_folder() -> Path:
     """Return the folder of the built-in queries: inside the installed package, or beside it in a checkout."""
     inside = Path(__file__).parent / "queries"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "queries"
+
+
+def builtin_names(store: str | None = None) -> set[str]:
+    """Name the built-in queries of a store, or of all."""
+    return {path.stem for path in (builtin_folder()).glob(f"{store or '*'}/*.yaml")}
 
 
 def load_queries(
@@ -46,20 +49,6 @@ def load_queries(
     if problems:
         raise ConfigError(problems)
     return _apart([query for _, query in kept + users])
-
-
-def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
-    """Raise ConfigError where a target's label is one of a query's: no series has the same label twice."""
-    clashes = {
-        ("targets", index, "labels", label): f"the query {query.name} has this label, too"
-        for index, target in enumerate(config.targets)
-        for query in queries
-        if query.store == target.store
-        for label in sorted(target.labels.keys() & query.label_names)
-    }
-    if clashes:
-        document = read_document(path)
-        raise ConfigError([document.problem(key, message) for key, message in clashes.items()])
 
 
 def _load_source(
@@ -169,16 +158,15 @@ def _step_every(document: Document, store: str) -> float | None:
 
 
 def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:
-    """Replace `threshold: name` by the limits of the table."""
+    """Fill in the limits that `threshold: name` means."""
     health = document.data.get("health")
     if not isinstance(health, dict) or "threshold" not in health:
         return health, []
-    rule: dict[str, Any] = {key: value for key, value in health.items() if key != "threshold"}
     limit = thresholds.get(str(health["threshold"]))
     if limit is None:
         there = ", ".join(sorted(thresholds))
-        return rule, [document.problem(("health", "threshold"), f"there is no such threshold; there are {there}")]
-    return {"warn_above": limit.warn, "fail_above": limit.fail, **rule}, []
+        return health, [document.problem(("health", "threshold"), f"there is no such threshold; there are {there}")]
+    return {**limit.above, **health}, []
 
 
 def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:

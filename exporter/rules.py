@@ -1,22 +1,22 @@
 """The alert rules: those of the catalogue with a configuration's limits, as Prometheus and its operator read them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from exporter.rule_cases import Case, TargetLimits, annotation, cases_of, expression, grouped, without
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.yaml_file import read_document
 
 Severity = Literal["warning", "critical", "none"]
 _SHARED = {"pgbouncer": "postgres"}  # a store whose alerts lie with another's
 _COMMON = ("core", "exporter", "slo")
-_FIELDS: Mapping[Severity, str] = {"warning": "warn", "critical": "fail"}
+_FIELDS: Mapping[Severity, Literal["warn", "fail"]] = {"warning": "warn", "critical": "fail"}
 _UNLESS_IN_MAINTENANCE = "unless on (job, instance, target) datatier_target_maintenance == 1"
-_OR = re.compile(r"\bor\b")
 
 
 class Alert(BaseModel):
@@ -67,11 +67,17 @@ def catalogue(name: str) -> Catalogue:
 
 
 def groups(
-    wanted: Iterable[str], limits: Mapping[str, Limit] = THRESHOLDS, job: str = "datatier"
+    wanted: Iterable[str],
+    limits: Mapping[str, Limit] = THRESHOLDS,
+    job: str = "datatier",
+    own: Sequence[TargetLimits] = (),
 ) -> list[dict[str, Any]]:
-    """Return a group of rules for each wanted file; `job` is the exporter's in Prometheus' configuration."""
+    """Return a group of rules for each wanted file.
+
+    job: the exporter's in Prometheus' configuration. own: the targets that differ from the general limits.
+    """
     found = [catalogue(name) for name in wanted]
-    return [{"name": f"datatier-{one.name}", "rules": list(_rules(one, limits, job))} for one in found]
+    return [{"name": f"datatier-{one.name}", "rules": list(_rules(one, limits, job, own))} for one in found]
 
 
 def as_rule_file(found: list[dict[str, Any]]) -> str:
@@ -91,54 +97,85 @@ def _folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "alerts" / "catalogue"
 
 
-def _rules(one: Catalogue, limits: Mapping[str, Limit], job: str) -> Iterator[dict[str, Any]]:
+def _rules(
+    one: Catalogue, limits: Mapping[str, Limit], job: str, own: Sequence[TargetLimits]
+) -> Iterator[dict[str, Any]]:
     for name, expr in one.recording.items():
         yield {"record": name, "expr": expr.strip()}
     for name, alert in one.alerts.items():
-        for severity in _severities(alert, limits):
-            yield _rule(one, name, severity, _Words(alert, severity, limits, job))
+        store = alert.store or one.store
+        meant = [target for target in own if alert.about == "target" and store in (None, target.store)]
+        for severity in _severities(alert):
+            cases = _cases(alert, severity, limits, meant)
+            if cases:
+                yield _rule(one, name, _Words(alert, severity, cases, job), meant)
 
 
-def _severities(alert: Alert, limits: Mapping[str, Limit]) -> list[Severity]:
-    """Name what the alert may be; a limit that is not set raises nothing."""
+def _severities(alert: Alert) -> list[Severity]:
+    """Name what the alert may be."""
     if alert.limit is not None:
-        limit = limits[alert.limit]
-        return [severity for severity, field in _FIELDS.items() if getattr(limit, field) is not None]
+        return list(_FIELDS)
     return list(alert.expr) if isinstance(alert.expr, dict) else [alert.severity]
+
+
+def _cases(
+    alert: Alert, severity: Severity, limits: Mapping[str, Limit], own: Sequence[TargetLimits]
+) -> Sequence[Case]:
+    """Return the limits that the rule has; none at all where nothing of this severity is to be raised."""
+    if alert.limit is None:
+        return [Case("", None)]
+    return cases_of(alert.limit, _FIELDS[severity], limits[alert.limit], own)
 
 
 class _Words:
     """Fill what stands for something else into an alert's texts."""
 
-    def __init__(self, alert: Alert, severity: Severity, limits: Mapping[str, Limit], job: str) -> None:
+    def __init__(self, alert: Alert, severity: Severity, cases: Sequence[Case], job: str) -> None:
         self.alert = alert
-        self._severity = severity
-        self._known = {"JOB": job}
-        if alert.limit is not None:
-            self._known["LIMIT"] = f"{getattr(limits[alert.limit], _FIELDS[severity]):.15g}"
+        self.severity = severity
+        self.cases = cases
+        self._job = job
 
-    def __call__(self, text: str | Mapping[Severity, str]) -> str:
-        chosen = text if isinstance(text, str) else text[self._severity]
-        return re.sub(r"\b(JOB|LIMIT)\b", lambda found: self._known[found[0]], chosen.strip())
+    def for_case(self, text: str | Mapping[Severity, str]) -> Callable[[Case], str]:
+        """Return what says the text with the limit of a case."""
+        chosen = text if isinstance(text, str) else text[self.severity]
+
+        def fill(case: Case) -> str:
+            known = {"JOB": self._job, "LIMIT": case.limit}
+            return re.sub(r"\b(JOB|LIMIT)\b", lambda found: known[found[0]], chosen.strip())
+
+        return fill
+
+    def annotation(self, text: str) -> str:
+        return annotation(self.cases, self.for_case(text))
 
 
-def _rule(one: Catalogue, name: str, severity: Severity, words: _Words) -> dict[str, Any]:
+def _rule(one: Catalogue, name: str, words: _Words, own: Sequence[TargetLimits]) -> dict[str, Any]:
     alert = words.alert
-    expr, hold = words(alert.expr), words(alert.hold)
-    if alert.about == "target":
-        expr = f"({expr})" if _OR.search(expr) else expr
-        expr = f"{expr}\n{_UNLESS_IN_MAINTENANCE}"
-    rule = {"alert": name, "expr": expr}
+    hold = alert.hold if isinstance(alert.hold, str) else alert.hold[words.severity]
+    rule = {"alert": name, "expr": _expression(words, own)}
     rule |= {} if hold == "0s" else {"for": hold}
     rule |= {"keep_firing_for": alert.keep_firing_for} if alert.keep_firing_for else {}
-    labels = {"severity": severity, "component": "data-tier", "store": alert.store or one.store, "check": alert.check}
+    store = alert.store or one.store
+    labels = {"severity": words.severity, "component": "data-tier", "store": store, "check": alert.check}
     annotations = {
-        "summary": words(alert.summary),
-        "description": words(alert.description),
+        "summary": words.annotation(alert.summary),
+        "description": words.annotation(alert.description),
         "dashboard": one.dashboard,
         "runbook_url": f"docs/runbooks/{name}.md",
     }
     return {**rule, "labels": {key: value for key, value in labels.items() if value}, "annotations": annotations}
+
+
+def _expression(words: _Words, own: Sequence[TargetLimits]) -> str:
+    """Return the expression: with targets' own limits, and without those whose check is off or in maintenance."""
+    alert = words.alert
+    if alert.about != "target":
+        return words.for_case(alert.expr)(words.cases[0])
+    apart = [target.target for target in own if alert.limit in target.limits]
+    expr = grouped(expression(words.cases, words.for_case(alert.expr), apart))
+    expr = without(expr, [target.target for target in own if alert.check in target.off])
+    return f"{expr}\n{_UNLESS_IN_MAINTENANCE}"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,18 +1,19 @@
 """What the service goes by: the configuration and all queries, read together and replaced together."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
 from exporter.config import Config, load_config
+from exporter.configured_names import check_labels, check_names
 from exporter.query import Query
-from exporter.query_files import check_labels, load_queries
+from exporter.query_files import load_queries
 from exporter.shard import Shard
 from exporter.snapshot import Watched
 from exporter.targets import Target
-from exporter.thresholds import limits
+from exporter.thresholds import Limit, limits
 from exporter.web_file import WebFile
 from exporter.yaml_file import ConfigError
 
@@ -54,6 +55,8 @@ class Source:
         queries = load_queries({target.store for target in config.targets}, config.queries, limits(config.thresholds))
         if self._path is not None:
             check_labels(self._path, config, queries)
+            check_names(self._path, config, queries)
+        queries = tuple(query for query in queries if not _disabled(query, config.disable_queries))
         if self._shard is None:
             return Settings(config, queries)
         ours = tuple(target for target in config.targets if self._shard.holds(target.name))
@@ -69,16 +72,31 @@ def watched(config: Config, target: Target) -> Watched:
         maintenance=target.maintenance,
         groups=target.groups,
         labels=target.labels,
-        response=limits(config.thresholds)["response_seconds"],
+        response=config.limits(target)["response_seconds"],
+        unjudged=frozenset(target.checks),
     )
 
 
 def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
-    """Choose a target's queries: of its store, meant for it, and with what they need configured."""
+    """Choose a target's queries: of its store, meant for it, with what they need configured; under its own limits."""
     return [
-        query
+        _limited(query, target.thresholds)
         for query in queries
         if query.store == target.store
         and any(fnmatchcase(target.name, glob) for glob in query.targets)
         and query.when.wanted(target)
+        and not _disabled(query, target.disable_queries)
     ]
+
+
+def _disabled(query: Query, globs: Sequence[str]) -> bool:
+    """Tell whether it is a built-in query that the globs name; users' own are taken out of their folder."""
+    return not query.fenced and any(fnmatchcase(query.name, glob) for glob in globs)
+
+
+def _limited(query: Query, thresholds: Mapping[str, Limit]) -> Query:
+    rule = query.health
+    limit = thresholds.get(rule.threshold) if rule is not None and rule.threshold is not None else None
+    if rule is None or limit is None:
+        return query
+    return query.model_copy(update={"health": rule.model_copy(update=limit.above)})

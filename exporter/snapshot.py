@@ -27,7 +27,7 @@ def fresh_seconds(interval: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Say what the views need to know of a configured target."""
+    """Say what the views need to know of a configured target; `unjudged` names the checks that are off."""
 
     name: str
     store: str
@@ -37,6 +37,7 @@ class Watched:
     groups: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     response: Limit = THRESHOLDS["response_seconds"]
+    unjudged: frozenset[str] = frozenset()
 
 
 class Now(NamedTuple):
@@ -141,7 +142,7 @@ class Snapshot:
         """Drop what a target's other queries told: they are asked no more, or were replaced."""
         asked = {query.name: query for query in queries}
         results = self.results[target].items()
-        self.results[target] = {key: result for key, result in results if asked.get(key[1]) is result.query}
+        self.results[target] = {key: result for key, result in results if asked.get(key[1]) == result.query}
         self.tallies[target].retain(asked)
         self._note_change(target, self.blind)
 
@@ -266,11 +267,15 @@ class Snapshot:
     def _seen_state(self, target: str, status: TargetStatus) -> State:
         if not status.up:
             return "down"
-        slow = status.latency is not None and status.latency > self.targets[target].response.warn
-        blind = status.info is not None and bool(status.info.missing_privileges)
-        verdicts = [result.verdict for result in self.results[target].values()]
-        bad = any(verdict is not None and verdict.status in ("warn", "fail") for verdict in verdicts)
-        return "degraded" if slow or blind or bad else "ok"
+        watched = self.targets[target]
+        bad: set[str] = set()
+        if status.latency is not None and status.latency > watched.response.warn:
+            bad.add("responseTime")
+        if status.info is not None and status.info.missing_privileges:
+            bad.add("privileges")
+        verdicts = [result.verdict for result in self.results[target].values() if result.verdict is not None]
+        bad |= {verdict.rule.check for verdict in verdicts if verdict.status in ("warn", "fail")}
+        return "degraded" if bad - watched.unjudged else "ok"
 
 
 def _facts(result: Result) -> Mapping[str, int]:

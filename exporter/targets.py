@@ -5,16 +5,17 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
 from exporter.address import Address
 from exporter.byte_size import Bytes
 from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
 from exporter.expectations import Expectations
+from exporter.thresholds import Overrides
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -88,8 +89,18 @@ class Keeper(Strict):
             return None
 
 
+def _off(value: object) -> object:
+    """Return the word for what YAML reads as false: `off` without quotes."""
+    return "off" if value is False else value
+
+
 class TargetBase(Keeper, Address):
-    """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody."""
+    """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody.
+
+    thresholds: limits of this target that differ from the configuration's.
+    checks: checks of /health that are not judged here, each with the word `off`.
+    disable_queries: globs of built-in queries that this target is not asked.
+    """
 
     name: str
     required: bool = True
@@ -97,6 +108,9 @@ class TargetBase(Keeper, Address):
     groups: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     interval: Duration | None = None
+    thresholds: Overrides = Field(default_factory=dict)
+    checks: dict[str, Annotated[Literal["off"], BeforeValidator(_off)]] = Field(default_factory=dict)
+    disable_queries: tuple[str, ...] = ()
 
     @field_validator("name")
     @classmethod

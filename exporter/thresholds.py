@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 
 class Limit(BaseModel):
@@ -19,6 +20,11 @@ class Limit(BaseModel):
         if self.fail is not None and self.warn > self.fail:
             raise ValueError(f"warn {self.warn} must not be above fail {self.fail}")
         return self
+
+    @property
+    def above(self) -> dict[str, float | None]:
+        """Return it in the words of a health rule."""
+        return {"warn_above": self.warn, "fail_above": self.fail}
 
 
 _MIB = 1024 * 1024
@@ -64,8 +70,19 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
 )
 
 
-def limits(overrides: Mapping[str, Limit]) -> Mapping[str, Limit]:
-    """Return the table with a user's overrides; raise KeyError for a name that is not in it."""
+def _known(overrides: dict[str, Limit]) -> dict[str, Limit]:
     for name in overrides:
-        THRESHOLDS[name]
-    return {**THRESHOLDS, **overrides}
+        if name not in THRESHOLDS:
+            raise ValueError(f"{name!r} is not a threshold; there are {', '.join(sorted(THRESHOLDS))}")
+    return overrides
+
+
+Overrides = Annotated[dict[str, Limit], AfterValidator(_known)]
+
+
+def limits(*overrides: Mapping[str, Limit]) -> Mapping[str, Limit]:
+    """Return the table with overrides, of which later ones win."""
+    table = dict(THRESHOLDS)
+    for override in overrides:
+        table |= override
+    return table

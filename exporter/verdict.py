@@ -13,13 +13,17 @@ DURATION = "datatier_query_seconds"  # the metric of a rule that judges how long
 
 
 class HealthRule(BaseModel):
-    """Turn a metric's worst sample, the query's own duration, or a column that holds the verdict, into a check."""
+    """Turn a metric's worst sample, the query's own duration, or a column that holds the verdict, into a check.
+
+    threshold: the limit of the table that warn_above and fail_above come from, so that a target may have another.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     check: str = Field(min_length=1)
     metric: str | None = None
     status: str | None = None
+    threshold: str | None = None
     warn_above: float | None = None
     fail_above: float | None = None
     warn_below: float | None = None
