@@ -1,6 +1,7 @@
 """Users' queries that are hostile or clumsy: each fails with its reason, does no harm and costs nobody else a thing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ HOSTILE: dict[str, tuple[str, Reason]] = {
         "SELECT set_config('transaction_read_only', 'off', true) AS name, nextval('tickets') AS value", "query",
     ),
     "deallocate": ("DEALLOCATE ALL", "query"),
+    "dashes": (f"{'-' * 70}\nDEALLOCATE ALL", "query"),
+    "nested_comment": ("/* /* */ SELECT */ DEALLOCATE ALL", "query"),
+    "carriage_return": ("--\rDEALLOCATE ALL\nSELECT", "query"),
     "huge_label": ("SELECT repeat('x', 1000000) AS name, 1 AS value", "limit"),
     "huge_text": (
         "SELECT repeat('x', 300000) AS text, n::text AS name, 1 AS value FROM generate_series(1, 200) AS n", "limit",
@@ -184,7 +188,7 @@ def test_all_of_them_cost_nobody_else_a_thing(server: Postgres, tmp_path: Path) 
         metric = '{type: gauge, help: "A value.", value: value}'
         write(
             tmp_path / f"postgres/{name}.yaml",
-            f"query: |\n  {text}\nlabels: [name]\nmetrics:\n  users_{name}: {metric}\n",
+            f"query: {json.dumps(text)}\nlabels: [name]\nmetrics:\n  users_{name}: {metric}\n",
         )
     with Exporter([server.target("victim")], "2s") as exporter:
         exporter.wait_up("victim")

@@ -1,19 +1,17 @@
 """How a user's own statement runs: it may read, for so long and so many rows, and leaves nothing behind."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 
 from exporter.query import QueryError, Row
+from exporter.sql_text import POSTGRES, first_word
 
 _BATCH = 100  # rows in memory before their size is known
 _MOST_CHARACTERS = 50_000_000
 # Not all that is no query is undone by ROLLBACK: DEALLOCATE ALL would forget the statements of every other query.
-_READS = re.compile(
-    r"(?:\s|\(|--[^\n]*|/\*.*?\*/)*(?:SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN)\b", re.IGNORECASE | re.DOTALL
-)
+_READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 # Advisory locks of a session outlive its transactions.
 _LEAVE = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
 _NOT_HERE = {
@@ -30,7 +28,7 @@ async def fenced_rows(connection: Any, sql: str, most_rows: int, *, visiting: bo
     protocol takes a single statement. More rows than wanted are not even fetched. While visiting one database
     after another, a table that is not there makes the query unsupported in that database.
     """
-    if not _READS.match(sql):
+    if first_word(sql, POSTGRES) not in _READING:
         raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")
     await connection.execute("BEGIN READ ONLY")
     try:

@@ -1,0 +1,69 @@
+"""The first word is the one PostgreSQL would take for it, and a long text costs no more than reading it."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from exporter.sql_text import POSTGRES, Syntax, first_word
+
+CYPHER = Syntax(re.compile(r"\S"), "//", re.compile(r"[\n\r]"), nested=False)
+LONG = 300_000
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("select 1", "SELECT"),
+        ("\t\n\f\v\r ((SELECT 1))", "SELECT"),
+        ("-- a\n--b\r\nWITH x AS (SELECT 1) TABLE x", "WITH"),
+        ("/* CALL */VALUES (1)", "VALUES"),
+        ("/* /* SELECT */ SELECT */ CALL charge()", "CALL"),
+        ("/*/ SELECT */ CALL charge()", "CALL"),
+        ("/***//**/SHOW all", "SHOW"),
+        ("-- SELECT\rCALL charge()", "CALL"),
+        ("/* -- */ CALL charge() -- */ SELECT", "CALL"),
+        ("-- /*\nCALL charge() /* \n*/ SELECT", "CALL"),
+        ("SELECT--", "SELECT"),
+        ("SELECTED", "SELECTED"),
+        ("SELECT_1", "SELECT_1"),
+        ("\u00a0SELECT 1", ""),
+        ("; SELECT 1", ""),
+        ("- - SELECT", ""),
+        ("/ * SELECT", ""),
+        ("/* SELECT", ""),
+        ("/* /* */ SELECT", ""),
+        ("-- SELECT", ""),
+        ("", ""),
+    ],
+)
+def test_the_first_word(text: str, word: str) -> None:
+    """Comments nest, end where the server ends them, and hide nothing behind a word that only seems to be first."""
+    assert first_word(text, POSTGRES) == word
+
+
+def test_another_language() -> None:
+    """Of Cypher a comment does not nest, and begins by two slashes."""
+    assert first_word("// a\n/* /* */ MATCH (n)", CYPHER) == "MATCH"
+
+
+def test_no_text_takes_longer_than_it_is() -> None:
+    """A pattern that tries all ways to split a comment never ends; a process of its own proves that this one does."""
+    texts = [
+        f"{'-' * LONG} CALL charge()",
+        "--\n" * LONG + "CALL charge()",
+        "/*" * LONG,
+        "/**/" * LONG + "CALL charge()",
+        "(" * LONG + "CALL charge()",
+        " " * LONG,
+        "/" * LONG,
+        "S" * LONG,
+    ]
+    code = "print([first_word(text, POSTGRES)[:4] for text in eval(sys.stdin.read())])"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys; from exporter.sql_text import *; {code}"],
+        input=repr(texts), capture_output=True, text=True, timeout=20, check=True,
+    )  # fmt: skip
+
+    assert ran.stdout.strip() == "['', 'CALL', '', 'CALL', 'CALL', '', '', 'SSSS']"
