@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from exporter.core_metrics import CORE_METRICS
 from exporter.query import DATABASE_LABELS, Metric, Query
+from exporter.thresholds import BEYOND_ONE, is_share
 from exporter.verdict import DURATION, HealthRule
 from exporter.yaml_file import KeyPath
 
@@ -108,8 +109,21 @@ def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]
             yield ("health", "metric"), f"{rule.metric} is not a metric of this file"
         elif judged.type in ("histogram", "info"):
             yield ("health", "metric"), f"there is no limit to the values of type {judged.type}"
+        elif is_share(rule.metric) and rule.threshold not in BEYOND_ONE:
+            yield from _lint_limits_of_share(rule)
     unlimited = {rule.warn_above, rule.fail_above, rule.warn_below, rule.fail_below} == {None}
     if rule.metric is not None and unlimited:
         yield ("health",), "needs a limit: threshold, warn_above, fail_above, warn_below or fail_below"
     if rule.status is not None and not unlimited:
         yield ("health",), "rows that bring their own status need no limit"
+
+
+def _lint_limits_of_share(rule: HealthRule) -> Iterator[tuple[KeyPath, str]]:
+    for key in ("warn_above", "fail_above"):
+        limit = getattr(rule, key)
+        if limit is not None and not 0 <= limit < 1:
+            yield ("health", key), f"{limit:g}: a ratio goes from 0 to 1, 80 % is 0.8"
+    for key in ("warn_below", "fail_below"):
+        limit = getattr(rule, key)
+        if limit is not None and not 0 < limit <= 1:
+            yield ("health", key), f"{limit:g}: a ratio goes from 0 to 1, 80 % is 0.8"

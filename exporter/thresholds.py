@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _number(value: object) -> object:
+    """Refuse what YAML made a truth value: `warn: on` is no 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, found {str(value).lower()}")  # noqa: TRY004 - pydantic's errors are ValueErrors
+    return value
+
+
+_Bound = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 
 
 class Limit(BaseModel):
@@ -12,8 +22,8 @@ class Limit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    warn: float
-    fail: float | None
+    warn: _Bound
+    fail: _Bound | None
 
     @model_validator(mode="after")
     def _warns_first(self) -> "Limit":
@@ -70,10 +80,21 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
 )
 
 
+BEYOND_ONE = {"freeze_ratio"}  # an age by the age at which vacuum is due: above 1 it is overdue
+
+
+def is_share(name: str) -> bool:
+    """Tell by the name of a threshold or metric whether its values are parts of a whole, from 0 to 1."""
+    return name.endswith("_ratio") and name not in BEYOND_ONE
+
+
 def _known(overrides: dict[str, Limit]) -> dict[str, Limit]:
-    for name in overrides:
+    for name, limit in overrides.items():
         if name not in THRESHOLDS:
             raise ValueError(f"{name!r} is not a threshold; there are {', '.join(sorted(THRESHOLDS))}")
+        for bound, value in (("warn", limit.warn), ("fail", limit.fail)):
+            if value is not None and value >= 1 and is_share(name):
+                raise ValueError(f"{name}: {bound} {value:g} would never be exceeded: 80 % is 0.8")
     return overrides
 
 

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Status = Literal["pass", "unknown", "warn", "fail"]
 
 STATUSES: tuple[Status, ...] = ("pass", "unknown", "warn", "fail")  # from best to worst
 DURATION = "datatier_query_seconds"  # the metric of a rule that judges how long the query itself took
+
+_Bound = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class HealthRule(BaseModel):
@@ -24,10 +26,18 @@ class HealthRule(BaseModel):
     metric: str | None = None
     status: str | None = None
     threshold: str | None = None
-    warn_above: float | None = None
-    fail_above: float | None = None
-    warn_below: float | None = None
-    fail_below: float | None = None
+    warn_above: _Bound | None = None
+    fail_above: _Bound | None = None
+    warn_below: _Bound | None = None
+    fail_below: _Bound | None = None
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Self:
+        for warn, fail, sign in (("warn_above", "fail_above", 1), ("warn_below", "fail_below", -1)):
+            first, then = getattr(self, warn), getattr(self, fail)
+            if first is not None and then is not None and sign * first > sign * then:
+                raise ValueError(f"{warn} {first:g} would never warn: {fail} {then:g} comes first")
+        return self
 
     def judge(self, value: float) -> Status:
         if _outside(value, self.fail_above, self.fail_below):

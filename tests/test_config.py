@@ -82,6 +82,11 @@ thresholds: {{disk_used_ratio: {{warn: 0.8, fail: 0.9}}}}
         (ORDERS + "poll: {interval: 15.5}\n", "5: poll.interval: '15.5' is not a duration"),
         (ORDERS + "thresholds: {disc: {warn: 1, fail: 2}}\n", "5: thresholds: 'disc' is not a threshold; there are"),
         (ORDERS + "thresholds:\n  disk_used_ratio: {warn: 2, fail: 1}\n", "6: thresholds.disk_used_ratio: warn 2.0"),
+        (ORDERS + "thresholds: {disk_used_ratio: {warn: 80, fail: 90}}\n", "5: thresholds: disk_used_ratio: warn 80 "),
+        (
+            ORDERS + "    thresholds: {disk_used_ratio: {warn: 80, fail: 90}}\n",
+            "5: targets.0.thresholds: disk_used_ratio: warn 80 ",
+        ),
         (ORDERS + "queries: [none.d]\n", "5: queries.0: "),
         (ORDERS.replace("postgres\n", "mysql\n", 1), "2: targets.0: Input tag 'mysql' found using 'store'"),
         (ORDERS.replace("    store: postgres\n", ""), "2: targets.0: required: one of the known stores"),

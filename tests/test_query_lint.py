@@ -6,6 +6,7 @@ import pytest
 
 from exporter.core_metrics import CORE_METRICS
 from exporter.query_lint import lint
+from exporter.verdict import HealthRule
 from exporter.yaml_file import KeyPath
 from tests.making import metric, query
 
@@ -173,3 +174,24 @@ def test_a_histogram_has_no_limit() -> None:
     found = problems(metrics=(judged,), health={"check": "w", "metric": "pg_wait_seconds", "warn_above": 1.0})
 
     assert found == [(("health", "metric"), "there is no limit to the values of type histogram")]
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "problem"),
+    [
+        ("jobs_used_ratio", {"warn_above": 80.0}, ("health", "warn_above")),
+        ("jobs_used_ratio", {"warn_above": 0.8, "fail_above": 1.0}, ("health", "fail_above")),
+        ("jobs_used_ratio", {"warn_above": -0.1}, ("health", "warn_above")),
+        ("jobs_used_ratio", {"warn_below": 20.0}, ("health", "warn_below")),
+        ("jobs_used_ratio", {"fail_below": 0.0}, ("health", "fail_below")),
+        ("jobs_used_ratio", {"warn_above": 0.8, "fail_above": 0.9}, None),
+        ("jobs_used_ratio", {"warn_below": 1.0, "fail_below": 0.5}, None),
+        ("jobs_used_ratio", {"warn_above": 1.5, "threshold": "freeze_ratio"}, None),
+        ("jobs_waiting", {"warn_above": 80.0}, None),
+    ],
+)
+def test_limits_of_a_ratio(name: str, limits: dict[str, Any], problem: KeyPath | None) -> None:
+    """They lie where its values do: 80 is meant as a percentage, and would never be exceeded."""
+    rule = HealthRule.model_validate({"check": "jobs", "metric": name, **limits})
+
+    assert [key for key, _ in problems(metrics=(metric(name),), health=rule)] == ([problem] if problem else [])

@@ -1,9 +1,9 @@
 """One table of limits."""
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from exporter.thresholds import THRESHOLDS, Limit, limits
+from exporter.thresholds import THRESHOLDS, Limit, Overrides, limits
 from exporter.verdict import HealthRule
 
 
@@ -25,3 +25,34 @@ def test_a_users_limit_replaces_one_of_the_table() -> None:
     mine = Limit(warn=0.5, fail=0.6)
 
     assert limits({"disk_used_ratio": mine}) == {**THRESHOLDS, "disk_used_ratio": mine}
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "problem"),
+    [
+        ("disk_used_ratio", {"warn": 80, "fail": 90}, "disk_used_ratio: warn 80 would never be exceeded: 80 % is 0.8"),
+        ("disk_used_ratio", {"warn": 0.8, "fail": 1}, "disk_used_ratio: fail 1 would never be exceeded"),
+        ("wraparound_ratio", {"warn": 1.5, "fail": None}, "wraparound_ratio: warn 1.5 would never be exceeded"),
+        ("response_seconds", {"warn": -1, "fail": 2}, "greater than or equal to 0"),
+        ("response_seconds", {"warn": float("nan"), "fail": 2}, "greater than or equal to 0"),
+        ("response_seconds", {"warn": 1, "fail": float("inf")}, "finite number"),
+        ("response_seconds", {"warn": True, "fail": 2}, "expected a number, found true"),
+        ("freeze_ratio", {"warn": 1.5, "fail": 2}, None),
+        ("replication_lag_seconds", {"warn": "30", "fail": None}, None),
+    ],
+)
+def test_a_limit_that_could_never_be_exceeded(name: str, limit: dict[str, object], problem: str | None) -> None:
+    """Most of all a percentage where a ratio is meant."""
+    adapter: TypeAdapter[Overrides] = TypeAdapter(Overrides)
+    if problem is None:
+        assert adapter.validate_python({name: limit})[name].warn > 1
+        return
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python({name: limit})
+
+    assert problem in str(caught.value)
+
+
+def test_our_own_limits_can_be_exceeded() -> None:
+    """The table itself passes what a user's limits have to."""
+    assert TypeAdapter(Overrides).validate_python(dict(THRESHOLDS)) == THRESHOLDS

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from pydantic import ValidationError
 
 from exporter.query import QueryError, Reason, Row
 from exporter.verdict import HealthRule, Status
@@ -60,3 +61,18 @@ def test_a_wrong_verdict_fails_the_query(state: object) -> None:
 
     reason: Reason = caught.value.reason
     assert reason == "decode"
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"warn_above": 0.9, "fail_above": 0.8},
+        {"warn_below": 0.2, "fail_below": 0.3},
+        {"warn_above": math.nan},
+        {"fail_below": -math.inf},
+    ],
+)
+def test_a_limit_that_can_never_be_told(limits: dict[str, float]) -> None:
+    """A failure that comes before its warning, and what no number is above or below."""
+    with pytest.raises(ValidationError):
+        HealthRule.model_validate({"check": "jobs", "metric": "jobs", **limits})
