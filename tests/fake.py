@@ -37,6 +37,7 @@ class Fake:
         self.names: Sequence[str] | Exception = ("app", "log", "template1")
         self.opening: Exception | None = None
         self.closing: Exception | None = None
+        self.seconds = 0.0  # what an answer takes
         self.asked: list[str] = []
         self.running = 0
         self.most_running = 0
@@ -83,7 +84,7 @@ class _Session:
         fake.running += 1
         fake.most_running = max(fake.most_running, fake.running)
         try:
-            await asyncio.sleep(0)
+            await asyncio.sleep(fake.seconds)
             rows = await give(fake.answers.get(query.name, plain({"app": 1.0})))
         finally:
             fake.running -= 1

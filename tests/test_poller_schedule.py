@@ -9,6 +9,12 @@ from exporter.schedule import interval, lane, seconds_to_tick, start_delay
 from exporter.snapshot import Ping, Poll
 from tests.fake import FAST, HANG, Fake, Watch, after, asked
 from tests.making import info, query, watched
+from tests.virtual_time import virtual_time
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
+    return virtual_time(monkeypatch)
 
 
 async def test_recovery_asks_everything_at_once() -> None:

@@ -1,7 +1,15 @@
 """Users' queries in a pass: they come last, and take no more of it than there is."""
 
+import pytest
+
 from tests.fake import HANG, Fake, Watch, asked, one_poll
 from tests.making import watched
+from tests.virtual_time import virtual_time
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
+    return virtual_time(monkeypatch)
 
 
 async def test_users_queries_are_asked_last() -> None:

@@ -197,3 +197,15 @@ def test_nothing_of_a_machine_is_in_the_tree() -> None:
     ]
 
     assert found == []
+
+
+def test_a_report_for_machines_takes_what_tests_record(tmp_path: Path) -> None:
+    """With our settings, under which a warning is an error."""
+    recording, report = tmp_path / "test_recording.py", tmp_path / "report.xml"
+    recording.write_text("def test_recording(record_property):\n    record_property('score', '1 of 1')\n")
+    plugins = ["--disable-plugin-autoload", "-p", "anyio", "-p", "no:cacheprovider"]
+    options = [*plugins, "-c", str(ROOT / "pyproject.toml"), f"--junitxml={report}"]
+    subprocess.run([sys.executable, "-m", "pytest", *options, str(recording)], check=True, capture_output=True)
+
+    assert 'errors="0" failures="0"' in report.read_text()
+    assert 'value="1 of 1"' in report.read_text()

@@ -11,6 +11,13 @@ from exporter.server import When
 from exporter.verdict import HealthRule
 from tests.fake import FAST, HANG, Fake, Watch, asked, seen
 from tests.making import metric, query, watched
+from tests.virtual_time import virtual_time
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
+    return virtual_time(monkeypatch)
+
 
 STEPPING = asked("sampler", step_every=0.01)
 
