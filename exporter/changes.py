@@ -6,7 +6,7 @@ from exporter.query import Query
 from exporter.settings import Settings, queries_of, watched
 from exporter.targets import Target
 
-_VIEWED = {"required", "groups", "maintenance"}  # keys of a target that no poller reads
+_VIEWED = {"required", "groups", "maintenance", "checks"}  # keys of a target that no poller reads
 _IDENTITY = {"store", "url", "labels"}  # keys whose change makes another target of the same name
 
 

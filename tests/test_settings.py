@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from exporter.logs import configure_logs
-from exporter.settings import Source
+from exporter.settings import Source, queries_of, watched
 from exporter.shard import Shard
 from exporter.yaml_file import ConfigError
 from tests.making import restored_logs, write
@@ -96,3 +96,73 @@ def test_a_folder_that_cannot_be_read_is_a_problem_of_the_configuration(
     monkeypatch.setattr(Path, "iterdir", denied)  # nothing is denied to root
     with pytest.raises(ConfigError, match=r"queries\.d: cannot be read: Permission denied"):
         Source(path).load()
+
+
+MINE = "query: SELECT 1 AS n\nmetrics: {my_n: {type: gauge, help: Mine., value: n}}"
+OWN = """
+targets:
+  - {name: orders, store: postgres, url: 'postgresql://u@h/db'}
+  - name: delayed
+    store: postgres
+    url: 'postgresql://u@h/db'
+    thresholds: {replication_lag_seconds: {warn: 7, fail: null}, response_seconds: {warn: 3, fail: 4}}
+    checks: {replicas: off, "privileges": "off"}
+    disable_queries: [table_bloat, "stat_*"]
+thresholds: {replication_lag_seconds: {warn: 5, fail: 6}, disk_used_ratio: {warn: 0.5, fail: 0.6}}
+disable_queries: [index_bloat]
+"""
+
+
+def test_one_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> None:
+    """What it does not say is as for all others."""
+    config, queries = Source(write(tmp_path / "datatier.yaml", OWN)).load()
+    asked = {target.name: {query.name: query for query in queries_of(target, queries)} for target in config.targets}
+    rules = {name: found["replication"].health for name, found in asked.items()}
+
+    assert {name: (rule.warn_above, rule.fail_above) for name, rule in rules.items() if rule} == {
+        "orders": (5, 6),
+        "delayed": (7, None),
+    }
+    assert asked["delayed"]["connections"].health == asked["orders"]["connections"].health
+    assert {name for name in asked["orders"].keys() - asked["delayed"].keys() if not name.startswith("stat_")} == {
+        "table_bloat"
+    }
+    assert "index_bloat" not in asked["orders"]
+    seen = {target.name: watched(config, target) for target in config.targets}
+    assert (seen["orders"].unjudged, seen["delayed"].unjudged) == (frozenset(), {"replicas", "privileges"})
+    assert (seen["orders"].response.warn, seen["delayed"].response.warn) == (0.5, 3)
+
+
+def test_users_own_queries_are_not_disabled(tmp_path: Path) -> None:
+    """`"*"` leaves them alone."""
+    write(tmp_path / "queries.d" / "postgres" / "mine.yaml", MINE)
+    path = write(tmp_path / "datatier.yaml", OWN.replace("[index_bloat]", '["*"]\nqueries: [queries.d]'))
+
+    assert [query.name for query in Source(path).load().queries] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("[index_bloat]", "[index_blaot]", "11: disable_queries.0: 'index_blaot' names no built-in query; there are "),
+        (
+            '"stat_*"',
+            "collections",
+            "9: targets.1.disable_queries.1: 'collections' names no built-in query; there are",
+        ),
+        ("replicas: off", "replica: off", "8: targets.1.checks.replica: a target of postgres has no such check; there"),
+        ("replicas: off", "replicas: on", "8: targets.1.checks.replicas: expected 'off'"),
+        (
+            "{replication_lag_seconds: {warn: 7",
+            "{lag: {warn: 7",
+            "7: targets.1.thresholds: 'lag' is not a threshold; there",
+        ),
+    ],
+)
+def test_names_that_there_are_not(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """What silences nothing was meant to silence something."""
+    path = write(tmp_path / "datatier.yaml", OWN.replace(old, new))
+
+    with pytest.raises(ConfigError) as error:
+        Source(path).load()
+    assert f"{path}:{problem}" in str(error.value)
