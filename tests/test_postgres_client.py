@@ -13,7 +13,13 @@ from exporter.targets import Globs, PostgresTarget
 from tests.integration.collect import target_of
 
 NO_FACTS = Facts(capabilities={}, missing_privileges={}, extensions={}, closed=frozenset())
-PING = {"version": "15.19 (Debian 15.19-1)", "is_replica": True, "started_at": 12.5, "databases": ["app", "shop"]}
+PING = {
+    "version": "15.19 (Debian 15.19-1)",
+    "is_replica": True,
+    "started_at": 12.5,
+    "databases": ["app", "shop"],
+    "octets": ["3", "4"],
+}
 
 
 def target(url: str) -> PostgresTarget:

@@ -52,6 +52,7 @@ async def test_what_is_not_visited_is_counted_and_named_with_why(server: Postgre
 
     assert states(collected) == {
         "visited": 2, "broken": 1, "template": 3, "no_connect": 1, "excluded": 1, "no_privilege": 1, "not_pooled": 0,
+        "not_utf8": 0,
     }  # fmt: skip
     assert set(collected.findings["databases"]) == {
         "blueprint: a template",

@@ -152,6 +152,8 @@ class PostgresSession:
             return await self.link.rows(sql, *arguments, seconds=seconds, database=self.database)
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
             return ()
+        except UnicodeDecodeError:  # an error that names the relation, whose name is not UTF-8
+            return ()
 
     async def log_in(self, seconds: float) -> Login:
         """Log in anew, beside the connections that are held."""

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -24,9 +24,13 @@ _EXTENSIONS = """
 SELECT extname, extversion, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE')
 FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
 """
+# The driver cannot decode what came, or the server cannot convert what it has.
+_UNCONVERTIBLE = (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _FAREWELLS = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
 
 _log = structlog.get_logger("exporter")
+
+T = TypeVar("T")
 
 
 class Extension(NamedTuple):
@@ -59,32 +63,44 @@ class Link:
         self, sql: str, *arguments: object, seconds: float = 5.0, database: str | None = None
     ) -> Sequence[Row]:
         """Run one statement in a database, by default in the one of the URL."""
-        async with self._connected(database, seconds) as connection:
+
+        async def ask(connection: Any) -> Sequence[Row]:
             rows: Sequence[Row] = await connection.fetch(sql, *arguments, timeout=seconds + PATIENCE_SECONDS)
-        return rows
+            return rows
+
+        return await self._answer(ask, seconds, database)
 
     async def fenced_rows(
         self, sql: str, most_rows: int, *, seconds: float = 5.0, database: str | None = None
     ) -> Sequence[Row]:
         """Run a statement that a user wrote; see the fence."""
-        async with self._connected(database, seconds) as connection:
+
+        async def ask(connection: Any) -> Sequence[Row]:
             return await fenced_rows(connection, sql, most_rows, visiting=database is not None)
+
+        return await self._answer(ask, seconds, database)
 
     async def extensions(self, database: str | None = None, *, fresh: bool = False) -> Mapping[str, Extension]:
         """Return a database's extensions by name, read once a connection."""
-        async with self._connected(database) as connection:
+
+        async def ask(connection: Any) -> Mapping[str, Extension]:
             if fresh or self._extensions is None:
                 rows = await connection.fetch(_EXTENSIONS)
                 self._extensions = {row[0]: Extension(*row[1:]) for row in rows}
-        return self._extensions
+            return self._extensions
+
+        return await self._answer(ask, 5.0, database)
 
     async def decode_json(self, database: str | None = None) -> None:
         """Let json and jsonb arrive as objects; only where needed, for it costs look-ups in each new connection."""
-        async with self._connected(database) as connection:
+
+        async def ask(connection: Any) -> None:
             if not self._decodes_json:
                 for name in ("json", "jsonb"):
                     await connection.set_type_codec(name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
                 self._decodes_json = True
+
+        await self._answer(ask, 5.0, database)
 
     async def close(self) -> None:
         """Say goodbye to a server that listens, and leave one that does not."""
@@ -98,9 +114,22 @@ class Link:
             self._connection.terminate()
             self._connection = None
 
+    async def _answer(self, ask: Callable[[Any], Awaitable[T]], seconds: float, database: str | None) -> T:
+        """Ask over a connection to the database; once more, unconverted, where the answer's text is not convertible."""
+        database = None if database == self._home else database
+        try:
+            async with self._connected(database, seconds) as connection:
+                return await ask(connection)
+        except _UNCONVERTIBLE:
+            if database in self.door.unconverted:
+                raise
+            self.door.unconverted.add(database)
+            await self.close()
+        async with self._connected(database, seconds) as connection:
+            return await ask(connection)
+
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
-        database = None if database == self._home else database
         try:
             if self._connection is None or self._connection.is_closed() or database != self._database:
                 await self.close()

@@ -5,12 +5,14 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.datastores.base import Operation, Params
+from exporter.datastores.postgres.encoding import is_replaced
 from exporter.query import Row
 from exporter.targets import Globs
 
 _DATABASES = """
 SELECT
     datname::text AS datname,
+    octet_length(datname::text) AS octets,
     datconnlimit = -2 AS broken,
     datistemplate AS template,
     datallowconn AS connectable,
@@ -24,6 +26,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "template": "a template",
         "no_connect": "takes no connections",
         "excluded": "left out by the target's databases",
+        "not_utf8": "its name is not UTF-8, or the URL's database has another encoding",
         "no_privilege": "the role may not connect",
         "not_pooled": "PgBouncer does not know it",
     }
@@ -45,19 +48,19 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     ]
 
 
-def _state_of(row: Row, databases: Globs, strangers: Collection[str]) -> str:
+def _state_of(row: Mapping[str, Any], databases: Globs, strangers: Collection[str]) -> str:
     """Name the first thing that keeps a database from being visited."""
-    if row["broken"]:
-        return "broken"
-    if row["template"]:
-        return "template"
-    if not row["connectable"]:
-        return "no_connect"
-    if not databases.admits(str(row["datname"])):
-        return "excluded"
-    if row["datname"] in strangers:
-        return "not_pooled"
-    return "visited" if row["permitted"] else "no_privilege"
+    name = str(row["datname"])
+    found = {
+        "broken": row["broken"],
+        "template": row["template"],
+        "no_connect": not row["connectable"],
+        "excluded": not databases.admits(name),
+        "not_utf8": is_replaced(name, row["octets"]),
+        "not_pooled": name in strangers,
+        "no_privilege": not row["permitted"],
+    }
+    return next((state for state, holds in found.items() if holds), "visited")
 
 
 DATABASES = Operation(_databases)

@@ -6,8 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import asyncpg.protocol.protocol
 
 from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES, SOCKET_OPTIONS
+from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
 from exporter.datastores.tls import tls_of
 from exporter.query import QueryError
 from exporter.targets import PostgresTarget
@@ -34,17 +36,21 @@ _LIBPQ_ONLY = {
     "tcp_user_timeout",
 }  # fmt: skip
 
+asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
+
 
 class Door:
     """Lets all links of one target in.
 
     strangers: databases that a PgBouncer on the way does not know.
+    unconverted: databases whose text the server or the driver could not convert; None is the URL's.
     certificate: what the server showed at the last login, in DER; None without TLS.
     """
 
     def __init__(self, target: PostgresTarget) -> None:
         self.target = target
         self.strangers: set[str] = set()
+        self.unconverted: set[str | None] = set()
         self.certificate: bytes | None = None
         self._tls = tls_of(target)
 
@@ -57,12 +63,18 @@ class Door:
                 password=self._password(),
                 database=database,
                 ssl=self._tls,  # None: as the URL says
-                server_settings={**_NAME, **({} if pooled else settings(seconds))},
+                server_settings={
+                    **_NAME,
+                    **({} if pooled else settings(seconds)),
+                    **(UNCONVERTED if database in self.unconverted else {}),
+                },
                 statement_cache_size=0 if pooled else 100,
                 max_cached_statement_lifetime=0,  # for ever: the statements are always the same
                 max_cacheable_statement_size=0,
                 timeout=CONNECT_SECONDS,
             )
+        except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
+            raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
         except (asyncpg.ClientConfigurationError, ssl.SSLError):  # a refused certificate is a ValueError, too
             raise
         except ValueError:  # from a URL that does not parse; its message may quote a part of the password

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.datastores.postgres.connection import Extension, Link
+from exporter.datastores.postgres.encoding import is_replaced
 from exporter.query import Row
 from exporter.server import ServerInfo
 from exporter.targets import Globs
@@ -19,6 +20,10 @@ SELECT
         SELECT datname::text FROM pg_database
         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
     ) AS databases,
+    ARRAY(
+        SELECT octet_length(datname::text)::text FROM pg_database
+        WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
+    ) AS octets,
     ARRAY(
         SELECT rolname::text FROM pg_roles
         WHERE rolname IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
@@ -78,8 +83,12 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
 
 
 def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:
-    """Name the databases to visit: those asked for that take connections, ours among them."""
-    return tuple(name for name in names(ping["databases"]) if databases.admits(name) and name not in facts.closed)
+    """Name the databases to visit: those asked for that take connections and can be named, ours among them."""
+    return tuple(
+        name
+        for name, octets in zip(names(ping["databases"]), names(ping["octets"]), strict=True)
+        if databases.admits(name) and name not in facts.closed and not is_replaced(name, int(octets))
+    )
 
 
 def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from exporter.query import QueryError, Reason
 
 _STATES: Mapping[str, Reason] = {
     "0A000": "unsupported",  # feature not supported: what managed servers say of functions they took away
+    "22021": "decode",  # bytes that the encoding of the database does not have
+    "22P05": "decode",  # a character that the other encoding does not have
     "3D000": "connect",  # no such database
     "42501": "privilege",
     "53300": "limit",  # too many connections
