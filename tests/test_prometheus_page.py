@@ -10,12 +10,18 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.datastores.prometheus_page import PageSample, parse
+from exporter.datastores import prometheus_page
+from exporter.datastores.prometheus_page import PageSample
+from exporter.query import QueryError
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 LABEL_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name != "le")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\\"{},=\n #'), max_size=12)
 VALUES = st.floats()
+
+
+def parse(body: bytes, prefixes: tuple[str | bytes, ...]) -> list[PageSample]:
+    return list(prometheus_page.parse(body, prefixes))
 
 
 class Page(Collector):
@@ -112,3 +118,19 @@ def test_forms_of_a_line(line: str, expected: PageSample) -> None:
 def test_leaves_out_what_is_no_sample(line: str) -> None:
     """An odd line is left out and its neighbours stay."""
     assert parse(f"{line}\nx_after 1\n".encode(), ("x",)) == [("x_after", {}, 1.0)]
+
+
+@pytest.mark.parametrize("page", [b"\n" * 200_000, b"x 1\n" * 60_000])
+def test_a_page_of_more_than_any_server_writes(page: bytes) -> None:
+    """Each line would become an object, and 2 bytes some 300."""
+    with pytest.raises(QueryError) as caught:
+        parse(page, ("x",))
+
+    assert caught.value.reason == "limit"
+
+
+def test_a_line_longer_than_any_server_writes() -> None:
+    labels = ",".join(f'a{number}="b"' for number in range(100))
+    page = f'x{{{labels}}} 1\nx{{a="{"b" * 20_000}"}} 1\nx_after 1\n'
+
+    assert parse(page.encode(), ("x",)) == [("x_after", {}, 1.0)]

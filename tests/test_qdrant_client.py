@@ -1,5 +1,6 @@
 """The client against recorded answers: what it asks, and what it makes of refusals."""
 
+import asyncio
 import json
 import ssl
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.datastores.qdrant.api import MAX_BODY_BYTES
+from exporter.datastores.http import BODY_BYTES
+from exporter.datastores.qdrant.canary import SearchParams
 from exporter.datastores.qdrant.client import QdrantDatastore
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
@@ -146,13 +148,14 @@ async def test_a_refused_ping(answer: Answer, reason: str) -> None:
     [
         (httpx.ConnectError("refused"), "connect"),
         (httpx.ReadError("reset"), "connect"),
-        (httpx.RemoteProtocolError("closed"), "connect"),
+        (httpx.RemoteProtocolError("peer closed connection"), "connect"),
+        (httpx.RemoteProtocolError("illegal status line"), "decode"),
         (httpx.ConnectTimeout("slow"), "timeout"),
         (httpx.ReadTimeout("slow"), "timeout"),
         (ssl.SSLError("bad certificate"), "connect"),
         (httpx.DecodingError("gzip"), "decode"),
         (json.JSONDecodeError("no", "", 0), "decode"),
-        (RuntimeError("else"), "query"),
+        (RuntimeError("else"), "decode"),
     ],
 )
 async def test_reasons_of_the_clients_errors(error: Exception, reason: str) -> None:
@@ -204,7 +207,7 @@ async def test_ready(status: int, ready: float) -> None:
 
 async def test_a_page_that_is_too_large_is_not_read() -> None:
     """The body is bounded, whatever the server sends."""
-    async with datastore(transport({**TWO, "/metrics": (200, "x" * (MAX_BODY_BYTES + 1))})) as store:
+    async with datastore(transport({**TWO, "/metrics": (200, "x" * (BODY_BYTES + 1))})) as store:
         await store.ping()
         with pytest.raises(QueryError) as error:
             await _fetch(store, "requests")
@@ -264,3 +267,34 @@ async def test_facts_that_do_not_come_cost_the_ping_nothing() -> None:
     assert (first.version, first.started_at, first.role) == ("1.18.3", None, "")
     assert first.capabilities["cluster"] == "/cluster did not answer"
     assert (second.role, second.capabilities["cluster"]) == ("peer", "")
+
+
+@pytest.mark.parametrize("sign", ["[],", '{"a":1},', '{"name":"x","shards":[]},'])
+async def test_the_pages_of_one_pass_have_a_bound_together(sign: str) -> None:
+    """Each page alone is within its own: 200 of them would be gigabytes."""
+    large = '{"result": [' + sign * (2**20 // len(sign)) + "0]}"
+    async with datastore(transport({**TWO, **{f"/{n}": (200, large) for n in range(50)}})) as store:
+        await store.ping()
+        async with store.session("slow") as session:
+            answers = [await asyncio.gather(session.json(f"/{n}"), return_exceptions=True) for n in range(50)]
+
+    [error] = answers[-1]
+    assert isinstance(error, QueryError)
+    assert error.reason == "limit"
+
+
+async def test_a_canary_reads_no_more_than_an_answer_to_a_search_holds() -> None:
+    endless = {**TWO, "/collections/docs/points/query?timeout=5": (200, "x" * 2**21)}
+    query = Query(
+        name="canary",
+        store="qdrant",
+        operation="search",
+        params=SearchParams(collection="docs", vector=[0.1, 0.2, 0.3, 0.4]),
+    )
+    async with datastore(transport(endless)) as store:
+        await store.ping()
+        with pytest.raises(Exception, match="larger than") as error:
+            async with store.session("fast") as session:
+                await session.fetch(query)
+
+        assert store.reason(error.value) == "limit"

@@ -3,31 +3,37 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
 from exporter.datastores.keepalive import SOCKET_OPTIONS
-from exporter.query import QueryError
+from exporter.query import QueryError, Reason
 
 BODY_BYTES = 8 * 2**20
 _STEPS = 64  # pieces of a body that may be a byte each: so often the loop has its turn
+# What RemoteProtocolError says when the server closed the connection, or sent too much; it is garbage otherwise.
+_PROTOCOL_ERRORS: Mapping[str, Reason] = {"closed": "connect", "disconnected": "connect", "too long": "limit"}
 
 
 def http_client(
-    url: str, tls: ssl.SSLContext | None, seconds: float, transport: httpx.AsyncBaseTransport | None = None
+    url: str,
+    tls: ssl.SSLContext | None,
+    seconds: float,
+    transport: httpx.AsyncBaseTransport | None = None,
+    body_bytes: int = BODY_BYTES,
 ) -> httpx.AsyncClient:
     """Make a client of one server, for the few connections that our lanes need; tests give a transport.
 
-    seconds: for a whole answer, unless a request names its own `timeout`. A request's extension `body_bytes` is a
-    bound of its own for the answer's body. No redirect is followed.
+    seconds: for a whole answer, unless a request names its own `timeout`. body_bytes: of one answer, unless a
+    request's extension `body_bytes` says otherwise. No redirect is followed.
     """
     for name in ("httpx", "httpcore"):  # each request with its address at INFO, the host at DEBUG
         logging.getLogger(name).setLevel(logging.WARNING)
     # trust_env: a proxy set for other purposes must not come between.
-    return httpx.AsyncClient(
-        base_url=url, timeout=seconds, trust_env=False, transport=Bounded(transport or http_transport(tls, 4))
-    )
+    bounded = Bounded(transport or http_transport(tls, 4), body_bytes)
+    return httpx.AsyncClient(base_url=url, timeout=seconds, trust_env=False, transport=bounded)
 
 
 def http_transport(tls: ssl.SSLContext | None, connections: int) -> httpx.AsyncBaseTransport:
@@ -38,14 +44,29 @@ def http_transport(tls: ssl.SSLContext | None, connections: int) -> httpx.AsyncB
     )
 
 
+def http_reason(error: BaseException) -> Reason | None:
+    """Classify what such a client raises; None for what is no error of HTTP, or of a network."""
+    if isinstance(error, QueryError):
+        return error.reason
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return "timeout"
+    if isinstance(error, httpx.RemoteProtocolError):
+        found = (reason for words, reason in _PROTOCOL_ERRORS.items() if words in str(error))
+        return next(found, "decode")
+    if isinstance(error, httpx.DecodingError):
+        return "decode"
+    return "connect" if isinstance(error, httpx.HTTPError | OSError) else None
+
+
 class Bounded(httpx.AsyncBaseTransport):
     """Read each answer whole: a server that drips, never ends or compresses costs a typed error, and no memory.
 
     The request's read timeout is the deadline of the whole exchange, from the connection to the last byte.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, body_bytes: int = BODY_BYTES) -> None:
         self._inner = inner
+        self._body_bytes = body_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         # 5 kB can inflate to gigabytes, so nothing is inflated at all.
@@ -63,26 +84,25 @@ class Bounded(httpx.AsyncBaseTransport):
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
         try:
-            content = await _body(request, response)
+            content = await self._body(request, response)
         finally:
             await response.aclose()
         return httpx.Response(
             response.status_code, headers=response.headers, content=content, extensions=response.extensions
         )
 
-
-async def _body(request: httpx.Request, response: httpx.Response) -> bytes:
-    most = int(request.extensions.get("body_bytes", BODY_BYTES))
-    path, encoding = request.url.path, response.headers.get("content-encoding", "")
-    if encoding.strip().lower() not in ("", "identity"):
-        raise QueryError("decode", f"{path} is compressed, although the request asked for no compression")
-    stream: Any = response.stream
-    content, pieces = bytearray(), 0
-    async for piece in stream:
-        content += piece
-        if len(content) > most:
-            raise QueryError("limit", f"{path} is larger than {most} bytes")
-        pieces += 1
-        if pieces % _STEPS == 0:
-            await asyncio.sleep(0)
-    return bytes(content)
+    async def _body(self, request: httpx.Request, response: httpx.Response) -> bytes:
+        most = int(request.extensions.get("body_bytes", self._body_bytes))
+        path, encoding = request.url.path, response.headers.get("content-encoding", "")
+        if encoding.strip().lower() not in ("", "identity"):
+            raise QueryError("decode", f"{path} is compressed, although the request asked for no compression")
+        stream: Any = response.stream
+        content, pieces = bytearray(), 0
+        async for piece in stream:
+            content += piece
+            if len(content) > most:
+                raise QueryError("limit", f"{path} is larger than {most} bytes")
+            pieces += 1
+            if pieces % _STEPS == 0:
+                await asyncio.sleep(0)
+        return bytes(content)

@@ -1,28 +1,28 @@
 """Parse JSON that a server sent: within a bound of memory, off the loop where it is large."""
 
-import asyncio
 import json
 from typing import Any
 
+from exporter.datastores.off_loop import off_loop
 from exporter.query import QueryError
 
-_ON_THE_LOOP = 64 * 1024  # bytes: under a millisecond
-_PARSED_BYTES = 48 * 2**20
+PARSED_BYTES = 32 * 2**20
 # What each sign of a text costs at most once parsed: 2 MB of `[]` or of `{"a":1}` become 50 MB.
 _COSTS = {b"{": 200, b"[": 80, b",": 40}
 _LONGEST_INTEGER = 300  # digits: what a float can hold
 
 
-async def parse_json(content: bytes, what: str) -> Any:
-    """Return what a JSON text holds; raise QueryError, which calls it by `what`, for one too large or malformed."""
-    if len(content) <= _ON_THE_LOOP:
-        return _parsed(content, what)
-    return await asyncio.to_thread(_parsed, content, what)
+async def parse_json(content: bytes, what: str, most: int = PARSED_BYTES) -> Any:
+    """Return what a JSON text holds; raise QueryError, which calls it by `what`, for one too large or malformed.
+
+    most: the memory it may take, in bytes, as `cost` estimates it.
+    """
+    return await off_loop(len(content), _parsed, content, what, most)
 
 
-def _parsed(content: bytes, what: str) -> Any:
-    if cost(content) > _PARSED_BYTES:
-        raise QueryError("limit", f"{what} would take more than {_PARSED_BYTES} bytes of memory")
+def _parsed(content: bytes, what: str, most: int) -> Any:
+    if cost(content) > most:
+        raise QueryError("limit", f"{what} would take more memory than is left of {PARSED_BYTES} bytes")
     try:
         return json.loads(content, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
     except (ValueError, RecursionError):

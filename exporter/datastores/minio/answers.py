@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.datastores.prometheus_page import PageSample, parse
+from exporter.datastores.prometheus_page import PageSample, lines, parse
 
 Json = Mapping[str, object]
 
@@ -42,11 +42,11 @@ class NativePage:
     """The server's own metrics page; lines are kept by family and read when somebody asks for the family."""
 
     def __init__(self, body: bytes) -> None:
-        lines: dict[bytes, list[bytes]] = defaultdict(list)
-        for line in body.split(b"\n"):
+        families: dict[bytes, list[bytes]] = defaultdict(list)
+        for line in lines(body):
             if not line.startswith(b"#"):
-                lines[line.partition(b"{")[0].partition(b" ")[0]].append(line)
-        self._lines = lines
+                families[line.partition(b"{")[0].partition(b" ")[0]].append(line)
+        self._lines = families
 
     def samples(self, family: str) -> list[PageSample]:
         lines = self._lines.get(family.encode(), ())

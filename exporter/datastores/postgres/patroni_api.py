@@ -6,10 +6,12 @@ from typing import Any
 import httpx
 from pydantic import HttpUrl
 
-from exporter.datastores.http import http_client
+from exporter.datastores.http import http_client, http_reason
+from exporter.datastores.json_page import parse_json
 from exporter.query import QueryError, Reason
 
 _SECONDS = 3.0  # Patroni itself waits for a lost etcd, and several pages may be due in one pass
+_BODY_BYTES = 2**20  # the history of a cluster has some 100 bytes an entry, and is the longest page
 _REASONS: dict[int, Reason] = {401: "auth", 403: "privilege", 404: "unsupported"}
 
 
@@ -17,7 +19,7 @@ class PatroniApi:
     def __init__(
         self, url: HttpUrl, tls: ssl.SSLContext | None = None, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._client = http_client(str(url), tls, _SECONDS, transport)
+        self._client = http_client(str(url), tls, _SECONDS, transport, _BODY_BYTES)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -26,17 +28,13 @@ class PatroniApi:
         """Read one page; raise QueryError for all that can go wrong."""
         try:
             answer = await self._client.get(path)
-            answer.raise_for_status()
-            body = answer.json()
-        except httpx.TimeoutException:
-            raise QueryError("timeout", f"Patroni does not answer {path} within {_SECONDS} s") from None
-        except httpx.HTTPStatusError:
+        except (QueryError, httpx.HTTPError) as error:
+            reason = http_reason(error) or "connect"
+            raise QueryError(reason, f"Patroni does not answer {path}: {error or type(error).__name__}") from error
+        if answer.status_code != httpx.codes.OK:
             reason = _REASONS.get(answer.status_code, "query")
-            raise QueryError(reason, f"Patroni answers {answer.status_code} to {path}") from None
-        except httpx.HTTPError as error:
-            raise QueryError("connect", f"Patroni does not answer {path}: {error!r}") from error
-        except ValueError:
-            raise QueryError("decode", f"Patroni's answer to {path} is no JSON") from None
+            raise QueryError(reason, f"Patroni answers {answer.status_code} to {path}")
+        body = await parse_json(answer.content, f"Patroni's answer to {path}")
         if not isinstance(body, dict):
             raise QueryError("decode", f"Patroni's answer to {path} is no object")
         return body

@@ -1,4 +1,4 @@
-"""The one HTTP client of a Qdrant server: bounded bodies, typed reasons, and no secret in any message."""
+"""The one HTTP client of a Qdrant server: typed reasons, and no secret in any message."""
 
 import json
 import re
@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 
-from exporter.datastores.http import http_client
+from exporter.datastores.http import BODY_BYTES, http_client
+from exporter.datastores.json_page import PARSED_BYTES, parse_json
 from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
 _BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
+_ERROR_BYTES = 4096  # of an answer that refuses, which are read for the reason
 _ERROR_TEXT_LENGTH = 200
 _ADDRESS = re.compile(r"\S*:\d{2,5}\b\S*")
 _REASONS: dict[int, Reason] = {
@@ -62,39 +63,36 @@ class Api:
         else:
             self._client.headers["api-key"] = api_key
 
-    async def read(self, path: str, body: object = None, timeout_seconds: float | None = None) -> bytes:
+    async def read(self, path: str, body: object = None, seconds: float | None = None, most: int = BODY_BYTES) -> bytes:
         """GET a page, or POST a body to it; raise QueryError for every answer but a good one."""
-        status, content = await self.exchange(path, body, timeout_seconds)
+        status, content = await self.exchange(path, body, seconds, most)
         if status != httpx.codes.OK:
             raise refusal(path, status, content)
         return content
 
-    async def json(self, path: str, body: object = None, timeout_seconds: float | None = None) -> Any:
+    async def json(self, path: str, body: object = None, seconds: float | None = None) -> Any:
         """Read a JSON page and take what Qdrant wraps as `result` out of it."""
-        content = await self.read(path, body, timeout_seconds)
-        try:
-            page = json.loads(content)
-        except ValueError:
-            raise QueryError("decode", f"{_name(path)} is no JSON page") from None
-        return page["result"] if isinstance(page, dict) and "result" in page else page
+        return await result_of(path, await self.read(path, body, seconds))
 
-    async def exchange(self, path: str, body: object = None, timeout_seconds: float | None = None) -> tuple[int, bytes]:
+    async def exchange(
+        self, path: str, body: object = None, seconds: float | None = None, most: int = BODY_BYTES
+    ) -> tuple[int, bytes]:
         """Return an answer's status and body, whatever it says."""
         guarded = path.startswith(("/telemetry", "/metrics"))
-        timeout = _BACKSTOP_SECONDS if timeout_seconds is None else timeout_seconds
+        timeout = _BACKSTOP_SECONDS if seconds is None else seconds
         method = "GET" if body is None else "POST"
         headers, self._renewing = self._renewing, {}
-        async with (
-            self._shared,
-            self._telemetry_mutex if guarded else nullcontext(),
-            self._client.stream(method, path, json=body, timeout=timeout, headers=headers) as response,
-        ):
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_BODY_BYTES:
-                    raise QueryError("limit", f"{_name(path)} is larger than {MAX_BODY_BYTES} bytes")
-            return response.status_code, bytes(content)
+        async with self._shared, self._telemetry_mutex if guarded else nullcontext():
+            response = await self._client.request(
+                method, path, json=body, timeout=timeout, headers=headers, extensions={"body_bytes": most}
+            )
+        return response.status_code, response.content
+
+
+async def result_of(path: str, content: bytes, most: int = PARSED_BYTES) -> Any:
+    """Parse a JSON page and take what Qdrant wraps as `result` out of it."""
+    page = await parse_json(content, _name(path), most)
+    return page["result"] if isinstance(page, dict) and "result" in page else page
 
 
 def reason_of_status(status: int) -> Reason:
@@ -111,11 +109,11 @@ def refusal(path: str, status: int, content: bytes) -> QueryError:
 
 def _error_text(content: bytes) -> str:
     """Return what the server says, without the addresses of its peers."""
+    head = content[:_ERROR_BYTES]
     try:
-        page = json.loads(content)
-        text = str(page["status"]["error"])
-    except (ValueError, TypeError, KeyError):
-        text = content.decode("utf-8", "replace")
+        text = str(json.loads(head)["status"]["error"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        text = head.decode("utf-8", "replace")
     return _ADDRESS.sub("(an address)", text[:_ERROR_TEXT_LENGTH])
 
 

@@ -1,19 +1,19 @@
 """Qdrant as a datastore: raw pages over HTTP, read once a pass."""
 
-import json
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import httpx
-from pydantic import ValidationError
 
 from exporter.datastores.base import Lane, States, run_operation
-from exporter.datastores.http import http_transport
-from exporter.datastores.qdrant.api import Api, reason_of_status
+from exporter.datastores.http import BODY_BYTES, Bounded, http_reason, http_transport
+from exporter.datastores.json_page import PARSED_BYTES, cost
+from exporter.datastores.off_loop import off_loop
+from exporter.datastores.qdrant.api import Api, reason_of_status, result_of
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.operations import OPERATIONS
 from exporter.datastores.qdrant.pages import Page, at, timestamp
@@ -22,7 +22,11 @@ from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo, version_satisfies
 from exporter.targets import QdrantTarget
 
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
+
 _FACTS_SECONDS = 600.0
+_SEARCH_BYTES = 2**20  # of one answer to a canary: a thousand hits have some 100 kB
 _GLOBAL_PAGES = ("/telemetry", "/metrics", "/cluster")  # what a key for single collections may not read
 
 
@@ -95,19 +99,16 @@ class QdrantDatastore:
         yield QdrantSession(self)
 
     def reason(self, error: BaseException) -> Reason:
-        if isinstance(error, QueryError):
-            return error.reason
-        if isinstance(error, httpx.TimeoutException):
-            return "timeout"
-        if isinstance(error, httpx.DecodingError | ValidationError | json.JSONDecodeError):
-            return "decode"
-        if isinstance(error, httpx.TransportError | OSError):
-            return "connect"
+        known = http_reason(error)
+        if known is not None:
+            return known
         # Qdrant's own client wraps what happened to it in exceptions that are not worth importing it for.
         source, status = getattr(error, "source", None), getattr(error, "status_code", None)
         if isinstance(source, BaseException):
             return self.reason(source)
-        return reason_of_status(status) if isinstance(status, int) else "query"
+        if isinstance(status, int):
+            return reason_of_status(status)
+        return "decode"  # whatever else fails does so on a page that is not what such a page is
 
     def api(self) -> Api:
         if self._api is None:
@@ -158,7 +159,7 @@ class QdrantDatastore:
                 timeout=60,
                 metadata={} if key is None else {"api-key": key},
                 trust_env=False,
-                transport=self._transport or http_transport(self._tls, 2),
+                transport=Bounded(self._transport or http_transport(self._tls, 2), _SEARCH_BYTES),
             )
         return self._search_client
 
@@ -192,11 +193,16 @@ class QdrantDatastore:
 
 
 class QdrantSession:
-    """One pass; each page is asked for once, and a page that was refused is not asked for again either."""
+    """One pass; each page is asked for once, and a page that was refused is not asked for again either.
+
+    All pages are held until the pass ends, so there is a bound for them together.
+    """
 
     def __init__(self, datastore: QdrantDatastore) -> None:
         self._datastore = datastore
         self._pages: dict[str, Any] = {}
+        self._left = PARSED_BYTES
+        self._bytes = 0
         self.timeout = math.inf
 
     @property
@@ -212,17 +218,18 @@ class QdrantSession:
         return await run_operation(OPERATIONS, self._datastore.states(), self, query, database)
 
     async def json(self, path: str, body: object = None) -> Any:
-        if body is not None:
-            return await self._datastore.api().json(path, body)
-        return await self._once(path, self._datastore.api().json)
+        return await (self._once(path, self._json) if body is None else self._json(path, body))
 
     async def text(self, path: str) -> bytes:
-        content: bytes = await self._once(path, self._datastore.api().read)
+        content: bytes = await self._once(path, self._read)
         return content
 
     async def status(self, path: str) -> int:
         status, _ = await self._once(path, self._datastore.api().exchange)
         return int(status)
+
+    async def rows(self, make: Callable[[*_Args], _T], *pages: *_Args) -> _T:
+        return await off_loop(self._bytes, make, *pages)
 
     async def telemetry(self, *, segments: bool = False) -> Page:
         """Return the level that holds shards: 3, or 4 with segments; before 1.14 it was 2 for both."""
@@ -234,6 +241,17 @@ class QdrantSession:
 
     async def search_client(self) -> Any:
         return await self._datastore.search_client()
+
+    async def _json(self, path: str, body: object = None) -> Any:
+        left = self._left
+        return await result_of(path, await self._read(path, body), left)
+
+    async def _read(self, path: str, body: object = None) -> bytes:
+        """Read a page, and take what it costs from what the pass may still hold."""
+        content = await self._datastore.api().read(path, body, most=max(0, min(BODY_BYTES, self._left)))
+        self._left -= cost(content)
+        self._bytes += len(content)
+        return content
 
     async def _once(self, path: str, read: Any) -> Any:
         if path not in self._pages:

@@ -13,6 +13,7 @@ from exporter.server import ServerInfo, version_satisfies
 
 # A page that hangs must not make the ping fail: the server is there, this one fact is not.
 _PAGE_SECONDS = 1.0
+_LONGEST_VERSION = 100  # characters
 _SINCE: Mapping[str, str] = {
     "search": ">=1.10",
     "process_metrics": ">=1.16",
@@ -37,7 +38,7 @@ async def read_facts(api: Api) -> ServerInfo:
     """
     root = await api.json("/")
     version = at(root, "version")
-    if not isinstance(version, str):
+    if not isinstance(version, str) or not 0 < len(version) <= _LONGEST_VERSION:
         raise QueryError("decode", "the server does not state its version: it is no Qdrant")
     telemetry = await _optional(api, "/telemetry?details_level=1")
     cluster = await _optional(api, "/cluster")
@@ -58,7 +59,7 @@ async def read_facts(api: Api) -> ServerInfo:
 
 async def _optional(api: Api, path: str) -> Answer:
     try:
-        return Answer(await api.json(path, timeout_seconds=_PAGE_SECONDS))
+        return Answer(await api.json(path, seconds=_PAGE_SECONDS))
     except QueryError as error:
         return Answer(privilege=error.reason == "privilege")
     except httpx.HTTPError:

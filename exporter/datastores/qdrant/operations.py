@@ -37,14 +37,15 @@ class NativeParams(Params):
 
 def _from_telemetry(rows: Callable[[Page], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        return rows(await session.telemetry())
+        return await session.rows(rows, await session.telemetry())
 
     return Operation(operation)
 
 
 def _by_collection(rows: Callable[[Sequence[Collection]], Sequence[Row]], *, segments: bool = False) -> Operation:
     async def operation(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
-        return rows(collections_of(await session.telemetry(segments=segments), params.max_collections))
+        telemetry = await session.telemetry(segments=segments)
+        return await session.rows(lambda: rows(collections_of(telemetry, params.max_collections)))
 
     return Operation(operation, CollectionsParams)
 
@@ -53,7 +54,7 @@ def _each_collection(
     rows: Callable[[slow_pages.Read, Sequence[str]], Awaitable[Sequence[Row]]],
 ) -> Operation:
     async def operation(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
-        found = collections_of(await session.telemetry(), params.max_collections)
+        found = await session.rows(collections_of, await session.telemetry(), params.max_collections)
         return await rows(session.json, [collection.name for collection in found])
 
     return Operation(operation, CollectionsParams)
@@ -61,14 +62,15 @@ def _each_collection(
 
 def _from_metrics(rows: Callable[[NativePage, str], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        return rows(NativePage(await session.text("/metrics")), session.info.version)
+        body, version = await session.text("/metrics"), session.info.version
+        return await session.rows(lambda: rows(NativePage(body), version))
 
     return Operation(operation)
 
 
 def _from_cluster(rows: Callable[[Page], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        return rows(await session.json("/cluster"))
+        return await session.rows(rows, await session.json("/cluster"))
 
     return Operation(operation)
 
@@ -79,19 +81,21 @@ async def _server(session: Pages, _params: Params, _state: object) -> Sequence[R
 
 async def _collection(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
     telemetry = await session.telemetry()
-    return collections.collection_rows(telemetry, collections_of(telemetry, params.max_collections))
+    most = params.max_collections
+    return await session.rows(lambda: collections.collection_rows(telemetry, collections_of(telemetry, most)))
 
 
 async def _disk(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
     if session.disk_size is None:
         return []
-    everything = collections_of(await session.telemetry(), sys.maxsize)
+    everything = await session.rows(collections_of, await session.telemetry(), sys.maxsize)
     return await slow_pages.disk_rows(session.json, [collection.name for collection in everything], session.disk_size)
 
 
 async def _native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
-    page = NativePage(await session.text("/metrics"))
-    return native.picked_rows(page, params.columns, params.labels)[: params.max_rows]
+    body = await session.text("/metrics")
+    rows = await session.rows(lambda: native.picked_rows(NativePage(body), params.columns, params.labels))
+    return rows[: params.max_rows]
 
 
 async def _ready(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
@@ -103,7 +107,8 @@ async def _ready(session: Pages, _params: Params, _state: object) -> Sequence[Ro
 
 async def _peers(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
     """Ask every peer; one that is frozen costs the server 9.4 s unless it is told to wait less."""
-    return node.peer_rows(await session.json("/cluster/telemetry?details_level=1&timeout=3"))
+    page = await session.json("/cluster/telemetry?details_level=1&timeout=3")
+    return await session.rows(node.peer_rows, page)
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

@@ -1,12 +1,14 @@
 """What an operation may ask of a session, and tolerant reads of pages that change with each server version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 from urllib.parse import quote
 
 from exporter.server import ServerInfo
 
+_T = TypeVar("_T")
+_Args = TypeVarTuple("_Args")
 Page = Mapping[str, Any]
 
 
@@ -25,6 +27,9 @@ class Pages(Protocol):
 
     async def status(self, path: str) -> int:
         """Return the status code alone."""
+
+    async def rows(self, make: Callable[[*_Args], _T], *pages: *_Args) -> _T:
+        """Make rows of pages, off the loop where this pass has read much."""
 
     async def telemetry(self, *, segments: bool = False) -> Page:
         """Return /telemetry with every collection's shards, and with every shard's segments where asked."""
@@ -70,9 +75,9 @@ def timestamp(value: object) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # the latter for a moment before the year 1 elsewhere
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def collection_path(name: object, *rest: str) -> str:
