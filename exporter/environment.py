@@ -1,9 +1,10 @@
 """Targets from environment variables alone, under the names people already set for their clients and exporters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from exporter.libpq import split_targets
 from exporter.targets import read_file
 from exporter.yaml_file import ConfigError
 
@@ -42,7 +43,7 @@ URLS = ", ".join(f"{store.upper()}_URL" for store in _STORES)
 
 
 def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return one target's settings for each store whose URL is set; the target is named after its store."""
+    """Return a target's settings for each store whose URL is set, named after it: postgres, postgres-2 and so on."""
     found = []
     for store, variables in _STORES.items():
         settings = {
@@ -56,9 +57,15 @@ def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
         )
         if address:
             settings["url"] = f"postgresql://{_login(environment)}{address}"
-        if "url" in settings:
-            found.append({"name": store, "store": store, **settings})
+        for number, url in enumerate(_urls(store, settings.get("url", "")), 1):
+            name = store if number == 1 else f"{store}-{number}"
+            found.append({"name": name, "store": store, **settings, "url": url})
     return found
+
+
+def _urls(store: str, text: str) -> Sequence[str]:
+    """Return the URLs of a variable: postgres_exporter's may name several servers."""
+    return split_targets(text) if store == "postgres" else [text] if text else []
 
 
 def variable(store: str, key: str, environment: Mapping[str, str]) -> str:

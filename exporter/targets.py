@@ -15,6 +15,7 @@ from exporter.byte_size import Bytes
 from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
 from exporter.expectations import Expectations
+from exporter.libpq import SCHEMES, Conninfo, conninfo, written_parameters
 from exporter.thresholds import Overrides
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -145,10 +146,47 @@ class TargetBase(Keeper, Address):
         return super()._written.union(value for value in (url.password, unquote(url.password or "")) if value)
 
 
-class PostgresTarget(TargetBase):
-    store: Literal["postgres"]
+class LibpqTarget(TargetBase):
+    """A server whose `url` is what PostgreSQL's clients take: a URL, or `host=… user=…`."""
+
     password: SecretStr | None = None
     password_file: Path | None = None
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return SCHEMES
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        conninfo(text)
+
+    @cached_property
+    def conninfo(self) -> Conninfo:
+        return conninfo(self.url.get_secret_value())
+
+    @property
+    def tls(self) -> bool:
+        """Tell whether TLS is certain and set up by our keys; the other words of libpq are the clients' to read."""
+        return bool(self._tls_keys) or self.conninfo.word("sslrootcert") == "system"
+
+    def _contradiction(self) -> str | None:
+        said = dict(written_parameters(self.url.get_secret_value()))
+        for name in said:
+            if name.startswith("ssl") and name != "sslmode":
+                return f"{name} in the URL says the same in another way; keep to one of them"
+        mode = "verify-full" if self.verify else "require"
+        if said.get("sslmode", mode) != mode:
+            return f"they mean sslmode={mode}, the URL says sslmode={said['sslmode']}"
+        return None
+
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        secrets = (self.conninfo.password, self.conninfo.word("sslpassword"))
+        return super()._written.union(secret for secret in secrets if secret)
+
+
+class PostgresTarget(LibpqTarget):
+    store: Literal["postgres"]
     databases: Globs = Globs(exclude=("rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin"))
     via_pgbouncer: bool = False
     patroni: HttpUrl | None = None
@@ -156,10 +194,6 @@ class PostgresTarget(TargetBase):
     sample_activity: bool = False
     statement_texts: bool = False
     expect: Expectations = Expectations()
-
-    @classmethod
-    def schemes(cls) -> tuple[str, ...]:
-        return ("postgresql", "postgres")
 
 
 class QdrantTarget(TargetBase):
@@ -190,12 +224,10 @@ class MinioTarget(TargetBase):
     region: str = "us-east-1"
 
 
-class PgbouncerTarget(TargetBase):
+class PgbouncerTarget(LibpqTarget):
     """A PgBouncer; the URL names its console, the database `pgbouncer`."""
 
     store: Literal["pgbouncer"]
-    password: SecretStr | None = None
-    password_file: Path | None = None
 
     @field_validator("store")
     @classmethod
@@ -205,10 +237,6 @@ class PgbouncerTarget(TargetBase):
         except ImportError as error:
             raise ValueError(f"needs psycopg ({error}): pip install 'datatier-exporter[pgbouncer]'") from None
         return value
-
-    @classmethod
-    def schemes(cls) -> tuple[str, ...]:
-        return ("postgresql", "postgres")
 
 
 Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget

@@ -83,8 +83,8 @@ def test_a_url_alone(store: str, url: str, tls: bool) -> None:  # noqa: FBT001 -
          "they mean sslmode=verify-full, the URL says sslmode=require"),
         ("postgres", "postgresql://db/x?sslmode=verify-full", {"verify": False},
          "they mean sslmode=require, the URL says sslmode=verify-full"),
-        ("pgbouncer", "postgresql://db/x?sslrootcert=/x", {"ca_file": "CA"},
-         "sslrootcert in the URL says the same in another way"),
+        ("pgbouncer", "postgresql://db/x?sslpassword=x", {"ca_file": "CA"},
+         "sslpassword in the URL says the same in another way"),
         ("qdrant", "", {"ca_file": "/none.pem"}, "/none.pem cannot be read: No such file"),
     ],
 )  # fmt: skip

@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator
 
+from exporter.libpq import Conninfo
+
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 15, 5, 3
 LOST_MILLISECONDS = 1000 * (IDLE_SECONDS + INTERVAL_SECONDS * PROBES)  # what was sent is answered within, or never
 
@@ -24,3 +26,20 @@ def _options() -> Iterator[SocketOption]:
 
 
 SOCKET_OPTIONS: tuple[SocketOption, ...] = tuple(_options())
+
+_WORDS = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
+
+
+def keepalive(info: Conninfo) -> Iterator[SocketOption]:
+    """Yield the options of a TCP socket, where libpq's words say so with other numbers; 0 is the system's."""
+    yield from SOCKET_OPTIONS
+    if info.word("keepalives", "1").lower() in ("0", "off", "false", "no"):
+        yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0
+    for word, name in _WORDS.items():
+        if int(info.word(word, "0")) > 0 and hasattr(socket, name):
+            yield socket.IPPROTO_TCP, getattr(socket, name), int(info.word(word))

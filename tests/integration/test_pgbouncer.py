@@ -200,15 +200,6 @@ async def test_a_login_that_is_refused_has_its_reason(
         assert datastore.reason(caught.value) == reason
 
 
-async def test_a_url_that_cannot_be_read_repeats_no_password(bouncer: Pgbouncer) -> None:
-    url = f"postgresql://monitor:se%zzcret@127.0.0.1:{bouncer.port}/pgbouncer"
-    async with opened(bouncer.target("pool", url=url, password=None)) as datastore:
-        with pytest.raises(QueryError) as caught:
-            await datastore.ping()
-
-    assert "cret" not in str(caught.value)
-
-
 async def test_a_frozen_bouncer_holds_nobody_past_the_deadline(bouncer: Pgbouncer, datastore: Datastore) -> None:
     """On a held connection and at login; afterwards no task is left and all is well again."""
     await datastore.ping()

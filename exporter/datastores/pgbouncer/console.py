@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from psycopg.waiting import wait_async
 
@@ -23,7 +22,7 @@ from exporter.tls_context import TlsFiles
 _T = TypeVar("_T")
 
 _CONNECT_SECONDS = 10
-_PORT = 5432
+_OTHERS = ("application_name", "fallback_application_name", "connect_timeout", "binary_parameters", "client_encoding")
 _KEEPALIVE: Mapping[str, Any] = {
     "keepalives_idle": IDLE_SECONDS,
     "keepalives_interval": INTERVAL_SECONDS,
@@ -104,12 +103,11 @@ async def _connect(target: PgbouncerTarget) -> _Connection:
         password = target.secret("password")
     except ValueError as error:  # its file can be read no more
         raise QueryError("auth", str(error)) from None
-    try:
-        given = {**_KEEPALIVE, **conninfo_to_dict(target.url.get_secret_value())}
-    except psycopg.ProgrammingError:  # its message may quote a part of the password
-        message = "the URL cannot be read; percent-encode special characters in user and password"
-        raise QueryError("connect", message) from None
-    host, port = str(given.get("host") or "localhost"), str(given.get("port") or _PORT)
+    info = target.conninfo
+    host, port = info.hosts[0].name, str(info.hosts[0].port)
+    given: dict[str, Any] = {**_KEEPALIVE, **{n: v for n, v in info.parameters.items() if n not in _OTHERS}}
+    given |= {"host": ",".join(h.name for h in info.hosts), "port": ",".join(str(h.port) for h in info.hosts)}
+    given |= {"user": info.user, "dbname": info.database, "password": info.password}
     given |= await libpq_tls(target, host, port)
     if password is not None:
         given["password"] = password

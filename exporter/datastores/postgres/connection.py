@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import structlog
@@ -52,7 +51,7 @@ class Link:
     def __init__(self, door: Door) -> None:
         self.door = door
         self._connection: Any = None
-        self._home = unquote(urlsplit(door.target.url.get_secret_value()).path[1:]) or None  # the same as no database
+        self._home = door.target.conninfo.database  # the same as no database
         self._database: str | None = None
         self._statement_timeout = ""
         self._extensions: Mapping[str, Extension] | None = None

@@ -1,16 +1,17 @@
 """The way into one PostgreSQL server: logins, TLS, and sockets that notice when nobody is there any more."""
 
-import ssl
+import socket
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 import asyncpg
 import asyncpg.protocol.protocol
 
-from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES, SOCKET_OPTIONS
+from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES, keepalive
 from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
 from exporter.datastores.tls import tls_of
+from exporter.libpq import Conninfo
 from exporter.query import QueryError
 from exporter.targets import PostgresTarget
 
@@ -29,12 +30,10 @@ _SETTINGS: Mapping[str, str] = {
     "tcp_keepalives_interval": f"{INTERVAL_SECONDS}s",
     "tcp_keepalives_count": str(PROBES),
 }
-# libpq keeps these to itself; asyncpg would send them to the server, which would refuse the login.
-_LIBPQ_ONLY = {
-    "channel_binding", "connect_timeout", "fallback_application_name", "gssencmode", "keepalives", "keepalives_count",
-    "keepalives_idle", "keepalives_interval", "load_balance_hosts", "require_auth", "sslcompression",
-    "tcp_user_timeout",
-}  # fmt: skip
+_TLS_WORDS = (
+    "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
+    "ssl_min_protocol_version", "ssl_max_protocol_version",
+)  # fmt: skip
 
 asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
 
@@ -57,44 +56,55 @@ class Door:
     async def connect(self, database: str | None, seconds: float) -> Any:
         """Log in with the secret as it is now; None is the URL's database."""
         pooled = self.target.via_pgbouncer
+        server_settings = {
+            **_NAME,
+            **_options(self.target.conninfo),
+            **({} if pooled else settings(seconds)),
+            **(UNCONVERTED if database in self.unconverted else {}),
+        }
         try:
             connection = await asyncpg.connect(
-                _without_libpq_parameters(self.target.url.get_secret_value()),
+                **self._place(database),
                 password=self._password(),
-                database=database,
-                ssl=self._tls,  # None: as the URL says
-                server_settings={
-                    **_NAME,
-                    **({} if pooled else settings(seconds)),
-                    **(UNCONVERTED if database in self.unconverted else {}),
-                },
+                server_settings=server_settings,
                 statement_cache_size=0 if pooled else 100,
                 max_cached_statement_lifetime=0,  # for ever: the statements are always the same
                 max_cacheable_statement_size=0,
-                timeout=CONNECT_SECONDS,
             )
         except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
             raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
-        except (asyncpg.ClientConfigurationError, ssl.SSLError):  # a refused certificate is a ValueError, too
-            raise
-        except ValueError:  # from a URL that does not parse; its message may quote a part of the password
-            message = "the URL cannot be read; percent-encode special characters in user and password"
-            raise asyncpg.ClientConfigurationError(message) from None
         self._look_at(connection._transport)  # noqa: SLF001 - asyncpg has no other way to its socket
         return connection
 
+    def _place(self, database: str | None) -> Mapping[str, Any]:
+        """Return where asyncpg is to connect to, by which TLS, within which time."""
+        info = self.target.conninfo
+        return {
+            "dsn": None if self._tls else _tls_words(info),
+            "host": [host.name for host in info.hosts],
+            "port": [host.port for host in info.hosts],
+            "user": info.user,
+            "passfile": info.word("passfile") or None,
+            "database": database or info.database,
+            "ssl": False if info.local else self._tls,  # None: as libpq's words say
+            "direct_tls": info.word("sslnegotiation") == "direct" or None,
+            "target_session_attrs": info.word("target_session_attrs", "any"),
+            "timeout": _connect_seconds(info),
+        }
+
     def _password(self) -> str | None:
         try:
-            return self.target.secret("password")
+            return self.target.secret("password") or self.target.conninfo.password
         except ValueError as error:  # its file can be read no more
             raise QueryError("auth", str(error)) from None
 
     def _look_at(self, transport: Any) -> None:
         encrypted = transport.get_extra_info("ssl_object")
         self.certificate = encrypted.getpeercert(binary_form=True) if encrypted else None
-        if transport.get_extra_info("peername"):  # a Unix socket's peer has no name
-            for option in SOCKET_OPTIONS:
-                transport.get_extra_info("socket").setsockopt(*option)
+        connected = transport.get_extra_info("socket")
+        if connected.family != socket.AF_UNIX:
+            for option in keepalive(self.target.conninfo):
+                connected.setsockopt(*option)
 
 
 def statement_timeout(seconds: float) -> str:
@@ -106,7 +116,18 @@ def settings(seconds: float) -> Mapping[str, str]:
     return {**_SETTINGS, "statement_timeout": statement_timeout(seconds)}
 
 
-def _without_libpq_parameters(url: str) -> str:
-    parts = urlsplit(url)
-    kept = [pair for pair in parts.query.split("&") if pair.partition("=")[0] not in _LIBPQ_ONLY]
-    return urlunsplit(parts._replace(query="&".join(kept)))
+def _tls_words(info: Conninfo) -> str:
+    """Return what asyncpg takes in a URL alone."""
+    return "postgresql:///?" + urlencode(
+        {name: info.parameters[name] for name in _TLS_WORDS if name in info.parameters}
+    )
+
+
+def _options(info: Conninfo) -> Mapping[str, str]:
+    """Return what tells a proxy on the way which server is meant."""
+    return {"options": info.parameters["options"]} if "options" in info.parameters else {}
+
+
+def _connect_seconds(info: Conninfo) -> float:
+    wanted = int(info.word("connect_timeout", "0"))
+    return min(wanted, CONNECT_SECONDS) if wanted > 0 else CONNECT_SECONDS
