@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from exporter.findings import in_database
-from exporter.snapshot import Now, Result, Snapshot
 from exporter.verdict import STATUSES, HealthRule, Status
 
+if TYPE_CHECKING:  # the snapshot judges its targets by their checks
+    from exporter.snapshot import Now, Result, Snapshot
+
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
-OUR_OWN = ("responseTime", "privileges")  # those that no query makes
+OUR_OWN = ("responseTime", "privileges", "queries")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
+_FAILURES = 2  # in a row: one may be a lock, or a restart
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
+_NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +32,14 @@ class Check:
     output: str | None = None
 
 
-def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
+def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
     """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict.
 
     One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
     """
     found = {"responseTime": _response(snapshot, target, now)}
-    if (privileges := _privileges(snapshot, target, now)) is not None:
-        found[privileges.name] = privileges
+    if snapshot.up(target, now.monotonic):
+        found |= {check.name: check for check in (_privileges(snapshot, target), _queries(snapshot, target, now))}
     for result in snapshot.current(target, now.monotonic):
         if result.query.health is not None:
             check = _of_result(result, result.query.health)
@@ -49,7 +54,7 @@ def checks(snapshot: Snapshot, target: str, now: Now) -> list[Check]:
     return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
 
 
-def _response(snapshot: Snapshot, target: str, now: Now) -> Check:
+def _response(snapshot: "Snapshot", target: str, now: "Now") -> Check:
     status = snapshot.status[target]
     limit = snapshot.targets[target].response
     rule = HealthRule(
@@ -62,19 +67,30 @@ def _response(snapshot: Snapshot, target: str, now: Now) -> Check:
     return Check("responseTime", rule.judge(status.latency), status.attempted_at, status.latency, "seconds", rule)
 
 
-def _privileges(snapshot: Snapshot, target: str, now: Now) -> Check | None:
-    """Warn of what the user may not see, while the target is up: silence is not health."""
+def _privileges(snapshot: "Snapshot", target: str) -> Check:
+    """Warn of what the user may not see: silence is not health."""
     status = snapshot.status[target]
-    if status.info is None or not snapshot.up(target, now.monotonic):
-        return None
-    missing = sorted(status.info.missing_privileges)
-    count = float(len(missing))
-    return Check(
-        "privileges", _NONE_MISSING.judge(count), status.attempted_at, count, None, _NONE_MISSING, _listed(missing)
-    )
+    missing = sorted(status.info.missing_privileges) if status.info else []
+    return _none(_NONE_MISSING, missing, status.attempted_at)
 
 
-def _of_result(result: Result, rule: HealthRule) -> Check:
+def _queries(snapshot: "Snapshot", target: str, now: "Now") -> Check:
+    """Warn of built-in queries that fail again and again: what they should see, nobody sees."""
+    failing = {
+        result.query.name: f"{result.query.name} ({result.error.reason})"  # once, in however many databases
+        for result in snapshot.current(target, now.monotonic)
+        if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.fenced
+    }
+    return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], snapshot.status[target].attempted_at)
+
+
+def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
+    """Judge by the number of what should not be there at all."""
+    count = float(len(names))
+    return Check(rule.check, rule.judge(count), time, count, None, rule, _listed(names))
+
+
+def _of_result(result: "Result", rule: HealthRule) -> Check:
     verdict = result.verdict
     if verdict is None:
         silence = result.error.reason if result.error else "no_recent_sample"

@@ -1,11 +1,13 @@
 """What counts stand for, by name: a pure view of the snapshot, for people, where a label would be one too many."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
-from exporter.snapshot import Now, Result, Snapshot
+if TYPE_CHECKING:
+    from exporter.snapshot import Now, Result, Snapshot
 
 
-def findings(snapshot: Snapshot, target: str, now: Now) -> dict[str, list[str]]:
+def findings(snapshot: "Snapshot", target: str, now: "Now") -> dict[str, list[str]]:
     """Return a target's findings by query; those of a database carry its name, as in app:public.orders."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for result in snapshot.current(target, now.monotonic):
@@ -13,6 +15,6 @@ def findings(snapshot: Snapshot, target: str, now: Now) -> dict[str, list[str]]:
     return {query: found[query] for query in sorted(found) if found[query]}
 
 
-def in_database(result: Result, name: str) -> str:
+def in_database(result: "Result", name: str) -> str:
     """Put the database in front of a finding where the query was asked in several."""
     return f"{result.database}:{name}" if result.database else name

@@ -1,17 +1,19 @@
 """What /health says: a pure view of the snapshot."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from exporter import __version__
 from exporter.checks import Check, checks
 from exporter.local_fault import MEANINGS
-from exporter.snapshot import Now, Snapshot
-from exporter.target_state import State
+from exporter.query import Reason
+from exporter.reasons import finite, iso, reasons
+from exporter.server import ServerInfo
+from exporter.snapshot import Now, Snapshot, Watched
+from exporter.target_state import State, TargetStatus
 from exporter.verdict import STATUSES, Status
+from exporter.wording import queries_fail
 
 _LIMITS = {
     "warnAbove": "warn_above",
@@ -45,8 +47,9 @@ class TargetHealth:
 
     @property
     def note(self) -> str | None:
-        noted = self.status != "pass" or self.identity["maintenance"]
-        return f"{self.name}: {self.state}{self.remark}" if noted else None
+        failing = queries_fail(len(self.condition["failing_queries"]))
+        noted = self.status != "pass" or self.identity["maintenance"] or failing
+        return f"{self.name}: {self.state}{self.remark}" + (f", {failing}" if failing else "") if noted else None
 
     def age(self, now: Now) -> float | None:
         return None if self.succeeded_at is None else round(max(0.0, now.wall - self.succeeded_at), 3)
@@ -79,7 +82,7 @@ def summary(snapshot: Snapshot, parts: Iterable[TargetHealth], now: Now, notes: 
         "serviceId": "datatier-exporter",
         "version": "1",
         "releaseId": __version__,
-        "time": _iso(now.wall),
+        "time": iso(now.wall),
         "notes": [*notes, *troubles(snapshot, now), *(part.note for part in parts if part.note)],
     }
 
@@ -101,29 +104,46 @@ def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False)
     """Judge one target; raw: by what its last poll saw alone."""
     watched, status = snapshot.targets[name], snapshot.status[name]
     state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot, name, now)
+    failing = failing_queries(snapshot, name, now)
     info = status.info if snapshot.up(name, now.monotonic) else None
-    identity: dict[str, Any] = {
-        "store": watched.store,
-        "state": state,
-        "since": _iso(status.since),
-        "required": watched.required,
-        "maintenance": watched.maintenance,
-        "flapping": status.flapping,
+    condition = {
+        **({} if status.latency is None else {"latency_seconds": round(status.latency, 6)}),
+        "reasons": reasons(snapshot, name, state, found, now),
+        "missing_privileges": sorted(info.missing_privileges) if info else [],
+        "failing_queries": [{"query": query, "reason": reason} for query, reason in sorted(failing.items())],
     }
-    if info is not None:
-        told = {"version": info.version, "role": info.role}  # either empty where our user may not see it
-        identity |= {name: word for name, word in told.items() if word}
     return TargetHealth(
         name=name,
         counts=not watched.maintenance,
         status=_status(state, required=watched.required),
         state=state,
         remark=", in maintenance" if watched.maintenance else "" if watched.required else ", not required",
-        identity=identity,
-        condition=_condition(snapshot, name, state, found, now),
+        identity=_identity(watched, status, state, info),
+        condition=condition,
         checks={f"{name}:{check.name}": [_check(name, check)] for check in found},
         succeeded_at=status.succeeded_at,
     )
+
+
+def _identity(watched: Watched, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
+    """Return what it is, the state among it; version and role are empty where our user may not see them."""
+    told = {"version": info.version, "role": info.role} if info else {}
+    return {
+        "store": watched.store,
+        "state": state,
+        "since": iso(_since(status, state)),
+        "required": watched.required,
+        "maintenance": watched.maintenance,
+        "flapping": status.flapping,
+        **{name: word for name, word in told.items() if word},
+    }
+
+
+def _since(status: TargetStatus, state: State) -> float:
+    """Return since when it is in a state; unknown it is from the last attempt on."""
+    if state == status.state:
+        return status.since
+    return status.seen_since if state == status.seen else status.attempted_at or status.since
 
 
 def _status(state: State, *, required: bool) -> Status:
@@ -132,61 +152,26 @@ def _status(state: State, *, required: bool) -> Status:
     return "pass" if state == "ok" else "warn"
 
 
-def _condition(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Now) -> dict[str, Any]:
-    status = snapshot.status[name]
-    missing = status.info.missing_privileges if status.info and snapshot.up(name, now.monotonic) else ()
-    failing = {
+def failing_queries(snapshot: Snapshot, name: str, now: Now) -> dict[str, Reason]:
+    """Name the queries that failed when they were last asked, each with its reason: built-in and users' own."""
+    return {
         result.query.name: result.error.reason
         for result in snapshot.current(name, now.monotonic)
-        if result.error is not None and result.error.reason != "unsupported"
+        if result.error is not None and result.failed
     }
-    return {
-        **({} if status.latency is None else {"latency_seconds": round(status.latency, 6)}),
-        "reasons": _reasons(snapshot, name, state, found),
-        "missing_privileges": sorted(missing),
-        "failing_queries": [{"query": query, "reason": reason} for query, reason in sorted(failing.items())],
-    }
-
-
-def _reasons(snapshot: Snapshot, name: str, state: State, found: list[Check]) -> list[dict[str, Any]]:
-    """Name what is wrong; a failed ping shows at once, however the state is damped."""
-    status = snapshot.status[name]
-    if status.error is not None:
-        return [{"code": status.error.reason, **({"local": status.fault} if status.fault else {})}]
-    if state == "unknown":
-        return [{"code": "starting" if status.polls == 0 else "stale"}]
-    return [_limit_reason(check) for check in found if check.status in ("warn", "fail")]
-
-
-def _limit_reason(check: Check) -> dict[str, Any]:
-    reason: dict[str, Any] = {"code": "limit", "check": check.name}
-    if (value := _shown(check.value)) is not None and check.rule is not None:
-        kind = "fail" if check.status == "fail" else "warn"
-        above, below = getattr(check.rule, f"{kind}_above"), getattr(check.rule, f"{kind}_below")
-        reason |= {"value": value, "limit": above if above is not None and value > above else below}
-    return reason | ({"unit": check.unit} if check.unit else {})
 
 
 def _check(target: str, check: Check) -> dict[str, Any]:
     body: dict[str, Any] = {"componentId": target}
-    if (value := _shown(check.value)) is not None:
+    if (value := finite(check.value)) is not None:
         body["observedValue"] = value
     if check.unit is not None:
         body["observedUnit"] = check.unit
     body["status"] = check.status
     limits: Mapping[str, float | None] = {
-        key: _shown(getattr(check.rule, name)) for key, name in _LIMITS.items() if check.rule is not None
+        key: finite(getattr(check.rule, name)) for key, name in _LIMITS.items() if check.rule is not None
     }
     body |= {key: limit for key, limit in limits.items() if limit is not None}
     if check.output is not None:
         body["output"] = check.output
-    return body | ({"time": _iso(check.time)} if check.time is not None else {})
-
-
-def _shown(value: float | None) -> float | None:
-    """Leave out what JSON has no number for."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return body | ({"time": iso(check.time)} if check.time is not None else {})

@@ -1,8 +1,8 @@
 """The body of /health as text: a line for each target and check, each rendered once for what it says."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from exporter.health import TargetHealth, summary, target_health
 from exporter.snapshot import Now, Snapshot
@@ -70,10 +70,16 @@ class Line(NamedTuple):
 
 def line(health: TargetHealth) -> Line:
     """Say how a target is in one line; in maintenance it fails nothing."""
-    reasons = ", ".join(reason.get("check", reason["code"]) for reason in health.condition["reasons"])
+    reasons = ", ".join(map(_words, health.condition["reasons"]))
     failed = health.counted == "fail"
     words = "failed" if failed else f"{health.state}{health.remark}"
     return Line(health.name, f"{words}: {reasons}" if reasons else words, failed)
+
+
+def _words(reason: Mapping[str, Any]) -> str:
+    words: str = reason.get("check", reason.get("was", reason["code"]))
+    before = "was " if reason["code"] == "held" else "last poll " if reason.get("pending") else ""
+    return before + words
 
 
 def verbose(check: str, lines: Iterable[Line], notes: Iterable[str], *, failed: bool) -> str:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from exporter.checks import checks
 from exporter.local_fault import LocalFault
 from exporter.query import Family, Query, QueryError, Reason
 from exporter.server import ServerInfo
 from exporter.tally import Tally
-from exporter.target_state import State, TargetStatus, advanced
+from exporter.target_state import Cause, State, TargetStatus, advanced
 from exporter.thresholds import THRESHOLDS, Limit
 from exporter.verdict import Verdict
 
@@ -67,6 +68,8 @@ class Ping:
 class Result:
     """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock.
 
+    failed_in_row: how many runs have failed one after the other, this one among them; the snapshot counts them.
+
     The families are text by the time anybody reads the snapshot, which keeps but each metric's count of series: a
     million samples held for nothing would stop the loop whenever garbage is collected.
     """
@@ -83,13 +86,22 @@ class Result:
     findings: tuple[str, ...] = ()
     error: QueryError | None = None
     series: Mapping[str, int] = field(default_factory=dict)
+    failed_in_row: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it should have been answered; what a server does not support is no failure."""
+        return self.error is not None and self.error.reason != "unsupported"
 
     @property
     def key(self) -> Key:
         return self.target, self.query.name, self.database
 
-    def counted(self) -> "Result":
-        return replace(self, families=(), series={family.metric.name: family.series for family in self.families})
+    def counted(self, before: "Result | None") -> "Result":
+        """Return what is kept of it, after the result before it."""
+        series = {family.metric.name: family.series for family in self.families}
+        failed_in_row = (before.failed_in_row if before else 0) + 1 if self.failed else 0
+        return replace(self, families=(), series=series, failed_in_row=failed_in_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +188,19 @@ class Snapshot:
         status = self.status[target]
         if monotonic >= status.fresh_until:
             return "unknown"
-        state = self._seen_state(target, status) if raw and status.attempted_at is not None else status.state
+        state = self.seen(target, Now(status.since, monotonic))[0] if raw else status.state
         unasked = status.fault == "resources" or self.blind
         return "unknown" if state == "down" and unasked else state
+
+    def seen(self, target: str, now: Now) -> tuple[State, Cause | None]:
+        """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
+        status = self.status[target]
+        if status.error is not None:
+            return "down", Cause(status.error.reason)
+        if not status.up:
+            return "unknown", None
+        bad = [check.name for check in checks(self, target, now) if check.status in ("warn", "fail")]
+        return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
 
     @property
     def blind(self) -> bool:
@@ -243,14 +265,14 @@ class Snapshot:
         if result.database is not None:  # the databases are known again
             results.pop((result.target, query, None), None)
         before = results.get(result.key)
-        results[result.key] = result.counted()
+        kept = results[result.key] = result.counted(before)
         if result.error is None:
             tally.succeeded_at[query] = result.finished_at
             return
         if result.error.dropped:
             tally.dropped[(query, result.error.reason)] += result.error.dropped
         if before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
-            results[result.key] = replace(result, series=_facts(before), fresh_until=math.inf)
+            results[result.key] = replace(kept, series=_facts(before), fresh_until=math.inf)
 
     def _put_poll(self, poll: Poll) -> None:
         status = self.status[poll.target]
@@ -262,20 +284,11 @@ class Snapshot:
             polls=status.polls + 1,
             skipped=status.skipped + poll.skipped,
         )
-        self.status[poll.target] = advanced(status, self._seen_state(poll.target, status), poll.finished_at)
-
-    def _seen_state(self, target: str, status: TargetStatus) -> State:
-        if not status.up:
-            return "down"
-        watched = self.targets[target]
-        bad: set[str] = set()
-        if status.latency is not None and status.latency > watched.response.warn:
-            bad.add("responseTime")
-        if status.info is not None and status.info.missing_privileges:
-            bad.add("privileges")
-        verdicts = [result.verdict for result in self.results[target].values() if result.verdict is not None]
-        bad |= {verdict.rule.check for verdict in verdicts if verdict.status in ("warn", "fail")}
-        return "degraded" if bad - watched.unjudged else "ok"
+        self.status[poll.target] = status
+        # At the moment of the ping: nothing that the poll brought had expired.
+        now = Now(poll.finished_at, status.fresh_until - fresh_seconds(self.targets[poll.target].interval))
+        seen, cause = self.seen(poll.target, now)
+        self.status[poll.target] = advanced(status, seen, poll.finished_at, cause)
 
 
 def _facts(result: Result) -> Mapping[str, int]:

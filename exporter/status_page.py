@@ -1,7 +1,7 @@
 """The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -55,6 +55,7 @@ class TargetView:
     reasons: tuple[Reason, ...]
     more_reasons: int
     failing: str
+    failures: int
     measures: tuple[str, ...]
 
 
@@ -89,8 +90,8 @@ def overview(body: Body, refresh: int, now: Now) -> Overview:
         summary=_summary(targets),
         status=body["status"],
         notes=tuple(_general_notes(body)),
-        troubled=tuple(target for target in targets if target.shown != "ok" or target.reasons),
-        fine=tuple(target for target in targets if target.shown == "ok" and not target.reasons),
+        troubled=tuple(target for target in targets if target.shown != "ok"),
+        fine=tuple(target for target in targets if target.shown == "ok"),
         time=moment(body["time"], now),
         refresh=refresh,
     )
@@ -99,8 +100,7 @@ def overview(body: Body, refresh: int, now: Now) -> Overview:
 def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetView:
     """Show one target of a body of /health, with so many reasons and no more."""
     target = body["targets"][name]
-    reasons = [_reason(reason, _check(body, name, reason.get("check"))) for reason in target["reasons"]]
-    reasons = reasons or list(_held(target))
+    reasons = [_reason(reason, _check(body, name, reason.get("check")), target, now) for reason in target["reasons"]]
     return TargetView(
         name=name,
         facts=tuple(filter(None, (f"{target['store']} {target.get('version', '')}".strip(), target.get("role")))),
@@ -112,6 +112,7 @@ def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetVi
         reasons=tuple(reasons[:most]),
         more_reasons=max(0, len(reasons) - most),
         failing=_failing(target["failing_queries"]),
+        failures=len(target["failing_queries"]),
         measures=tuple(_measures(body, name)),
     )
 
@@ -139,21 +140,19 @@ def refresh_seconds(targets: Iterable[Watched]) -> int:
 
 
 def _verdict(targets: Sequence[TargetView]) -> str:
-    """Answer in one sentence whether all is well, and name the worst."""
+    """Answer in one sentence whether all is well, name the worst, and say how many queries fail."""
     watched = [target for target in targets if target.shown != "maintenance"]
-    counts = Counter(target.shown for target in watched)
-    if not targets:
-        return "No target is configured"
     if not watched:
-        return "Every target is in maintenance"
-    bad = [state for state in _WORST_FIRST if counts[state] and state != "ok"]
-    if not bad:
-        return f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{watched[0].name} is fine"
-    names = wording.listed([target.name for target in watched if target.shown == bad[0]], _NAMED)
-    if len(watched) == 1:
-        return f"{names} is {bad[0]}"
-    verb = "is" if counts[bad[0]] == 1 else "are"
-    return f"{counts[bad[0]]} of {len(watched)} targets {verb} {bad[0]}: {names}"
+        return "Every target is in maintenance" if targets else "No target is configured"
+    worst = watched[0].shown
+    failing = wording.queries_fail(sum(target.failures for target in watched))
+    names = wording.listed([target.name for target in watched if target.shown == worst], _NAMED)
+    if worst == "ok":
+        fine = f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{names} is fine"
+        return f"{fine}, but {failing}" if failing else fine
+    count = sum(target.shown == worst for target in watched)
+    are = f"{count} of {len(watched)} targets {'is' if count == 1 else 'are'} {worst}: {names}"
+    return (f"{names} is {worst}" if len(watched) == 1 else are) + (f"; {failing}" if failing else "")
 
 
 def _summary(targets: Sequence[TargetView]) -> str:
@@ -171,9 +170,18 @@ def _check(body: Body, name: str, check: str | None) -> Body:
     return body["checks"].get(f"{name}:{check}", [{}])[0]  # type: ignore[no-any-return]  # a part of a Body is one
 
 
-def _reason(reason: Body, check: Body) -> Reason:
-    if "check" not in reason:
-        return Reason(wording.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
+def _reason(reason: Body, check: Body, target: Body, now: Now) -> Reason:
+    if reason["code"] == "held":
+        return Reason(_held(reason, target, now))
+    told = _limit(reason, check) if "check" in reason else _failure(reason)
+    return told._replace(what=f"at the last poll: {told.what}") if reason.get("pending") else told
+
+
+def _failure(reason: Body) -> Reason:
+    return Reason(wording.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
+
+
+def _limit(reason: Body, check: Body) -> Reason:
     what, detail = wording.title(reason["check"]), wording.shortened(check.get("output", ""), _DETAIL)
     value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
     if value is None:
@@ -184,19 +192,22 @@ def _reason(reason: Body, check: Body) -> Reason:
     return Reason(what, f"{shown}, limit {shown_limit}", detail)
 
 
-def _held(target: Body) -> Iterator[Reason]:
-    """Say why a state is not left although nothing is wrong any more."""
-    if target["flapping"]:
-        yield Reason("it came and went too often: held here until it is quiet")
-    elif target["state"] != "ok":
-        yield Reason("well at the last poll: the next one has to agree")
+def _held(reason: Body, target: Body, now: Now) -> str:
+    """Say why a state is not left although the last poll saw another: the next one has to agree."""
+    since = f" since {moment(reason['since'], now).clock}" if "since" in reason else ""
+    if any(other.get("pending") and "check" not in other for other in target["reasons"]):
+        change = "this was the matter"  # and is worse now
+    else:
+        change = f"{'answers again' if target['state'] == 'down' else 'well again'}{since}"
+    was = wording.title(reason["check"]) if "check" in reason else wording.reason(reason.get("was", ""))
+    return f"{change}, was: {was}" if was else change
 
 
 def _failing(queries: Sequence[Body]) -> str:
     """Return how many queries fail, why, and which."""
     if not queries:
         return ""
-    count = f"{len(queries)} queries fail" if len(queries) > 1 else "1 query fails"
+    count = wording.queries_fail(len(queries))
     reasons = ", ".join(dict.fromkeys(wording.reason(query["reason"]) for query in queries))
     return f"{count} ({reasons}): {wording.listed([query['query'] for query in queries], _NAMED)}"
 

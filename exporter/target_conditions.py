@@ -62,7 +62,8 @@ def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealt
     if health.counts and not failed:
         return health
     condition = {**health.condition, "reasons": [*health.condition["reasons"], *broken]}
-    return replace(health, counts=True, status="fail" if failed else health.status, condition=condition)
+    remark = health.remark + "".join(f", not the {reason['check']} asked for" for reason in broken)
+    return replace(health, counts=True, status="fail" if failed else health.status, condition=condition, remark=remark)
 
 
 def _broken(health: TargetHealth, conditions: Conditions, now: Now) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from exporter.local_fault import LocalFault
 from exporter.query import QueryError, Reason
@@ -18,17 +18,28 @@ _WITHIN = 600.0
 _QUIET = _WITHIN / _CHANGES  # seconds without a change that end it: more than there were between the changes
 
 
+class Cause(NamedTuple):
+    """Say why a poll saw a state: the code of a reason of /health, and the check where one does not pass."""
+
+    code: str
+    check: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
     """Hold what is known of a target; replaced, never changed.
 
-    `state` is what is shown. `settled` is the damped state, the same unless the target flaps; `seen` is what the last
-    poll saw. `fault` is the exporter's own, where that is why the last ping failed.
+    `state` is what is shown. `settled` is the damped state, the same unless the target flaps; `cause` is why it was
+    seen. `seen` is what the last poll saw, `seen_cause` why, and `seen_since` since when the polls have seen it.
+    `fault` is the exporter's own, where that is why the last ping failed.
     """
 
     state: State = "unknown"
     settled: State = "unknown"
+    cause: Cause | None = None
     seen: State = "unknown"
+    seen_cause: Cause | None = None
+    seen_since: float = 0.0
     since: float = 0.0
     changes: tuple[float, ...] = ()
     flapping: bool = False
@@ -51,8 +62,8 @@ class TargetStatus:
         return self.failed_in_row >= _BREAKER
 
 
-def advanced(status: TargetStatus, seen: State, now: float) -> TargetStatus:
-    """Return the status after one more poll; now is wall time.
+def advanced(status: TargetStatus, seen: State, now: float, cause: Cause | None = None) -> TargetStatus:
+    """Return the status after one more poll that saw a state for a cause; now is wall time.
 
     The damped state moves to the middle of itself and what the last two polls saw: one poll alone changes nothing, and
     a bad state is left for no better one than two polls in a row saw. There is nothing to damp at the first poll, and
@@ -66,5 +77,17 @@ def advanced(status: TargetStatus, seen: State, now: float) -> TargetStatus:
         changes = (*changes, now)
     flapping = len(changes) > _CHANGES and now - changes[-1] < _QUIET
     state = "degraded" if flapping and not refused else settled
-    since = now if state != status.state else status.since
-    return replace(status, state=state, settled=settled, seen=seen, since=since, changes=changes, flapping=flapping)
+    # The damped state is what this poll saw, the one before it, or what it was.
+    causes = ((seen, cause), (status.seen, status.seen_cause), (status.settled, status.cause))
+    return replace(
+        status,
+        state=state,
+        settled=settled,
+        cause=next(why for known, why in causes if known == settled),
+        seen=seen,
+        seen_cause=cause,
+        seen_since=status.seen_since if seen == status.seen else now,
+        since=now if state != status.state else status.since,
+        changes=changes,
+        flapping=flapping,
+    )

@@ -18,6 +18,7 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "limit": "a limit was reached",
         "starting": "not asked yet",
         "stale": "not asked for too long",
+        "flapping": "it came and went too often: held here until it is quiet",
         "not_exposed_by_server": "the server does not tell",
         "no_recent_sample": "no recent value",
     }
@@ -38,6 +39,8 @@ def reason(code: str) -> str:
 
 def title(name: str) -> str:
     """Return a check's name as words: replicationLag is replication lag."""
+    if name == "queries":
+        return "failing queries"
     return _CAPITAL.sub(lambda match: " " + match[1].lower(), name)
 
 
@@ -80,6 +83,11 @@ def listed(names: Sequence[str], most: int) -> str:
     """Return names as part of a sentence: a, b and 3 more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def queries_fail(count: int) -> str:
+    """Say how many queries fail; nothing of none."""
+    return f"{count} queries fail" if count > 1 else "1 query fails" if count else ""
 
 
 def shortened(text: str, most: int) -> str:

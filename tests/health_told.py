@@ -32,6 +32,23 @@ def used(ratio: float | None, now: float = 1.0, asked: Query | None = None, miss
     return [EVENTS.ping(now, server, 0.0014), result, EVENTS.poll(now)]
 
 
+def unexplained(target: dict[str, Any]) -> str | None:
+    """Return how a target's state and its reasons contradict each other, None where they do not."""
+    state, firm = target["state"], [reason for reason in target["reasons"] if not reason.get("pending")]
+    codes = {reason.get("was", reason["code"]) for reason in firm}
+    if state == "ok":
+        return f"ok, for {firm}" if firm else None
+    if not firm:
+        return f"{state} for no reason"
+    if state == "degraded" and not codes <= {"limit", "flapping"}:
+        return f"degraded for {codes}"
+    if state == "down" and not codes <= {"connect", "auth", "timeout"}:
+        return f"down for {codes}"
+    if state == "unknown" and not (codes <= {"starting", "stale"} or all("local" in reason for reason in firm)):
+        return f"unknown for {codes}"
+    return None
+
+
 def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -> dict[str, Any]:
     found: dict[str, Any] = report(told(*events), at(now))["targets"][name]
     return found

@@ -1,15 +1,17 @@
 """The checks of /health: what the ping, the queries and the privileges say of a target."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from exporter.checks import checks
 from exporter.health import report
-from exporter.query import QueryError
+from exporter.query import Query, QueryError, Reason
+from exporter.snapshot import Snapshot
 from exporter.verdict import HealthRule
 from tests.health_told import EVENTS, connections, target_of, told, used
-from tests.making import at, query
+from tests.making import at, info, query
 
 
 def test_a_failed_ping_fails_the_response_time() -> None:
@@ -103,7 +105,7 @@ def test_a_query_may_bring_a_check_that_everybody_has() -> None:
     asked = connections(check="replicationLag")
     found = checks(told(*used(0.1, asked=asked)), "orders", at(2.0))
 
-    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", "privileges"]
+    assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", "privileges", "queries"]
     assert found[1].value == 0.1
 
 
@@ -112,3 +114,72 @@ def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
     target = target_of(used(0.1, missing=["pg_monitor", "connect to app"]))
 
     assert (target["state"], target["reasons"][0]["check"]) == ("degraded", "privileges")
+
+
+def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
+    """Return what is known after so many good pings, in each of which these queries failed, and another did not."""
+    made = told()
+    for number in range(polls):
+        now = every * number
+        made.put(EVENTS.ping(now, info("15.19", role="primary"), 0.001))
+        made.put(EVENTS.result(now, query("fine")))
+        for asked in failing:
+            made.put(EVENTS.failed_result(now, asked))
+        made.put(EVENTS.poll(now))
+    return made
+
+
+def test_built_in_queries_that_fail_degrade_the_target() -> None:
+    """With one reason, which says how many, and names them; what they should see, nobody sees."""
+    made = polled(*[query(f"q{number:02}") for number in range(38)])
+    body = report(made, at(46.0))
+    [check] = body["checks"]["orders:queries"]
+
+    assert (body["status"], body["targets"]["orders"]["state"]) == ("warn", "degraded")
+    assert body["targets"]["orders"]["reasons"] == [{"code": "limit", "check": "queries", "value": 38.0, "limit": 0}]
+    assert body["notes"] == ["orders: degraded, 38 queries fail"]
+    assert (check["status"], check["output"][:28]) == ("warn", "q00 (timeout), q01 (timeout)")
+    assert check["output"].endswith("q09 (timeout) and 28 more")
+
+
+def test_a_query_that_fails_once_degrades_nothing() -> None:
+    """It may have met a lock; it is named at once all the same."""
+    for failures, state in ((1, "ok"), (2, "degraded")):
+        made = polled()
+        for number in range(failures):
+            made.put(EVENTS.failed_result(46.0 + number))
+        for number in range(2):
+            made.put(EVENTS.ping(60.0 + number))
+            made.put(EVENTS.poll(60.0 + number))
+        target = report(made, at(62.0))["targets"]["orders"]
+
+        assert (target["state"], target["failing_queries"]) == (state, [{"query": "sizes", "reason": "timeout"}])
+
+
+@pytest.mark.parametrize("how", ["fenced", "unsupported", "well again"])
+def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
+    """A user's own query is named, and raises its alert; no server is worse for it."""
+    asked = query("mine", fenced=how == "fenced")
+    made = polled(asked) if how == "fenced" else polled()
+    for now in (46.0, 47.0):
+        reason: Reason = "unsupported" if how == "unsupported" else "timeout"
+        made.put(EVENTS.failed_result(now, asked, QueryError(reason, "no")))
+    if how == "well again":
+        made.put(EVENTS.result(48.0, asked))
+    made.put(EVENTS.ping(49.0))
+    made.put(EVENTS.poll(49.0))
+    body = report(made, at(50.0))
+
+    assert (body["status"], body["targets"]["orders"]["state"]) == ("pass", "ok")
+    assert body["notes"] == (["orders: ok, 1 query fails"] if how == "fenced" else [])
+
+
+def test_one_query_is_counted_once_in_however_many_databases() -> None:
+    """Its failures are counted for each database."""
+    made, asked = polled(), query("tables")
+    for now in (46.0, 47.0):
+        for database in ("app", "log", "shop"):
+            made.put(replace(EVENTS.failed_result(now, asked), database=database))
+    [check] = report(made, at(48.0))["checks"]["orders:queries"]
+
+    assert (check["observedValue"], check["output"]) == (1.0, "tables (timeout)")

@@ -133,7 +133,7 @@ def test_checks_are_metrics() -> None:
 
     assert samples(slow)["datatier_check_state"] == {
         (("check", "responseTime"),): 2.0, (("check", "replicationLag"),): 1.0, (("check", "diskSpace"),): 1.0,
-        (("check", "privileges"),): 0.0,
+        (("check", "privileges"),): 0.0, (("check", "queries"),): 0.0,
     }  # fmt: skip
 
 

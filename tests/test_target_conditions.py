@@ -115,7 +115,7 @@ def test_a_lag_that_is_not_told_does_not_hold() -> None:
 def test_a_server_that_is_down_has_no_role() -> None:
     """Its last one is not its present one."""
     assert reasons([*replica(), EVENTS.failed_ping(2.0)], Conditions(role="replica")) == [
-        {"code": "connect"}, {"code": "limit", "check": "role", "value": None, "limit": "replica"}
+        {"code": "connect", "pending": True}, {"code": "limit", "check": "role", "value": None, "limit": "replica"}
     ]  # fmt: skip
 
 

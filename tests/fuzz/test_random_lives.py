@@ -13,6 +13,7 @@ from exporter.local_fault import LocalFault
 from exporter.query import QueryError, Reason
 from exporter.snapshot import Watched
 from exporter.verdict import HealthRule
+from tests.health_told import unexplained
 from tests.html_tree import read_html
 from tests.making import SIZE_CHECK, Events, at, info, metric, query, watched
 from tests.pages import Series, series_of
@@ -123,6 +124,7 @@ class Lives(RuleBasedStateMachine):
             shown = "maintenance" if target["maintenance"] else target["state"]
             links = [part for part in (*page.all("tr"), *page.all("li")) if part.all("a", href=f"/targets/{name}")]
 
+            assert unexplained(target) is None
             assert only(series, "datatier_target_state", name) == {"": STATES[target["state"]]}
             assert [shown in link.text.split() or shown in link.text for link in links] == [True]
             assert only(series, "datatier_check_state", name) == {
