@@ -81,6 +81,18 @@ MINIO = Page(
                 Column("Replicated", "max by (target, bucket) (s3_bucket_replication_configured{SEL,BUCKET})", words=EITHER),
                 Column("Quota", "max by (target, bucket) (s3_bucket_quota_bytes{SEL,BUCKET})", "bytes"),
             ], by="target, bucket", every="1m").high(10),
+            grid("Buckets beyond the 2,000 largest", "They have no series of their own; their numbers are added up here.", [
+                Column("Target", label="target"),
+                Column("Buckets", "max by (target) (s3_bucket_others{SEL})"),
+                Column("Size", "max by (target) (s3_bucket_other_usage_bytes{SEL})", "bytes"),
+                Column("Objects", "max by (target) (s3_bucket_other_objects{SEL})"),
+                Column("Versions", "max by (target) (s3_bucket_other_versions{SEL})"),
+                Column("Delete markers", "max by (target) (s3_bucket_other_delete_markers{SEL})"),
+                Column("Versioned", 'max by (target) (s3_bucket_other_versioning{SEL,state="enabled"})'),
+                Column("Object lock", "max by (target) (s3_bucket_other_object_locks{SEL})"),
+                Column("Replicated", "max by (target) (s3_bucket_other_replications_configured{SEL})"),
+                Column("Quotas", "max by (target) (s3_bucket_other_quota_bytes{SEL})", "bytes"),
+            ], by="target", every="1m").high(5),
         ]),
         Row("Versions", [
             grid("Nodes", "Version of each node, and when it started; more than one version is an upgrade that stopped half-way.", [

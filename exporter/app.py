@@ -20,7 +20,6 @@ from exporter.core_metrics import EXPORTER
 from exporter.discovery import discovery
 from exporter.exposition import Page
 from exporter.findings import findings
-from exporter.forwarded import place
 from exporter.guard import Guard, refusal
 from exporter.health_pages import HealthPages
 from exporter.html_pages import HtmlPages
@@ -136,8 +135,7 @@ class Pages:
 
     async def discovery(self, request: Request) -> Response:
         """Tell Prometheus' http_sd to scrape each target by itself, here, where the client found us."""
-        here = place(request, self._service.config.web.trusted_proxies)
-        found = discovery(self._service.snapshot.targets.values(), here)
+        found = discovery(self._service.snapshot.targets.values(), request.url.scheme, request.url.netloc)
         return Response(json.dumps(found, indent=1) + "\n", media_type="application/json")
 
     async def reload(self, _: Request) -> Response:

@@ -2,16 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from exporter.core_metrics import EXPORTER
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
-from exporter.forwarded import Network
 from exporter.targets import Keeper, Strict, Target
 from exporter.thresholds import Limit, Overrides, limits
 from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
@@ -22,16 +20,12 @@ class Poll(Strict):
 
 
 class Web(Keeper):
-    """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit.
-
-    trusted_proxies: networks whose X-Forwarded-* is believed.
-    """
+    """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
 
     config_file: Path | None = None
     token: SecretStr | None = None
     token_file: Path | None = None
     reload: bool = False
-    trusted_proxies: tuple[Annotated[Network, BeforeValidator(ip_network)], ...] = ()
 
     @model_validator(mode="after")
     def _no_empty_token(self) -> Self:

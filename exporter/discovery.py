@@ -4,18 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.core_metrics import EXPORTER
-from exporter.forwarded import Place
 from exporter.snapshot import Watched
 
 _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the interval
 
 
-def discovery(targets: Iterable[Watched], here: Place) -> list[dict[str, Any]]:
-    """Return the entries, all of them at our own place, as the client knows it."""
+def discovery(targets: Iterable[Watched], scheme: str, address: str) -> list[dict[str, Any]]:
+    """Return the entries; the address is ours, as the client knows it."""
 
     def entry(store: str, target: str, **labels: str) -> dict[str, Any]:
-        path = {"__scheme__": here.scheme, "__metrics_path__": f"{here.prefix}/probe", "__param_target": target}
-        return {"targets": [here.address], "labels": {**path, **labels, "store": store, "target": target}}
+        path = {"__scheme__": scheme, "__metrics_path__": "/probe", "__param_target": target}
+        return {"targets": [address], "labels": {**path, **labels, "store": store, "target": target}}
 
     return [
         *(entry(target.store, target.name, **_pace(target.interval)) for target in targets),

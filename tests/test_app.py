@@ -244,4 +244,4 @@ def test_the_start_page_leads_on(site: Site) -> None:
     answer = site.client.get("/")
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert all(f'href="{path}"' in answer.text for path in ("metrics", "health", "livez", "startupz", "readyz"))
+    assert all(f'href="{path}"' in answer.text for path in ("/metrics", "/health", "/livez", "/startupz", "/readyz"))

@@ -1,13 +1,12 @@
 """What Prometheus' http_sd is told."""
 
 from exporter.discovery import discovery
-from exporter.forwarded import Place
 from tests.making import watched
 
 
 def test_one_entry_a_target() -> None:
     """Scraped at /probe, here, as often as it is polled, and called by its name."""
-    entry, _ = discovery([watched("orders", interval=15.0)], Place("https", "exporter:9187"))
+    entry, _ = discovery([watched("orders", interval=15.0)], "https", "exporter:9187")
 
     assert entry == {
         "targets": ["exporter:9187"],
@@ -25,7 +24,7 @@ def test_one_entry_a_target() -> None:
 
 def test_the_exporter_is_an_entry_of_its_own() -> None:
     """Scraped as often as the user's Prometheus scrapes by default."""
-    [entry] = discovery([], Place("http", "exporter:9187"))
+    [entry] = discovery([], "http", "exporter:9187")
 
     assert entry == {
         "targets": ["exporter:9187"],
@@ -43,7 +42,7 @@ def test_durations_are_as_prometheus_reads_them() -> None:
     """Without fractions; and no timeout is longer than its interval, which would cost the target."""
     found = {}
     for interval in (0.25, 1.5, 5.0, 90.0):
-        entry, _ = discovery([watched(interval=interval)], Place("http", "h:1"))
+        entry, _ = discovery([watched(interval=interval)], "http", "h:1")
         found[interval] = (entry["labels"]["__scrape_interval__"], entry["labels"]["__scrape_timeout__"])
 
     assert found == {

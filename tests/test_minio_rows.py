@@ -7,9 +7,11 @@ import math
 import pytest
 
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
-from exporter.datastores.minio.answers import Health, NativePage
+from exporter.datastores.minio.answers import Health, NativePage, Refused
+from exporter.datastores.minio.largest import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
 from exporter.query import QueryError, Row
+from exporter.query_files import load_queries
 
 PAGE = NativePage(b"""\
 # HELP minio_s3_requests_total Total number of S3 requests.
@@ -185,11 +187,14 @@ def test_usage_before_the_first_scan() -> None:
     """The server then answers with zeros; they are not passed on."""
     usage = {"lastUpdate": "0001-01-01T00:00:00Z", "objectsCount": 0, "bucketsUsageInfo": None}
 
-    for rows in (usage_rows.usage_rows, usage_rows.bucket_rows):
-        with pytest.raises(QueryError) as caught:
-            rows(usage)
-        assert caught.value.reason == "unsupported"
-    assert usage_rows.bucket_rows_of_account({"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}) == []
+    with pytest.raises(QueryError) as caught:
+        usage_rows.usage_rows(usage)
+    assert caught.value.reason == "unsupported"
+    with pytest.raises(QueryError) as caught:
+        usage_rows.bucket_rows(usage, 10, Members())
+    assert caught.value.reason == "unsupported"
+    unscanned = {"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}
+    assert by(usage_rows.bucket_rows_of_account(unscanned, 10, Members()), "bucket", value="others") == {(None,): 0.0}
 
 
 def test_usage_reads_nanoseconds() -> None:
@@ -213,12 +218,53 @@ def test_bucket_flags() -> None:
             {"name": "c", "details": None},
         ]
     }
-    versioning = by(usage_rows.versioning_rows(account), "bucket", "state", value="is")
-    flags = usage_rows.flag_rows(account)
+    versioning = by(usage_rows.versioning_rows(account, 10, Members()), "bucket", "state", value="is")
+    *flags, others = usage_rows.flag_rows(account, 10, Members())
 
     assert [key for key, value in versioning.items() if value] == [("a", "suspended"), ("b", "off"), ("c", "off")]
     assert [row["quota"] for row in flags] == [10.0, None, None]
     assert [row["object_lock"] for row in flags] == [None, True, None]
+    assert (others["others"], others["other_quota"]) == (0.0, 0.0)
+
+
+def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
+    """Above 2,000 buckets nothing vanishes: what has no series of its own is in the sums."""
+    names = [f"b{number}" for number in range(2500)]
+    counts = {name: {"size": size, "objectsCount": 2, "versionsCount": 3} for size, name in enumerate(names)}
+    usage = {"lastUpdate": "2026-11-21T03:22:46Z", "bucketsUsageInfo": counts}
+    flags = {"locking": True, "versioning": True, "quota": {"size": 100}}
+    account = {"Buckets": [{"name": n, "size": s, "objectHistogram": {"x": 1}} for s, n in enumerate(names)]}
+    for number in (0, 1, 2499):
+        account["Buckets"][number]["details"] = flags
+    query = {query.name: query for query in load_queries(["minio"])}
+
+    *kept, others = usage_rows.bucket_rows(usage, 2000, Members())
+    assert {row["bucket"] for row in kept} == set(names[500:])
+    assert others == {
+        "bucket": None, "bytes": None, "objects": None, "versions": None, "delete_markers": None, "others": 500.0,
+        "other_bytes": sum(range(500)), "other_objects": 1000.0, "other_versions": 1500.0, "other_delete_markers": None,
+    }  # fmt: skip
+    assert len(query["buckets"].samples([*kept, others])[0].labels) == 2001
+    *kept, others = usage_rows.flag_rows(account, 2000, Members())
+    assert {row["bucket"] for row in kept} == set(names[500:])
+    assert (others["others"], others["other_object_lock"], others["other_quota"]) == (500.0, 2.0, 200.0)
+    assert query["bucket_flags"].samples([*kept, others])
+    rows = usage_rows.versioning_rows(account, 2000, Members())
+    assert by(rows[-3:], "bucket", "state", value="others") == {
+        (None, "enabled"): 2.0, (None, "suspended"): 0.0, (None, "off"): 498.0,
+    }  # fmt: skip
+    assert len(rows) == 3 * 2001
+    assert query["bucket_versioning"].samples(rows)
+
+
+def test_a_bucket_keeps_its_place_until_another_is_clearly_larger() -> None:
+    """Two of about the same size would else change places with every scan, and their series with them."""
+    members = Members()
+
+    assert members.divide({"a": 100.0, "b": 99.0}, 1) == {"a"}
+    assert members.divide({"a": 100.0, "b": 124.0}, 1) == {"a"}
+    assert members.divide({"a": 100.0, "b": 126.0}, 1) == {"b"}
+    assert members.divide({"a": 100.0}, 1) == {"a"}  # b was deleted
 
 
 @pytest.mark.parametrize(
@@ -237,11 +283,20 @@ def test_health(answer: OnePage, row: Row) -> None:
 
 
 def test_health_endpoint_that_is_not_there() -> None:
-    """Old releases answer 403 and other servers 404: not supported, not down."""
-    with pytest.raises(QueryError) as caught:
-        asyncio.run(health(OnePage(403), HealthParams(endpoint="cluster"), None))  # type: ignore[arg-type]  # one page will do
+    """What a server lacks is not supported; an answer that is nobody's is no answer."""
+    for refused, raised in (
+        (Refused("health", 403, "AccessDenied"), QueryError),  # old releases
+        (Refused("health", 404, "NoSuchBucket"), QueryError),  # other servers
+        (Refused("health", 403, "", "text/html"), Refused),
+        (Refused("health", 503, "ServerBusy"), Refused),
+    ):
 
-    assert caught.value.reason == "unsupported"
+        class Pages:
+            async def health(self, _endpoint: str, refused: Refused = refused) -> Health:
+                raise refused
+
+        with pytest.raises(raised):
+            asyncio.run(health(Pages(), HealthParams(endpoint="cluster"), None))  # type: ignore[arg-type]  # enough
 
 
 def test_native_refuses_what_reading_resets() -> None:
@@ -255,4 +310,4 @@ def test_rows_survive_json() -> None:
     empty = json.loads('{"servers": null, "Buckets": null}')
 
     assert cluster_rows.drive_rows(empty) == []
-    assert usage_rows.flag_rows(empty) == []
+    assert by(usage_rows.flag_rows(empty, 10, Members()), "bucket", value="others") == {(None,): 0.0}

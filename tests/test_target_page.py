@@ -142,10 +142,10 @@ def test_facts() -> None:
 def test_findings_are_a_link_where_there_are_some() -> None:
     one = One()
     one.up()
-    assert not [link for link in one.page().all("a") if link.attributes["href"] == "../findings/orders"]
+    assert not [link for link in one.page().all("a") if link.attributes["href"] == "/findings/orders"]
 
     one.result(TABLES, "app", "a", "b")
-    [link] = [link for link in one.page().all("a") if link.attributes["href"] == "../findings/orders"]
+    [link] = [link for link in one.page().all("a") if link.attributes["href"] == "/findings/orders"]
     assert link.text == "2, by name"
     assert sum(map(len, findings(one.snapshot, "orders", at(LONG_AGO)).values())) == 2
 

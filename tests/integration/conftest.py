@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.qdrant_admin import Admin
-from tests.servers import Unavailable
-from tests.servers.debian import program
 from tests.servers.qdrant import Qdrant
 from tests.servers.session import Servers
 
@@ -32,11 +30,3 @@ def collection(qdrant_admin: Admin) -> Iterator[str]:
     qdrant_admin.create(name)
     yield name
     qdrant_admin.drop(name)
-
-
-@pytest.fixture
-def needs_nginx(servers: Servers) -> None:
-    try:
-        program("nginx")
-    except Unavailable as reason:
-        servers.skip("nginx", str(reason))

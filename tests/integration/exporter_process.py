@@ -32,7 +32,6 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     seconds: float
-    address: str = ""  # where a redirect led to
 
 
 class Exporter:
@@ -114,7 +113,17 @@ class Exporter:
         return self._process.wait(20)
 
     def get(self, path: str, **headers: str) -> Answer:
-        return get(self.port, path, **headers)
+        request = Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+        began = time.perf_counter()
+        try:
+            with urlopen(request, timeout=10) as answer:
+                body = answer.read()
+                return Answer(answer.status, dict(answer.headers), body, time.perf_counter() - began)
+        except HTTPError as error:
+            with error:
+                return Answer(error.code, dict(error.headers), error.read(), time.perf_counter() - began)
+        except OSError:
+            return Answer(0, {}, b"", time.perf_counter() - began)
 
     def text(self) -> str:
         answer = self.get("/metrics", **{"Accept-Encoding": "gzip"})
@@ -161,21 +170,6 @@ class Exporter:
     def wait_up(self, *targets: str) -> None:
         for target in targets:
             self.wait(lambda target=target: self.state(target) == "ok", f"{target} to be ok", 60)  # type: ignore[misc]
-
-
-def get(port: int, path: str, **headers: str) -> Answer:
-    """Ask whoever listens on a port; status 0 is no answer."""
-    request = Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-    began = time.perf_counter()
-    try:
-        with urlopen(request, timeout=10) as answer:
-            body = answer.read()
-            return Answer(answer.status, dict(answer.headers), body, time.perf_counter() - began, answer.url)
-    except HTTPError as error:
-        with error:
-            return Answer(error.code, dict(error.headers), error.read(), time.perf_counter() - began)
-    except OSError:
-        return Answer(0, {}, b"", time.perf_counter() - began)
 
 
 def names_of(samples: Samples, target: str) -> set[str]:

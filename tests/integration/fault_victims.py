@@ -197,11 +197,11 @@ class MinioVictim(Victim):
         raise NotImplementedError("only one version can be built from the module proxy")
 
     def withdraw(self) -> None:
-        self._allow(statement("s3:ListAllMyBuckets", "s3:GetBucketLocation"))
+        self._allow(statement("s3:GetBucketLocation"))
 
     def grant(self) -> None:
         self._allow(
-            statement("s3:ListAllMyBuckets", "s3:GetBucketLocation"),
+            statement("s3:GetBucketLocation"),
             statement("admin:Prometheus", "admin:ServerInfo", "admin:DataUsageInfo"),
         )
 

@@ -16,9 +16,11 @@ import yaml
 
 from exporter.config import load_config
 from tests.documented import DOCS, pieces
-from tests.integration.exporter_process import Exporter, get
-from tests.servers.nginx import Nginx
-from tests.servers.process import free_port
+from tests.integration.exporter_process import Answer, Exporter
+from tests.servers import Unavailable
+from tests.servers.debian import libraries, program
+from tests.servers.machine import hand_over
+from tests.servers.process import Process, free_port
 from tests.servers.session import Servers
 
 PLACE = "http://127.0.0.1:9187"
@@ -139,11 +141,45 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
-def documented_nginx(application: int, exporter: int) -> Nginx:
-    """Return nginx with the page's locations, before an application of ours and an exporter."""
-    [locations] = pieces("health.md", "nginx")
-    assert locations.count("127.0.0.1:8000") == locations.count("127.0.0.1:9187") == 1
-    return Nginx(locations.replace(":8000", f":{application}").replace(":9187", f":{exporter}"))
+class Nginx(Process):
+    """One nginx with the page's locations, before an application of ours and an exporter."""
+
+    def __init__(self, application: int, exporter: int) -> None:
+        super().__init__("nginx")
+        self.port = free_port()
+        [locations] = pieces("health.md", "nginx")
+        assert locations.count("127.0.0.1:8000") == locations.count("127.0.0.1:9187") == 1
+        self._locations = locations.replace(":8000", f":{application}").replace(":9187", f":{exporter}")
+
+    def get(self, path: str) -> Answer:
+        return Exporter.get(self, path)  # type: ignore[arg-type]
+
+    def _prepare(self) -> None:
+        temporary = "".join(
+            f"{kind}_temp_path {kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (self.folder / "nginx.conf").write_text(
+            f"daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+            f"http {{\naccess_log off;\n{temporary}server {{\nlisten 127.0.0.1:{self.port};\n{self._locations}}}\n}}\n"
+        )
+        hand_over(self.folder)
+
+    def _environment(self) -> dict[str, str]:
+        return {"LD_LIBRARY_PATH": libraries(program("nginx"))}
+
+    def _command(self) -> list[str]:
+        return [str(program("nginx")), "-p", str(self.folder), "-c", "nginx.conf", "-e", "stderr"]
+
+    def _ready(self) -> bool:
+        return self.get("/").status != 0
+
+
+@pytest.fixture
+def nginx_is_here(servers: Servers) -> None:
+    try:
+        program("nginx")
+    except Unavailable as reason:
+        servers.skip("nginx", str(reason))
 
 
 @pytest.fixture
@@ -166,7 +202,7 @@ def application() -> Iterator[int]:
         thread.join()
 
 
-@pytest.mark.usefixtures("needs_nginx")
+@pytest.mark.usefixtures("nginx_is_here")
 def test_nginx_spares_an_application_what_would_fail(application: int) -> None:
     """Requests pass while the group passes, and when nobody can be asked; else they get a 503 in words."""
     down = {
@@ -175,20 +211,20 @@ def test_nginx_spares_an_application_what_would_fail(application: int) -> None:
         "url": f"postgresql://u@127.0.0.1:{free_port()}",
         "groups": ["write"],
     }
-    with Exporter([down]) as exporter, documented_nginx(application, exporter.port) as nginx:
+    with Exporter([down]) as exporter, Nginx(application, exporter.port) as nginx:
         exporter.wait(lambda: exporter.get("/health/groups/write").status == 503, "the group to fail")
-        failing = get(nginx.port, "/")
+        failing = nginx.get("/")
         exporter.stop()
-        unasked = get(nginx.port, "/")
+        unasked = nginx.get("/")
 
     assert (failing.status, failing.body) == (503, b"The database is away for a moment.\n")
     assert failing.headers["Retry-After"] == "10"
     assert (unasked.status, unasked.body) == (200, b"the application\n")
 
 
-@pytest.mark.usefixtures("needs_nginx")
+@pytest.mark.usefixtures("nginx_is_here")
 def test_nginx_lets_through_what_a_healthy_group_stands_for(exporter: Exporter, application: int) -> None:
-    with documented_nginx(application, exporter.port) as nginx:
-        answer = get(nginx.port, "/")
+    with Nginx(application, exporter.port) as nginx:
+        answer = nginx.get("/")
 
     assert (answer.status, answer.body) == (200, b"the application\n")

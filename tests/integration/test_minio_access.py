@@ -13,7 +13,7 @@ from tests.servers.minio import Minio
 from tests.servers.session import Servers
 
 LEAST = ("admin:Prometheus", "admin:ServerInfo", "admin:DataUsageInfo")
-SEE_BUCKETS = statement("s3:ListAllMyBuckets", "s3:GetBucketLocation")
+SEE_BUCKETS = statement("s3:GetBucketLocation")
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,6 @@ from tests.integration.minio_admin import break_drive, eventually, put, s3
 from tests.servers.minio import Minio
 from tests.servers.session import Servers
 
-BUCKETS = b"<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>"
-
 
 def opened(server: Minio) -> Datastore:
     return open_datastore(target_of(server.target("objects")))
@@ -69,14 +67,13 @@ async def test_drives_break_one_by_one(servers: Servers) -> None:
 
 
 async def test_frozen_server(servers: Servers) -> None:
-    """Ping and fetch end at their deadline, the threads come back, and after the thaw the same datastore works."""
+    """Ping and fetch end at their deadline and leave nothing behind; after the thaw the next ping succeeds."""
     with servers.private_minio(1) as server:
-        before = threading.active_count()
         async with opened(server) as datastore:
             await collect_from(datastore, "minio", ["traffic"])
             server.freeze()
             began = time.monotonic()
-            for _ in range(6):  # more than there are threads
+            for _ in range(6):  # more than there are connections
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0.2):
                         await datastore.ping()
@@ -87,20 +84,8 @@ async def test_frozen_server(servers: Servers) -> None:
                             await session.fetch(query(name))
             assert time.monotonic() - began < 8 * 0.2 + 1
             server.thaw()
-
-            async def alive() -> bool:
-                try:
-                    return bool((await datastore.ping()).version)
-                except TimeoutError:
-                    return False
-
-            assert await eventually(alive, bool)
+            assert (await datastore.ping()).version
             assert (await collect_from(datastore, "minio", ["traffic"])).series == {"traffic": 2}
-
-        async def threads() -> int:
-            return threading.active_count()
-
-        assert await eventually(threads, lambda count: count <= before) <= before
 
 
 async def test_leaving_a_frozen_server(servers: Servers) -> None:
@@ -137,10 +122,7 @@ class OtherS3(BaseHTTPRequestHandler):
     """An S3 server that takes /minio/... for a bucket it does not have."""
 
     def do_GET(self) -> None:
-        if self.path == "/":
-            self._answer(200, BUCKETS)
-        else:
-            self._answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
+        self._answer(404, b"<Error><Code>NoSuchBucket</Code></Error>")
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)

@@ -1,34 +1,45 @@
 """What a MinIO server's answers look like to us, whichever client brought them."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.datastores.prometheus_page import PageSample, lines, parse
+from exporter.datastores.prometheus_page import PageSample, parse
 
 Json = Mapping[str, object]
 
-# 404, 405 and 501: no such endpoint; 426 and the S3 words: another API version, another server.
+# Without a word of the server's own these prove nothing: a proxy, too, may say so.
 _NOT_THERE = {404, 405, 426, 501}
 _NOT_THERE_CODES = {"NotImplemented", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "XMinioAdminVersionMismatch"}
+_FORBIDDEN, _OWN_TROUBLE = 403, 500
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """The server answered, but not with what was asked for; `code` is its own word, when it has one."""
+    """An answer that is not what was asked for; `code` is the server's own word, empty where no S3 server gave it."""
 
-    def __init__(self, what: str, status: int, code: str) -> None:
-        super().__init__(f"{what}: HTTP {status} {code}".rstrip())
+    def __init__(self, what: str, status: int, code: str, kind: str = "") -> None:
+        said = code or f"({kind}): neither MinIO nor another S3 server answers like this; is a proxy between?"
+        super().__init__(f"{what}: HTTP {status} {said}")
         self.status = status
         self.code = code
 
     @property
+    def foreign(self) -> bool:
+        """Tell whether something answered that is no S3 server, or not its own answer."""
+        return not self.code
+
+    @property
     def not_there(self) -> bool:
-        return self.status in _NOT_THERE or self.code in _NOT_THERE_CODES
+        return bool(self.code) and (self.status in _NOT_THERE or self.code in _NOT_THERE_CODES)
 
     @property
     def denied(self) -> bool:
         """Tell whether the keys are fine and the policy is not."""
-        return self.status == 403 and self.code in {"AccessDenied", ""}  # noqa: PLR2004 - HTTP's forbidden
+        return self.status == _FORBIDDEN and self.code == "AccessDenied"
+
+    @property
+    def of_another_server(self) -> bool:
+        """Tell whether an S3 server has said that it has no such endpoint: to others than MinIO it is an object."""
+        return bool(self.code) and self.status < _OWN_TROUBLE
 
 
 class Health(NamedTuple):
@@ -39,22 +50,31 @@ class Health(NamedTuple):
 
 
 class NativePage:
-    """The server's own metrics page; lines are kept by family and read when somebody asks for the family."""
+    """The server's own metrics page; a family is read when somebody asks for it."""
 
     def __init__(self, body: bytes) -> None:
-        families: dict[bytes, list[bytes]] = defaultdict(list)
-        for line in lines(body):
-            if not line.startswith(b"#"):
-                families[line.partition(b"{")[0].partition(b" ")[0]].append(line)
-        self._lines = families
+        self._body = b"\n" + body + b"\n"
+
+    @property
+    def of_minio(self) -> bool:
+        return b"\nminio_" in self._body
+
+    @property
+    def size(self) -> int:
+        return len(self._body)
 
     def samples(self, family: str) -> list[PageSample]:
-        lines = self._lines.get(family.encode(), ())
-        return [sample for sample in parse(b"\n".join(lines), (family,)) if sample[0] == family]
+        return list(parse(b"\n".join(self._lines(family.encode())), (family,)))
 
     def value(self, family: str) -> float | None:
         """Return a fact of the whole cluster, whose only label is the node that happened to answer."""
         return next((value for _, _, value in self.samples(family)), None)
+
+    def _lines(self, family: bytes) -> Iterator[bytes]:
+        start, sought = -1, b"\n" + family
+        while (start := self._body.find(sought, start + 1)) >= 0:
+            if self._body[start + len(sought)] in b"{ \t":  # not of a family with a longer name
+                yield self._body[start + 1 : self._body.index(b"\n", start + 1)]
 
 
 class Pages(Protocol):

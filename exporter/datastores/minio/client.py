@@ -6,34 +6,40 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Self
 
+import httpx
+
 from exporter.datastores.base import Lane, States, run_operation
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
-from exporter.datastores.minio.connection import Connection, Keys, reason_of
+from exporter.datastores.minio.connection import CLOCKS_DIFFER, Connection, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
+from exporter.datastores.minio.signing import Keys
+from exporter.datastores.off_loop import off_loop
 from exporter.datastores.tls import Expiry, tls_of
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import MinioTarget
+from exporter.wording import span
 
 _FACTS_SECONDS = 600.0
 _INCOMPLETE_FACTS_SECONDS = 60.0
 # Read quorum is lost: the server is up, knows our keys and says so; the health checks show it.
-_ALIVE_CODES = {"InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
+_ALIVE_CODES = {"NoSuchBucket", "InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
 
 
-def open_datastore(target: MinioTarget) -> "MinioDatastore":
-    return MinioDatastore(target)
+def open_datastore(target: MinioTarget, transport: httpx.AsyncBaseTransport | None = None) -> "MinioDatastore":
+    """Make the datastore of a target; tests give a transport that misbehaves."""
+    return MinioDatastore(target, transport)
 
 
 class MinioDatastore:
     """Pings with a signed call, and keeps what it learnt about the server until something contradicts it."""
 
-    def __init__(self, target: MinioTarget) -> None:
+    def __init__(self, target: MinioTarget, transport: httpx.AsyncBaseTransport | None) -> None:
         self._target = target
         self._tls = tls_of(target)
         self._expiry = Expiry()
-        self._connection = Connection(target.url.get_secret_value(), target.region, self._tls)
+        self._connection = Connection(target.url.get_secret_value(), target.region, self._tls, transport)
         self._facts: Facts | None = None
         self._facts_due = 0.0
         self._states: States = {}
@@ -42,7 +48,7 @@ class MinioDatastore:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._connection.close()
+        await self._connection.close()
 
     async def ping(self) -> ServerInfo:
         keys = self._keys()
@@ -90,16 +96,30 @@ class MinioDatastore:
         return Keys(access, secret) if access and secret else None
 
     async def _round_trip(self) -> None:
-        if self._connection.keys is None:
-            live = await self._connection.health("live")
-            if live.status >= 500:  # noqa: PLR2004 - the server's own trouble
-                raise Refused("health endpoint", live.status, "")
-            return
+        """Prove that an S3 server answers, and that it knows our keys where there are any."""
         try:
-            await self._connection.list_buckets()
+            if self._connection.keys is None:
+                await self._connection.health("live")
+            else:
+                await self._connection.prove_keys(self._facts.bucket if self._facts else "")
         except Refused as refused:
-            if not refused.denied and refused.code not in _ALIVE_CODES:
+            if refused.code == CLOCKS_DIFFER:
+                raise QueryError("limit", f"{refused}: {self._clocks()}") from None
+            if not self._alive(refused):
                 raise
+
+    def _alive(self, refused: Refused) -> bool:
+        """Tell whether a refusal comes from an S3 server at work, which has found nothing wrong with our keys."""
+        if self._connection.keys is None:
+            return refused.of_another_server
+        return refused.denied or refused.code in _ALIVE_CODES
+
+    def _clocks(self) -> str:
+        skew = self._connection.skew
+        if skew is None:
+            return "the clocks of the server and of the exporter's machine differ too much"
+        where = "ahead of" if skew > 0 else "behind"
+        return f"the server's clock is {span(round(abs(skew), -1))} {where} the exporter's"
 
     def _doubt(self) -> None:
         """Read the facts again at the next ping: a page said otherwise."""
@@ -120,7 +140,9 @@ class MinioSession:
         try:
             return await run_operation(OPERATIONS, self._states, self, query, database)
         except Refused as refused:
-            raise QueryError(reason_of(refused), str(refused)) from None
+            # What has not said that it lacks a page has failed to give it.
+            reason = "decode" if refused.foreign and reason_of(refused) == "unsupported" else reason_of(refused)
+            raise QueryError(reason, str(refused)) from None
 
     @property
     def drives_per_set(self) -> Sequence[int]:
@@ -133,7 +155,7 @@ class MinioSession:
     async def metrics(self) -> NativePage:
         first = "metrics" not in self._pages
         page: NativePage = await self._once("metrics", self._connection.metrics)
-        if first and self._facts and identity_of(page) != self._facts.identity:
+        if first and self._facts and await off_loop(page.size, identity_of, page) != self._facts.identity:
             self._doubt()
         return page
 

@@ -1,216 +1,148 @@
-"""Requests to one MinIO server: one pool of connections, few threads, no retries; the only user of the client."""
+"""Requests to one MinIO server: one client, few connections, no retries, each answer judged by what it proves."""
 
-import asyncio
-import json
 import re
+import secrets
 import ssl
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Mapping
 
-import urllib3
-from minio import Minio, MinioAdmin
-from minio.credentials import StaticProvider  # type: ignore[attr-defined]  # missing in the package's __all__
-from minio.error import InvalidResponseError, MinioAdminException, S3Error
-from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
-from urllib3.exceptions import TimeoutError as SocketTimeoutError
+import httpx
 
-from exporter.datastores.keepalive import SOCKET_OPTIONS
+from exporter.datastores.http import http_client, http_reason
+from exporter.datastores.json_page import parse_json
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
-from exporter.datastores.minio.token import LIFETIME_SECONDS, metrics_token
+from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal, server_time
+from exporter.datastores.minio.signing import Keys, Signer
+from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason
 
-_T = TypeVar("_T")
-
+CLOCKS_DIFFER = "RequestTimeTooSkewed"
 NO_KEYS = "needs access_key and secret_key"
 
-_THREADS = 4  # two lanes, and two that a deadline left behind
-_CONNECT_SECONDS = 2.0
-_READ_SECONDS = 5.0  # of silence: what a thread outlives its deadline by at most on a frozen server
-_PAGE_BYTES = 32 * 2**20
+_BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
+_SMALL, _METRICS = 64 * 1024, 8 * 2**20  # bytes of an answer
+_ADMIN, _PARSED = 12 * 2**20, 40 * 2**20  # 12,000 buckets take as much, whose counts the scanner has
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AUTH_CODES = {
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "InvalidTokenId", "ExpiredToken",
+    "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId", "ExpiredToken",
     "InvalidToken", "AuthorizationHeaderMalformed", "AuthorizationParametersError",
 }  # fmt: skip
-
-
-class Keys(NamedTuple):
-    access: str
-    secret: str
+# What each admin call always says; another program's JSON does not.
+_ACCOUNT, _INFO, _USAGE = "AccountName", "servers", "lastUpdate"
+_OK, _OWN_TROUBLE = 200, 500
+_REASONS: Mapping[int, Reason] = {401: "auth", 407: "auth", 408: "timeout", 429: "limit", 504: "timeout"}
 
 
 class Connection:
-    """Ask one server; every method is one request in a thread of this target's own.
+    """Ask one server; every method but the first two is one request, which ends when its caller is cancelled."""
 
-    A thread cannot be cancelled: a caller whose deadline has passed leaves, and the thread comes back when the
-    socket times out. While no thread is free a request is refused at once, as a timeout, instead of queueing.
-    """
-
-    def __init__(self, url: str, region: str, tls: ssl.SSLContext | None = None) -> None:
-        parts = urlsplit(url)
-        self._host = parts.netloc.rpartition("@")[2]
-        self._secure = parts.scheme == "https"
-        self._base = f"{parts.scheme}://{self._host}/minio"
+    def __init__(
+        self,
+        url: str,
+        region: str,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
+        self._base = str(self._client.base_url).rstrip("/")
+        self._shared = Shared(self._client.aclose)
         self._region = region
-        self._pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
-            retries=urllib3.Retry(0),
-            maxsize=_THREADS,
-            ssl_context=tls,
-            socket_options=[*HTTPConnection.default_socket_options, *SOCKET_OPTIONS],
-        )
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="minio")
-        self._free = threading.BoundedSemaphore(_THREADS)
-        self.keys: Keys | None = None
-        self._token = ("", 0.0)
-        self._clients: tuple[Minio, MinioAdmin] | None = None
+        self._signer: Signer | None = None
+        self._renewing: Mapping[str, str] = {}
+        self._nowhere = f"datatier-exporter-{secrets.token_hex(8)}"
+        self.skew: float | None = None
+
+    @property
+    def keys(self) -> Keys | None:
+        return self._signer.keys if self._signer else None
 
     def sign_in(self, keys: Keys | None) -> None:
         """Use these keys from now on; no I/O."""
-        if keys == self.keys:
-            return
-        self.keys = keys
-        self._token = ("", 0.0)
-        self._clients = self._signing(keys) if keys else None
-
-    def _signing(self, keys: Keys) -> tuple[Minio, MinioAdmin]:
-        signer = StaticProvider(*keys)
-        host, secure, region, pool = self._host, self._secure, self._region, self._pool
-        return (
-            Minio(endpoint=host, credentials=signer, secure=secure, region=region, http_client=pool),
-            MinioAdmin(endpoint=host, credentials=signer, secure=secure, region=region, http_client=pool),
-        )
+        if keys and not (keys.access.isascii() and keys.access.isprintable()):
+            raise QueryError("auth", "the access key holds characters that a header cannot carry")
+        if keys != self.keys:
+            self._signer = Signer(keys, self._region) if keys else None
 
     def renew(self) -> None:
-        """Leave the connections that are idle now, and the others when they are done."""
-        self._pool.clear()
+        """Leave the connection of the next request after it: whoever comes next shakes hands anew."""
+        self._renewing = {"connection": "close"}
 
-    def close(self) -> None:
-        """Free what is idle; a thread that waits for a frozen server ends with its socket's timeout."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._pool.clear()
+    async def close(self) -> None:
+        await self._shared.give_up()
 
-    async def list_buckets(self) -> None:
-        """Make a signed call that every S3 server knows, and that tells wrong keys from a missing privilege."""
-        s3, _ = self._signed()
-        await self._in_thread(partial(_s3_call, s3.list_buckets))
+    async def prove_keys(self, bucket: str = "") -> None:
+        """Make a signed call whose cost does not depend on what is stored; raise Refused for all but a plain yes.
+
+        Every S3 server can say where a bucket lies. One that is there leaves no error in the server's metrics;
+        without its name it is one that nobody has, and NoSuchBucket tells that the signature was right.
+        """
+        bucket = bucket if _BUCKET.fullmatch(bucket) else self._nowhere
+        answer = await self._signed(f"/{bucket}?location=", _SMALL)
+        if not knows_keys(answer):
+            raise refusal("S3 call", answer)
 
     async def info(self) -> Json:
-        _, admin = self._signed()
-        return await self._in_thread(partial(_admin_call, "admin info", admin.info))
+        return await self._admin("info", _INFO)
 
     async def account(self) -> Json:
-        # Never with prefix_usage: the server then answers with the first bucket's prefixes for every bucket.
-        _, admin = self._signed()
-        return await self._in_thread(partial(_admin_call, "account info", admin.account_info))
+        # Never with prefix-usage: the server then answers with the first bucket's prefixes for every bucket.
+        return await self._admin("accountinfo", _ACCOUNT)
 
     async def usage(self) -> Json:
-        _, admin = self._signed()
-        return await self._in_thread(partial(_admin_call, "usage info", admin.get_data_usage_info))
+        return await self._admin("datausageinfo", _USAGE)
 
     async def health(self, endpoint: str) -> Health:
-        return await self._in_thread(partial(self._health, endpoint))
+        path = f"/minio/health/{endpoint}"
+        return health_of(path, await self._get(path, {}, _SMALL))
 
     async def metrics(self) -> NativePage:
-        return await self._in_thread(self._metrics)
+        headers = self._signer.bearer() if self._signer else {}
+        path = "/minio/v2/metrics/cluster"
+        answer = await self._get(path, {"Accept": "text/plain;version=0.0.4", **headers}, _METRICS)
+        page = NativePage(answer.body)
+        if answer.status != _OK or not page.of_minio:
+            raise refusal("metrics page", answer)
+        return page
 
-    def _signed(self) -> tuple[Minio, MinioAdmin]:
-        if self._clients is None:
+    async def _admin(self, call: str, sign: str) -> Json:
+        answer = await self._signed(f"/minio/admin/v3/{call}", _ADMIN)
+        if answer.status != _OK or not answer.body.lstrip().startswith(b"{"):
+            raise refusal(f"admin call {call}", answer)
+        page = await parse_json(answer.body, f"admin call {call}", _PARSED)
+        if not isinstance(page, dict) or sign not in page:
+            raise refusal(f"admin call {call}", answer)
+        return page
+
+    async def _signed(self, path: str, most: int) -> Answer:
+        if self._signer is None:
             raise QueryError("unsupported", NO_KEYS)
-        return self._clients
+        return await self._get(path, self._signer.signed(self._base + path), most)
 
-    def _health(self, endpoint: str) -> Health:
-        answer = self._pool.request("GET", f"{self._base}/health/{endpoint}", redirect=False)
-        return Health(answer.status, {name.lower(): value for name, value in answer.headers.items()})
-
-    def _metrics(self) -> NativePage:
-        headers = {"Accept": "text/plain;version=0.0.4"}
-        if self.keys is not None:
-            headers["Authorization"] = f"Bearer {self._bearer(self.keys)}"
-        url = f"{self._base}/v2/metrics/cluster"
-        answer = self._pool.request("GET", url, headers=headers, redirect=False, preload_content=False)
-        try:
-            body = answer.read(_PAGE_BYTES + 1)
-        finally:
-            answer.release_conn()
-        if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
-            raise Refused("metrics page", answer.status, _code(body.decode("utf-8", "replace")))
-        if len(body) > _PAGE_BYTES:
-            raise QueryError("limit", f"the metrics page is longer than {_PAGE_BYTES} bytes")
-        return NativePage(body)
-
-    def _bearer(self, keys: Keys) -> str:
-        token, expires = self._token
-        now = time.time()
-        if not 0 < expires - now <= LIFETIME_SECONDS / 2:  # a clock that jumped makes a new one, too
-            token = metrics_token(*keys, now)
-            self._token = (token, now + LIFETIME_SECONDS / 2)
-        return token
-
-    async def _in_thread(self, request: Callable[[], _T]) -> _T:
-        if not self._free.acquire(blocking=False):
-            raise TimeoutError("the requests of earlier passes have not come back yet")
-        future = self._threads.submit(request)
-        future.add_done_callback(lambda _: self._free.release())
-        return await asyncio.wrap_future(future)
-
-
-def _s3_call(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except S3Error as error:
-        raise Refused("S3 call", error.response.status, error.code or "") from None
-    except InvalidResponseError as error:
-        raise Refused("S3 call", _status(error), "") from None
-
-
-def _admin_call(what: str, call: Callable[[], str]) -> Json:
-    try:
-        answer = json.loads(call())
-    except MinioAdminException as error:
-        raise Refused(what, _status(error), _code(str(error))) from None
-    if not isinstance(answer, dict):
-        raise QueryError("decode", f"{what}: not a JSON object")
-    return answer
-
-
-def _status(error: Exception) -> int:
-    """Return the HTTP status, which the client tells in its message only."""
-    found = re.search(r"(?:Status|Response code): (\d+)", str(error))
-    return int(found[1]) if found else 0
-
-
-def _code(body: str) -> str:
-    """Return the server's word for what is wrong: JSON from MinIO's own endpoints, XML from S3's."""
-    found = re.search(r'"Code":"(\w+)"|<Code>(\w+)</Code>', body)
-    return found[1] or found[2] if found else ""
+    async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Answer:
+        renewing, self._renewing = self._renewing, {}
+        began = time.time()
+        async with self._shared:
+            response = await self._client.get(path, headers={**headers, **renewing}, extensions={"body_bytes": most})
+        answer = Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+        said = server_time(answer)
+        self.skew = None if said is None else said - (began + time.time()) / 2
+        return answer
 
 
 def reason_of(error: BaseException) -> Reason:
     """Classify an error of the client, of the connection under it, or of our own."""
-    if isinstance(error, MaxRetryError) and error.reason is not None:
-        error = error.reason
-    if isinstance(error, QueryError):
-        return error.reason
-    if isinstance(error, NewConnectionError):  # a kind of timeout, for urllib3
-        return "connect"
-    if isinstance(error, TimeoutError | SocketTimeoutError):
-        return "timeout"
-    if isinstance(error, Refused):
-        return _reason_of_answer(error)
-    return "connect" if isinstance(error, HTTPError | OSError) else "decode"
+    return _reason_of_answer(error) if isinstance(error, Refused) else http_reason(error) or "decode"
 
 
 def _reason_of_answer(refused: Refused) -> Reason:
-    if refused.code in _AUTH_CODES or refused.status == 401:  # noqa: PLR2004 - HTTP's unauthorized
+    if refused.code in _AUTH_CODES:
         return "auth"
+    if refused.code == CLOCKS_DIFFER:
+        return "limit"
     if refused.denied:
         return "privilege"
-    if refused.not_there:
-        return "unsupported"
-    return "connect" if refused.status >= 500 else "query"  # noqa: PLR2004 - the server's own trouble
+    if refused.status in _REASONS:
+        return _REASONS[refused.status]
+    if refused.status >= _OWN_TROUBLE and not refused.not_there:
+        return "connect"
+    return "unsupported" if refused.foreign or refused.not_there else "query"

@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 from exporter.datastores.minio.answers import Json, NativePage, Refused, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
+from exporter.datastores.off_loop import off_loop
 from exporter.query import QueryError
 from exporter.server import ServerInfo
 
 # A node that is gone can keep its peers' metrics page and admin calls waiting; the ping's verdict must not wait.
 _BUDGET_SECONDS = 2.0
-_LIVE_STATUSES = (200, 503)
 _ACTIONS: Mapping[str, str] = MappingProxyType(
     {
         "metrics": "admin:Prometheus",
@@ -32,22 +32,29 @@ class Facts:
 
     drives_per_set: the size of an erasure set, by pool.
     identity: each node's start time, empty when unknown; another one means the rest is out of date.
-    complete: False when the budget ended before every page was read.
+    bucket: the name of one that our keys may see, empty where there is none.
+    complete: False when a page was not read in time, or what answered was not the server.
     """
 
     info: ServerInfo
     denied: frozenset[str]
     drives_per_set: Sequence[int]
     identity: _Identity
+    bucket: str
     complete: bool
 
 
 async def read_facts(connection: Connection) -> Facts:
     """Read every page once, what hangs excepted; a page that is not known to be missing counts as available."""
-    live = await connection.health("live")
-    if live.status not in _LIVE_STATUSES:
+    live = await _outcome(connection.health("live"))
+    if isinstance(live, Refused) and live.of_another_server:
         return _not_minio(connection)
     answers = await _read_pages(connection)
+    page = answers.get("metrics")
+    return await off_loop(page.size if isinstance(page, NativePage) else 0, _facts, connection, live, answers)
+
+
+def _facts(connection: Connection, live: object, answers: Mapping[str, object]) -> Facts:
     denied = frozenset(name for name, answer in answers.items() if isinstance(answer, Refused) and answer.denied)
     account, page, info = answers.get("account"), answers.get("metrics"), answers.get("info")
     if _sees_no_bucket(account, answers.get("usage")):
@@ -60,7 +67,14 @@ async def read_facts(connection: Connection) -> Facts:
         capabilities=_capabilities(connection, answers),
         missing_privileges=_missing(denied) if connection.keys else {},
     )
-    return Facts(server, denied, _drives_per_set(account), identity_of(page), set(answers) >= set(_pages(connection)))
+    return Facts(
+        info=server,
+        denied=denied,
+        drives_per_set=_drives_per_set(account),
+        identity=identity_of(page),
+        bucket=_some_bucket(account),
+        complete=set(answers) >= set(_pages(connection)) and not any(map(_is_foreign, (live, *answers.values()))),
+    )
 
 
 def identity_of(page: object) -> _Identity:
@@ -89,14 +103,23 @@ async def _read_pages(connection: Connection) -> Mapping[str, object]:
 async def _outcome(reading: Awaitable[object]) -> object:
     try:
         return await reading
-    except (Refused, QueryError, json.JSONDecodeError) as error:
+    except (Refused, QueryError) as error:
         return error
+
+
+def _is_foreign(answer: object) -> bool:
+    return isinstance(answer, Refused) and answer.foreign
+
+
+def _some_bucket(account: object) -> str:
+    buckets = objects(account, "Buckets") if isinstance(account, Mapping) else ()
+    return str(buckets[0].get("name", "")) if buckets else ""
 
 
 def _not_minio(connection: Connection) -> Facts:
     missing = "the server has no MinIO endpoints"
     capabilities = {"health": missing, "metrics": missing, "admin": missing, "s3": "" if connection.keys else NO_KEYS}
-    return Facts(ServerInfo(version="", capabilities=capabilities), frozenset(), (), (), complete=True)
+    return Facts(ServerInfo(version="", capabilities=capabilities), frozenset(), (), (), "", complete=True)
 
 
 def _capabilities(connection: Connection, answers: Mapping[str, object]) -> dict[str, str]:
@@ -112,8 +135,7 @@ def _capabilities(connection: Connection, answers: Mapping[str, object]) -> dict
 
 def _why_not(answer: object, what: str) -> str:
     """Say that something is missing, only when the server did; being refused or in trouble is another matter."""
-    missing = (isinstance(answer, Refused) and answer.not_there) or isinstance(answer, QueryError | ValueError)
-    return f"the server has no {what}" if missing else ""
+    return f"the server has no {what}" if isinstance(answer, Refused) and answer.not_there else ""
 
 
 def _missing(denied: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.answers import Json, NativePage, Pages, Refused
+from exporter.datastores.minio.largest import LargestParams, Members
+from exporter.datastores.off_loop import off_loop
 from exporter.query import QueryError, Row
 
 # The server counts these from zero again after each read of the page: several readers steal from each other.
@@ -51,28 +53,32 @@ async def health(session: Pages, params: HealthParams, _state: object) -> Sequen
     A 503 with the header x-minio-server-status is a server that still starts; without it the answer is no.
     https://github.com/minio/minio/blob/master/cmd/healthcheck-handler.go
     """
-    answer = await session.health(params.endpoint)
-    if answer.status == 200:  # noqa: PLR2004 - HTTP's OK
-        status = "pass"
-    elif answer.status == 503:  # noqa: PLR2004 - HTTP's unavailable
-        status = "warn" if "x-minio-server-status" in answer.headers else "fail"
-    else:
-        raise QueryError("unsupported", f"/minio/health/{params.endpoint} answers {answer.status}")
+    try:
+        answer = await session.health(params.endpoint)
+    except Refused as refused:
+        if not refused.of_another_server:
+            raise
+        raise QueryError("unsupported", str(refused)) from None  # old releases lack some of the endpoints
+    no = "warn" if "x-minio-server-status" in answer.headers else "fail"
+    status = "pass" if answer.status == 200 else no  # noqa: PLR2004 - HTTP's OK
     kind = "read" if params.endpoint == "cluster/read" else "write"
     quorum = answer.headers.get(f"x-minio-{kind}-quorum", "")
     return [{"ok": status == "pass", "quorum": float(quorum) if quorum.isdigit() else None, "status": status}]
 
 
 async def native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
-    return page_rows.native_rows(await session.metrics(), params.columns, params.labels, params.zero)
+    page = await session.metrics()
+    return await off_loop(page.size, page_rows.native_rows, page, params.columns, params.labels, params.zero)
 
 
 async def ttfb(session: Pages, params: TtfbParams, _state: object) -> Sequence[Row]:
-    return page_rows.ttfb_rows(await session.metrics(), params.apis)
+    page = await session.metrics()
+    return await off_loop(page.size, page_rows.ttfb_rows, page, params.apis)
 
 
 async def erasure_sets(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-    return page_rows.erasure_set_rows(await session.metrics(), session.drives_per_set)
+    page = await session.metrics()
+    return await off_loop(page.size, page_rows.erasure_set_rows, page, session.drives_per_set)
 
 
 async def drives(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
@@ -80,7 +86,8 @@ async def drives(session: Pages, _params: Params, _state: object) -> Sequence[Ro
         return cluster_rows.drive_rows(await session.info())
     except Refused as refused:
         _unless_forbidden(refused)
-        return cluster_rows.drive_rows_of_page(await session.metrics(), session.drives_per_set)
+        page = await session.metrics()
+        return await off_loop(page.size, cluster_rows.drive_rows_of_page, page, session.drives_per_set)
 
 
 async def nodes(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
@@ -88,15 +95,16 @@ async def nodes(session: Pages, _params: Params, _state: object) -> Sequence[Row
         return cluster_rows.node_rows(await session.info())
     except Refused as refused:
         _unless_forbidden(refused)
-        return cluster_rows.node_rows_of_page(await session.metrics())
+        page = await session.metrics()
+        return await off_loop(page.size, cluster_rows.node_rows_of_page, page)
 
 
-async def buckets(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
+async def buckets(session: Pages, params: LargestParams, state: Members) -> Sequence[Row]:
     try:
-        return usage_rows.bucket_rows(await session.usage())
+        return usage_rows.bucket_rows(await session.usage(), params.top, state)
     except Refused as refused:
         _unless_forbidden(refused)
-        return usage_rows.bucket_rows_of_account(await session.account())
+        return usage_rows.bucket_rows_of_account(await session.account(), params.top, state)
 
 
 def _unless_forbidden(refused: Refused) -> None:
@@ -107,7 +115,8 @@ def _unless_forbidden(refused: Refused) -> None:
 
 def _of_page(rows: Callable[[NativePage], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        return rows(await session.metrics())
+        page = await session.metrics()
+        return await off_loop(page.size, rows, page)
 
     return Operation(operation)
 
@@ -119,18 +128,18 @@ def _of_usage(rows: Callable[[Json], Sequence[Row]]) -> Operation:
     return Operation(operation)
 
 
-def _of_account(rows: Callable[[Json], Sequence[Row]]) -> Operation:
-    async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        return rows(await session.account())
+def _of_account(rows: Callable[[Json, int, Members], Sequence[Row]]) -> Operation:
+    async def operation(session: Pages, params: LargestParams, state: Members) -> Sequence[Row]:
+        return rows(await session.account(), params.top, state)
 
-    return Operation(operation)
+    return Operation(operation, LargestParams, Members)
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "bucket_flags": _of_account(usage_rows.flag_rows),
         "bucket_versioning": _of_account(usage_rows.versioning_rows),
-        "buckets": Operation(buckets),
+        "buckets": Operation(buckets, LargestParams, Members),
         "capacity": _of_page(page_rows.capacity_rows),
         "disk": _of_page(page_rows.disk_rows),
         "drives": Operation(drives),

@@ -1,12 +1,15 @@
 """Rows about buckets: what the scanner counted, and the flags the server keeps in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from exporter.datastores.minio.answers import Json, number, objects
+from exporter.datastores.minio.largest import Members, with_others
 from exporter.query import QueryError, Row
 
 _VERSIONING_STATES = ("enabled", "suspended", "off")
+_COUNTS = ("bytes", "objects", "versions", "delete_markers")
+_FLAGS = ("object_lock", "replication", "quota")
 
 
 def usage_rows(usage: Json) -> list[Row]:
@@ -22,10 +25,11 @@ def usage_rows(usage: Json) -> list[Row]:
     return [{"timestamp": timestamp, **{column: number(usage, key) for column, key in columns.items()}}]
 
 
-def bucket_rows(usage: Json) -> list[Row]:
-    """Return each bucket as the scanner counted it; one that is younger than the last scan is not there yet."""
+def bucket_rows(usage: Json, top: int, members: Members) -> list[Row]:
+    """Return the largest buckets as the scanner counted them; one that is younger than the last scan is not there."""
     _scanned_at(usage)
-    return [
+    buckets = {name: each for name, each in _object(usage, "bucketsUsageInfo").items() if isinstance(each, Mapping)}
+    rows = [
         {
             "bucket": bucket,
             "bytes": number(counts, "size"),
@@ -33,14 +37,14 @@ def bucket_rows(usage: Json) -> list[Row]:
             "versions": number(counts, "versionsCount"),
             "delete_markers": number(counts, "deleteMarkersCount"),
         }
-        for bucket, counts in sorted(_object(usage, "bucketsUsageInfo").items())
-        if isinstance(counts, Mapping)
+        for bucket, counts in sorted(buckets.items())
     ]
+    return with_others(rows, members.divide(_sizes(rows), top), _COUNTS)
 
 
-def bucket_rows_of_account(account: Json) -> list[Row]:
+def bucket_rows_of_account(account: Json, top: int, members: Members) -> list[Row]:
     """Return size and objects of the buckets that our keys may see, where the other call is refused."""
-    return [
+    rows: list[Row] = [
         {
             "bucket": bucket.get("name"),
             "bytes": number(bucket, "size"),
@@ -51,10 +55,11 @@ def bucket_rows_of_account(account: Json) -> list[Row]:
         for bucket in objects(account, "Buckets")
         if bucket.get("objectHistogram")  # before the first scan there is none, and size and objects are 0
     ]
+    return with_others(rows, members.divide(_sizes(rows), top), _COUNTS)
 
 
-def flag_rows(account: Json) -> list[Row]:
-    """Return what is switched on for each bucket; no quota is no sample."""
+def flag_rows(account: Json, top: int, members: Members) -> list[Row]:
+    """Return what is switched on for each of the largest buckets; no quota is no sample."""
     rows: list[Row] = []
     for bucket in objects(account, "Buckets"):
         details = _object(bucket, "details")
@@ -67,16 +72,35 @@ def flag_rows(account: Json) -> list[Row]:
                 "quota": number(quota, "size") or number(quota, "quota") or None,
             }
         )
-    return rows
+    return with_others(rows, _largest(account, top, members), _FLAGS)
 
 
-def versioning_rows(account: Json) -> list[Row]:
-    """Return the state of versioning, one row a bucket and state."""
-    return [
-        {"bucket": bucket.get("name"), "state": state, "is": float(state == _versioning(bucket))}
-        for bucket in objects(account, "Buckets")
-        for state in _VERSIONING_STATES
-    ]
+def versioning_rows(account: Json, top: int, members: Members) -> list[Row]:
+    """Return the state of versioning, one row a bucket and state; of the others how many are in each state."""
+    chosen = _largest(account, top, members)
+    rows: list[Row] = []
+    others = dict.fromkeys(_VERSIONING_STATES, 0.0)
+    for bucket in objects(account, "Buckets"):
+        state = _versioning(bucket)
+        if bucket.get("name") in chosen:
+            rows.extend(
+                {"bucket": bucket.get("name"), "state": each, "is": float(state == each), "others": None}
+                for each in _VERSIONING_STATES
+            )
+        else:
+            others[state] += 1
+    return [*rows, *({"bucket": None, "state": s, "is": None, "others": count} for s, count in others.items())]
+
+
+def _largest(account: Json, top: int, members: Members) -> frozenset[object]:
+    sizes: dict[object, float] = {
+        bucket.get("name"): number(bucket, "size") or 0.0 for bucket in objects(account, "Buckets")
+    }
+    return members.divide(sizes, top)
+
+
+def _sizes(rows: Sequence[Row]) -> dict[object, float]:
+    return {row["bucket"]: size if isinstance(size := row["bytes"], float) else 0.0 for row in rows}
 
 
 def _scanned_at(usage: Json) -> float:

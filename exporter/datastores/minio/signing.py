@@ -1,0 +1,56 @@
+"""The two ways to sign in to MinIO: AWS signature version 4 for S3 and admin calls, a bearer token for the metrics."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from minio.credentials import Credentials  # type: ignore[attr-defined]  # missing in the package's __all__
+from minio.signer import sign_v4_s3
+
+from exporter.datastores.minio.token import LIFETIME_SECONDS, metrics_token
+
+_NO_BODY = hashlib.sha256(b"").hexdigest()
+
+
+class Keys(NamedTuple):
+    access: str
+    secret: str
+
+
+class Signer:
+    """Signs requests without a body; no I/O."""
+
+    def __init__(self, keys: Keys, region: str) -> None:
+        self.keys = keys
+        self._region = region
+        self._token = ("", 0.0)
+
+    def signed(self, url: str) -> Mapping[str, str]:
+        """Return the headers of a GET of this URL, its host as it will be sent."""
+        now, parts = datetime.now(UTC), urlsplit(url)
+        headers = sign_v4_s3(
+            method="GET",
+            url=parts,
+            region=self._region,
+            headers={
+                "Host": parts.netloc,
+                "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
+                "x-amz-content-sha256": _NO_BODY,
+            },
+            credentials=Credentials(*self.keys),
+            content_sha256=_NO_BODY,
+            date=now,
+        )
+        return {name: value for name, value in headers.items() if isinstance(value, str)}
+
+    def bearer(self) -> Mapping[str, str]:
+        """Return the header that the metrics page asks for; a token is used for half of its life."""
+        token, expires = self._token
+        now = time.time()
+        if not 0 < expires - now <= LIFETIME_SECONDS / 2:  # a clock that jumped makes a new one, too
+            token = metrics_token(*self.keys, now)
+            self._token = (token, now + LIFETIME_SECONDS / 2)
+        return {"Authorization": f"Bearer {token}"}
