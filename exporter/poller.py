@@ -164,7 +164,10 @@ class Poller:
         fault: LocalFault | None = None
         try:
             seconds = min(_PING_TIMEOUT, deadline - time.monotonic())
-            self._info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
+            info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
+            if self._info and info.identity != self._info.identity:
+                self._due.clear()  # what is known is another server's
+            self._info = info
         except QueryError as failed:
             self._info, error, fault = None, failed, local_fault(failed)
         duration = time.perf_counter() - began

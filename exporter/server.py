@@ -28,6 +28,7 @@ class ServerInfo:
     missing_privileges: name to the statement that grants it.
     extensions: name to version, in the database the exporter logs in to.
     started_at: Unix time in seconds.
+    identity: differs from that of any other server, and of this one before it was started; empty where nobody knows.
     tls_not_after: when the certificate that it showed expires, as Unix time; None without TLS.
     """
 
@@ -35,6 +36,7 @@ class ServerInfo:
     role: str = ""
     edition: str = ""
     started_at: float | None = None
+    identity: str = ""
     capabilities: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     missing_privileges: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)

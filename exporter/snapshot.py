@@ -240,8 +240,10 @@ class Snapshot:
         if ping.error is None:
             # Its freshness was reckoned from now. What expired, of a dropped database perhaps, need not be kept.
             now = ping.fresh_until - fresh_seconds(self.targets[ping.target].interval)
-            results = self.results[ping.target].items()
-            self.results[ping.target] = {key: result for key, result in results if result.fresh_until > now}
+            results = self.results[ping.target]
+            if before.info and ping.info and before.info.identity != ping.info.identity:  # they are another server's
+                results = {key: _facts_only(result) for key, result in results.items() if _facts(result)}
+            self.results[ping.target] = {key: result for key, result in results.items() if result.fresh_until > now}
             self.tallies[ping.target].probes.observe(ping.duration)
             self.status[ping.target] = replace(
                 common, up=True, info=ping.info, error=None, latency=ping.duration, failed_in_row=0

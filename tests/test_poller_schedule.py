@@ -32,6 +32,18 @@ async def test_recovery_asks_everything_at_once() -> None:
     assert sorted(fake.asked.count(f"{name}") for name in ("slow hourly", "fast minutely")) == [2, 2]
 
 
+async def test_another_server_is_asked_everything_at_once() -> None:
+    """Behind one name another server answers, and no ping failed."""
+    fake, hourly = Fake(), asked("hourly", interval="1h")
+    async with Watch(fake, hourly, target=FAST) as watch:
+        await watch.until(lambda: len(watch.results()) == 1)
+        await watch.polls(2)
+        assert len(watch.results()) == 1
+
+        fake.pinged = info(identity="other")
+        await watch.until(lambda: len(watch.results()) == 2)
+
+
 async def test_a_query_is_asked_at_its_interval() -> None:
     """At every tick, or once an interval of its own: here not again before the test ends."""
     every = watched(interval=0.04)

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.query import Query, QueryError, Reason
 from exporter.snapshot import Event, Result, Snapshot, fresh_seconds
-from tests.making import EVERY, Events, Story, at, metric, query, snapshot, watched
+from tests.making import EVERY, Events, Story, at, info, metric, query, snapshot, watched
 
 BACKUPS = query(
     "dumps",
@@ -101,6 +101,13 @@ def test_facts_about_backups_outlive_their_target() -> None:
     assert facts_after() == ["datatier_backups", "pg_dump_bytes"]
     assert facts_after(events.failed_ping(2.0)) == ["datatier_backups"]
     assert facts_after(events.failed_ping(2.0), events.failed_ping(2.0), events.ping(2.0)) == ["datatier_backups"]
+
+
+def test_what_another_server_told_goes_when_a_ping_meets_this_one() -> None:
+    events = Events()
+
+    assert facts_after(events.ping(2.0, info(identity="other"))) == ["datatier_backups"]
+    assert facts_after(events.ping(2.0, info(role="replica"))) == ["datatier_backups", "pg_dump_bytes"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,10 @@ class Proxy:
         """Accept connections and data, and pass nothing on, also on connections that are open."""
         self._loop.call_soon_threadsafe(self._flow.clear)
 
+    def lead_to(self, server_port: int) -> None:
+        """Pass connections from now on to another server; the open ones stay where they are."""
+        self._server_port = server_port
+
     def refuse(self) -> None:
         """Refuse new connections and reset the open ones."""
         self._do(self._refuse())

@@ -62,7 +62,7 @@ class PostgresDatastore:
     async def ping(self) -> ServerInfo:
         """Ask who the server is, on the fast lane's connection."""
         link = self._links["fast"]
-        [row] = await link.rows(PING)
+        row = await link.ping(PING)
         facts = await self._fresh_facts(link, row)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
@@ -73,7 +73,7 @@ class PostgresDatastore:
         return self._info
 
     async def _fresh_facts(self, link: Link, ping: Row) -> Facts:
-        of = (link.opened, ping["version"], ping["is_replica"], ping["not_granted"])
+        of = (link.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])
         now = time.monotonic()
         if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
             self._facts = await read_facts(link, self._target.databases, names(ping["not_granted"]))
@@ -93,8 +93,9 @@ class PostgresDatastore:
         if self._info is None:
             raise QueryError("connect", "the server was not reached yet")
         link = self._links[lane]
+        moves = self._door.moves
         try:
-            yield PostgresSession(self._target, link, self._info, self._states, lane, patroni=self._patroni)
+            yield PostgresSession(self._target, link, self._info, self._states, moves, lane, patroni=self._patroni)
         finally:
             if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
                 await link.close()
@@ -105,12 +106,16 @@ class PostgresDatastore:
 
 @dataclass(frozen=True, slots=True)
 class PostgresSession:
-    """One pass over a link; operations get it bound to their query's timeout and database."""
+    """One pass over a link; operations get it bound to their query's timeout and database.
+
+    All of its rows are of one server: it ends where another one is met, by whichever lane.
+    """
 
     target: PostgresTarget
     link: Link
     info: ServerInfo
     states: States
+    moves: int
     lane: Lane = "fast"
     seconds: float = 5.0
     database: str | None = None
@@ -121,15 +126,22 @@ class PostgresSession:
         """Run a query or operation where the server meets its conditions; of left out databases there are no rows."""
         if error := unsupported(query, self.info):
             raise error
+        self.stays()
         bound = replace(self, seconds=query.timeout, database=database)
         if query.when.extension is not None:
             installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
             if reason := query.when.extension_unmet(installed):
                 raise QueryError("unsupported", reason)
         rows = await bound.answer(query)
+        self.stays()
         if "datname" not in query.labels:
             return rows
         return [row for row in rows if not row["datname"] or self.target.databases.admits(str(row["datname"]))]
+
+    def stays(self) -> None:
+        """Raise QueryError where the server is watched no more."""
+        if self.link.door.moves != self.moves:
+            raise QueryError("connect", "another server answered since this pass began")
 
     async def answer(self, query: Query) -> Sequence[Row]:
         """Run a query or operation as it is."""

@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from exporter.datastores.pgbouncer.words import unknown_database
-from exporter.datastores.postgres.door import Door, settings, statement_timeout
+from exporter.datastores.postgres.door import AnotherServerError, Door, recognised, settings, statement_timeout
 from exporter.datastores.postgres.fence import fenced_rows
 from exporter.datastores.postgres.pooled import transaction
 from exporter.query import QueryError, Row
@@ -56,7 +56,20 @@ class Link:
         self._statement_timeout = ""
         self._extensions: Mapping[str, Extension] | None = None
         self._decodes_json = False
+        self._any_server = False
+        self._moves = 0
         self.opened = 0  # how often; a change tells that what was known about the server may be old
+
+    async def ping(self, sql: str) -> Row:
+        """Ask whichever server the URL leads to for one row; watch that server from now on, by its `started_at`."""
+        self._any_server = True
+        try:
+            [row] = await self.rows(sql)
+        finally:
+            self._any_server = False
+        self.door.watch(row["started_at"])  # type: ignore[arg-type]  # the statement casts it
+        self._moves = self.door.moves
+        return row
 
     async def rows(
         self, sql: str, *arguments: object, seconds: float = 5.0, database: str | None = None
@@ -130,15 +143,18 @@ class Link:
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
         try:
-            if self._connection is None or self._connection.is_closed() or database != self._database:
+            if not self._is_open(database):
                 await self.close()
                 await self._open(database, seconds)
             if self.door.target.via_pgbouncer:
-                async with transaction(self._connection, settings(seconds)):
+                async with transaction(self._connection, settings(seconds), self._check()):
                     yield self._connection
             else:
                 await self._limit(seconds)
                 yield self._connection
+        except AnotherServerError:
+            self.terminate()
+            raise self._elsewhere(database) from None
         except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             self.terminate()
             raise
@@ -147,8 +163,26 @@ class Link:
                 self.terminate()
             raise
 
+    def _is_open(self, database: str | None) -> bool:
+        usable = self._connection is not None and not self._connection.is_closed()
+        return usable and database == self._database and self._moves == self.door.moves
+
+    def _check(self) -> str:
+        return "SELECT 1" if self._any_server else self.door.recognise()
+
+    def _elsewhere(self, database: str | None) -> QueryError:
+        """Tell that another server answered; a PgBouncer may lead to another one with a single database."""
+        if self.door.target.via_pgbouncer and database:
+            self.door.strangers.add(database)
+            return QueryError("unsupported", "PgBouncer leads to another server with this database")
+        self.door.lose()
+        return QueryError(
+            "connect", "another server answered than at the last ping; the next ping tells which is watched"
+        )
+
     async def _open(self, database: str | None, seconds: float) -> None:
         self._statement_timeout = statement_timeout(seconds)
+        check, self._moves = self._check(), self.door.moves
         try:
             self._connection = await self.door.connect(database, seconds)
         except asyncpg.PostgresError as error:
@@ -157,6 +191,8 @@ class Link:
                 raise
             self.door.strangers.add(database)
             raise QueryError("unsupported", "PgBouncer does not know this database") from None
+        if not self.door.target.via_pgbouncer:
+            await recognised(self._connection, check)
         if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
             _warn_of_superuser(self.door.target.name)
         self._database = database

@@ -28,7 +28,7 @@ _WHY: Mapping[str, str] = MappingProxyType(
         "excluded": "left out by the target's databases",
         "not_utf8": "its name is not UTF-8, or the URL's database has another encoding",
         "no_privilege": "the role may not connect",
-        "not_pooled": "PgBouncer does not know it",
+        "not_pooled": "PgBouncer does not know it, or leads to another server with it",
     }
 )
 

@@ -38,11 +38,18 @@ _TLS_WORDS = (
 asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
 
 
+class AnotherServerError(Exception):
+    """A login reached another server than the one that is watched."""
+
+
 class Door:
     """Lets all links of one target in.
 
     strangers: databases that a PgBouncer on the way does not know.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.
+    watched: when the server that the last ping reached was started, which no other server was in the same microsecond;
+        None until a ping tells, and after a login that reached another one.
+    moves: how often another server came to be watched, or was met; connections of before are not used any more.
     certificate: what the server showed at the last login, in DER; None without TLS.
     """
 
@@ -50,6 +57,8 @@ class Door:
         self.target = target
         self.strangers: set[str] = set()
         self.unconverted: set[str | None] = set()
+        self.watched: float | None = None
+        self.moves = 0
         self.certificate: bytes | None = None
         self._tls = tls_of(target)
 
@@ -92,6 +101,24 @@ class Door:
             "timeout": _connect_seconds(info),
         }
 
+    def watch(self, started_at: float) -> None:
+        """Take the server that a ping reached for the one that is watched."""
+        if self.watched != started_at:
+            self.watched = started_at
+            self.moves += 1
+
+    def lose(self) -> None:
+        """Forget which server is watched: the URL leads to several, and the next ping tells to which one now."""
+        self.watched = None
+        self.moves += 1
+
+    def recognise(self) -> str:
+        """Return a statement that divides by zero on any other server than the one that is watched."""
+        if self.watched is None:
+            raise QueryError("connect", "the URL leads to another server than before; the next ping tells which one")
+        started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
+        return f"SELECT 1 / ({started} = {self.watched!r})::int"
+
     def _password(self) -> str | None:
         try:
             return self.target.secret("password") or self.target.conninfo.password
@@ -105,6 +132,15 @@ class Door:
         if connected.family != socket.AF_UNIX:
             for option in keepalive(self.target.conninfo):
                 connected.setsockopt(*option)
+
+
+async def recognised(connection: Any, statements: str) -> None:
+    """Run statements, Door.recognise() among them; leave a server that is not recognised."""
+    try:
+        await connection.execute(statements)
+    except asyncpg.DivisionByZeroError:
+        connection.terminate()
+        raise AnotherServerError from None
 
 
 def statement_timeout(seconds: float) -> str:

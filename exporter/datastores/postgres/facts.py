@@ -75,6 +75,7 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
         version=str(ping["version"]).partition(" ")[0],  # packagers append their own: "15.19 (Debian 15.19-1)"
         role="replica" if ping["is_replica"] else "primary",
         started_at=started_at if isinstance(started_at, float) else None,
+        identity=str(started_at),
         capabilities=facts.capabilities,
         missing_privileges=facts.missing_privileges,
         extensions=facts.extensions,

@@ -10,12 +10,17 @@ from typing import Any
 
 import asyncpg
 
+from exporter.datastores.postgres.door import recognised
+
 
 @asynccontextmanager
-async def transaction(connection: Any, settings: Mapping[str, str]) -> AsyncIterator[None]:
-    """Run statements under settings of their own, read-only; commit, for a rollback would be counted as one."""
+async def transaction(connection: Any, settings: Mapping[str, str], check: str) -> AsyncIterator[None]:
+    """Run statements under settings of their own, read-only; commit, for a rollback would be counted as one.
+
+    check: Door.recognise().
+    """
     limits = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
-    await connection.execute(f"BEGIN READ ONLY; {limits}")
+    await recognised(connection, f"BEGIN READ ONLY; {limits}; {check}")
     try:
         yield
     except asyncpg.PostgresError:
