@@ -1,12 +1,14 @@
 """What the user configures, read from a file or from the environment alone; secrets are read in `targets`."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from exporter.bounded_file import in_time
 from exporter.core_metrics import EXPORTER
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
@@ -67,11 +69,11 @@ class Config(Strict):
     def _some_of_different_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
         if not value:
             raise ValueError("name at least one server to watch")
-        names = [target.name for target in value]
+        names = Counter(target.name for target in value)
         if EXPORTER in names:
             raise ValueError(f"no target can have the name {EXPORTER!r}: it is the exporter's own")
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in names.items():
+            if count > 1:
                 raise ValueError(f"two targets have the name {name!r}")
         return value
 
@@ -112,15 +114,24 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     document = read_document(path)
     config = document.validate(Config, expand_variables(document, environment), _without_store)
     sources = tuple(path.parent / source for source in config.queries)
-    missing = [(("queries", index), source) for index, source in enumerate(sources) if not source.exists()]
+    missing = [
+        document.problem(("queries", index), problem)
+        for index, source in enumerate(sources)
+        if (problem := _missing(source))
+    ]
     if missing:
-        raise ConfigError(
-            [document.problem(key, f"{source} is neither a folder nor a file") for key, source in missing]
-        )
+        raise ConfigError(missing)
     web = config.web
     if web.config_file is not None:
         web = web.model_copy(update={"config_file": path.parent / web.config_file})
     return config.model_copy(update={"queries": sources, "web": web})
+
+
+def _missing(source: Path) -> str | None:
+    try:
+        return None if in_time(source, source.exists) else f"{source} is neither a folder nor a file"
+    except OSError as error:
+        return f"{source} cannot be read: {error.strerror}"
 
 
 def _without_store(key: KeyPath) -> KeyPath:

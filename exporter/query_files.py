@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from exporter.bounded_file import in_time
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES, operations
 from exporter.imported_query import ImportedQuery, series_names
@@ -55,8 +56,8 @@ def _load_source(
     source: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
     """Load what users wrote: it is fenced."""
-    if source.is_dir():
-        problems.extend(_misplaced(source))
+    if in_time(source, source.is_dir):
+        problems.extend(in_time(source, lambda: list(_misplaced(source))))
         for path, query in _load_folder(source, stores, thresholds, problems):
             yield path, query.model_copy(update={"fenced": True})
     elif "postgres" in stores:
@@ -70,7 +71,7 @@ def _load_folder(
     folder: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
     for store in stores:
-        for path in sorted((folder / store).glob("*.yaml")):
+        for path in in_time(folder, lambda store=store: sorted((folder / store).glob("*.yaml"))):  # type: ignore[misc]
             try:
                 yield path, load_query(path, store, thresholds)
             except ConfigError as error:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
 
 from exporter.address import Address
+from exporter.bounded_file import read_bounded
 from exporter.byte_size import Bytes
 from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
@@ -245,7 +246,7 @@ Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTa
 def read_file(file: Path) -> str:
     """Return a file's text without the last line's end; raise ValueError where it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8").rstrip("\r\n")
+        return read_bounded(file).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ValueError(f"{file} cannot be read: {reason}") from None

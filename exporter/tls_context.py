@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-_Stamp = tuple[int, int, int]
+from exporter.bounded_file import Stamp, stamp
 
 
 class TlsFiles(NamedTuple):
@@ -19,16 +19,11 @@ class TlsFiles(NamedTuple):
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
     """Return a context of the files as they are now, shared by all who ask for the same; raise OSError."""
-    return _loaded(files, tuple(_stamp(file) for file in files[:3] if file is not None))
-
-
-def _stamp(file: Path) -> _Stamp:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return _loaded(files, tuple(stamp(file) for file in files[:3] if file is not None))
 
 
 @lru_cache(maxsize=64)  # the machine's authorities take 30 ms and 2 MiB, and most targets trust the same
-def _loaded(files: TlsFiles, _stamps: tuple[_Stamp, ...]) -> ssl.SSLContext:
+def _loaded(files: TlsFiles, _stamps: tuple[Stamp, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not files.verify:
         context.check_hostname = False

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import structlog
 
+from exporter.bounded_file import Stamp, stamp
 from exporter.web_config import WebConfig, read_web_config
 from exporter.web_tls import TlsError, living_context, not_after, server_context
 from exporter.yaml_file import ConfigError
-
-Facts = tuple[int, int, int]  # when a file was written, its size and its inode
 
 _LOOK_EVERY = 1.0
 
@@ -31,7 +30,7 @@ class WebFile:
     def __init__(self, path: Path | None, changed: Callable[[Loaded], None] = lambda _: None) -> None:
         self._path = path
         self._changed = changed
-        self._seen: dict[Path, Facts | None] = {}
+        self._seen: dict[Path, Stamp | None] = {}
         self._looked_at = time.monotonic()
         self._loaded = self._load(path) if path else Loaded()
         changed(self._loaded)
@@ -42,7 +41,7 @@ class WebFile:
         now = time.monotonic()
         if self._path is not None and now - self._looked_at >= _LOOK_EVERY:
             self._looked_at = now
-            if self._seen != {file: _facts(file) for file in self._seen}:
+            if self._seen != {file: _stamp(file) for file in self._seen}:
                 self._reload(self._path)
         return self._loaded
 
@@ -74,10 +73,10 @@ class WebFile:
         _log.info("web file read again", file=str(path))
 
     def _load(self, path: Path) -> Loaded:
-        self._seen[path] = _facts(path)  # before it is read: what changes meanwhile is read again
+        self._seen[path] = _stamp(path)  # before it is read: what changes meanwhile is read again
         config, document = read_web_config(path)
         tls = config.tls_server_config
-        self._seen = {file: _facts(file) for file in tls.files.values()} | {path: self._seen[path]}
+        self._seen = {file: _stamp(file) for file in tls.files.values()} | {path: self._seen[path]}
         if not tls.enabled:
             return Loaded(config)
         try:
@@ -94,9 +93,8 @@ def _opens(before: Loaded, after: Loaded) -> Iterator[str]:
         yield "basic_auth_users: the last user goes only with a restart"
 
 
-def _facts(file: Path) -> Facts | None:
+def _stamp(file: Path) -> Stamp | None:
     try:
-        found = file.stat()
+        return stamp(file)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,5 +1,7 @@
 """What is wrong with a YAML file is said in one line with file, line and key."""
 
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,13 +35,16 @@ def problem(tmp_path: Path, text: str) -> str:
         ("x: 1\na: 2024-13-99\n", ":2: month must be in 1..12"),
         ("a: &a [*a]", ":1: nested too deeply, or an anchor (&) holds an alias (*) of itself"),
         ("a:\n " + "[" * 200 + "]" * 200, ":2: nested too deeply, or an anchor (&) holds an alias (*) of itself"),
-        ("a: " + "[" * 1000, ": nested too deeply, or an anchor (&) holds an alias (*) of itself"),
+        ("a: " + "[" * 1000, ":1: nested too deeply, or an anchor (&) holds an alias (*) of itself"),
         ("a: 1\nb: !!timestamp soon", ":2: not a valid timestamp"),
         ("a: !!int ''", ":1: not a valid int"),
         ("a: !!bool maybe", ":1: not a valid bool"),
         ("a: !!map text", ":1: expected a mapping node, but found scalar"),
         ("a: !!set [b]", ":1: expected a mapping node, but found sequence"),
-        (f"a: {'1:' * 1000}1.5", ":1: not a valid float"),
+        (f"a: {'1:' * 400}1.5", ":1: not a valid float"),
+        (f"a: {'1:' * 1000}1", ":1: not a number that anybody needs"),
+        ("a: 1\nb: {<<: 1}", ":2: << takes keys and values, or a list of such"),
+        ("a: {x: 1}\nb: &b {? [y]\n: 1}\nc: {<<: *b}", ":2: a key is plain text"),
     ],
 )
 def test_a_file_that_is_no_mapping(tmp_path: Path, text: str, message: str) -> None:
@@ -105,11 +110,53 @@ def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
     assert read_document(write(tmp_path / "x.yaml", "# nothing yet\n")).data == {}
 
 
-def test_merged_keys_are_no_duplicates(tmp_path: Path) -> None:
-    """Overriding what an anchor brings is what anchors are for."""
-    text = "a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, y: 3}\n"
+@pytest.mark.parametrize(
+    ("text", "merged"),
+    [
+        ("b: &b {<<: *a, x: 2}\nc: {<<: *b, y: 3}", {"x": 2, "name": "a", "y": 3}),
+        ("b: &b {name: b}\nc: {<<: [*b, *a]}", {"name": "b", "x": 1}),
+        ("b: &b {name: b}\nc: {<<: [*a, *b], z: 1}", {"name": "a", "x": 1, "z": 1}),
+        ("b: [[&b {<<: *a, name: b}]]\nc: {name: c, <<: *b}", {"name": "c", "x": 1}),
+    ],
+)
+def test_merged_keys_are_no_duplicates(tmp_path: Path, text: str, merged: dict[str, object]) -> None:
+    """Overriding what an anchor brings is what anchors are for; of several, the first counts."""
+    assert read_document(write(tmp_path / "x.yaml", f"a: &a {{x: 1, name: a}}\n{text}\n")).data["c"] == merged
 
-    assert read_document(write(tmp_path / "x.yaml", text)).data["c"] == {"x": 2, "y": 3}
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: " + "[" * 100_000 + "]" * 100_000, ":1: nested too deeply"),
+        ("".join(f"{' ' * level}a:\n" for level in range(1000)), ":101: nested too deeply"),
+        ("? " * 100_000, ":1: nested too deeply"),
+        ("- " * 100_000, ":1: nested too deeply"),
+        ("a: 1\nb: " + "{" * 1_000_000, ":2: nested too deeply"),
+        ("a: 1\n" * 200_000, ":150000: 300000 keys and entries are too many"),
+        ("a: 1\n" * 4_000_000, ": cannot be read: it is larger than 4 MiB"),
+        ("a: " + "1:" * 1_000_000 + "1", ":1: not a number that anybody needs"),
+        ("a: 1\n" + "#" * 300_000 + "\n]", ":3: did not find expected key"),
+    ],
+)
+def test_a_file_beyond_measure(tmp_path: Path, text: str, problem: str) -> None:
+    """It is refused before anything is made of it: recursion in C ended the process, and other files took minutes."""
+    write(tmp_path / "x.yaml", text)
+    code = "from sys import argv; from exporter.yaml_file import *\ntry: read_document(Path(argv[1]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\nexcept ConfigError as error: print(error)", tmp_path / "x.yaml"],
+        capture_output=True, text=True, timeout=20, check=True,
+    )  # fmt: skip
+
+    assert ran.stdout.removeprefix(str(tmp_path / "x.yaml")).startswith(problem)
+
+
+def test_what_is_wrong_a_thousand_times_is_told_a_hundred_times() -> None:
+    assert ConfigError([f"{n}" for n in range(1000)]).problems[99:] == ["99", "and 900 more problems"]
+
+
+def test_braces_that_nothing_closes_take_no_time() -> None:
+    """They are text."""
+    assert expanded({"a": "${USER}" + "${" * 1_000_000}, USER="me") == {"a": "me" + "${" * 1_000_000}
 
 
 def test_a_problem_has_the_line_of_the_nearest_key(tmp_path: Path) -> None:

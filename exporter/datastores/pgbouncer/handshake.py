@@ -5,6 +5,7 @@ import os
 import ssl
 from collections.abc import Mapping
 
+from exporter.bounded_file import stamp
 from exporter.targets import PgbouncerTarget
 
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
@@ -17,6 +18,8 @@ async def libpq_tls(target: PgbouncerTarget, host: str, port: str) -> Mapping[st
     if not target.tls:
         return {}
     files = target.tls_files
+    for file in filter(None, files[:3]):
+        stamp(file)  # libpq reads them itself, whatever they are and however long it takes
     machines = ssl.get_default_verify_paths().cafile or "system"  # the wheel's libpq knows no folder of this machine
     parameters = {
         "sslmode": "verify-full" if files.verify else "require",
