@@ -15,6 +15,7 @@ OUR_OWN = ("responseTime", "privileges", "queries")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
 _FAILURES = 2  # in a row: one may be a lock, or a restart
+DATABASES = "databases"  # a ping knows it of the database that a server is there for, queries of all
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
 _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
 
@@ -39,7 +40,8 @@ def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
     """
     found = {"responseTime": _response(snapshot, target, now)}
     if snapshot.up(target, now.monotonic):
-        found |= {check.name: check for check in (_privileges(snapshot, target), _queries(snapshot, target, now))}
+        own = (_privileges(snapshot, target), _queries(snapshot, target, now), *_databases(snapshot, target))
+        found |= {check.name: check for check in own}
     for result in snapshot.current(target, now.monotonic):
         if result.query.health is not None:
             check = _of_result(result, result.query.health)
@@ -52,6 +54,12 @@ def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
     for name in snapshot.targets[target].unjudged & found.keys():
         found[name] = replace(found[name], status="unknown", rule=None, output="off")
     return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
+
+
+def serves(snapshot: "Snapshot", target: str, now: "Now") -> bool:
+    """Tell whether a server is up and serves the database that it is there for, where that is judged."""
+    info, judged = snapshot.status[target].info, DATABASES not in snapshot.targets[target].unjudged
+    return snapshot.up(target, now.monotonic) and not (judged and info and info.unserved)
 
 
 def _response(snapshot: "Snapshot", target: str, now: "Now") -> Check:
@@ -82,6 +90,13 @@ def _queries(snapshot: "Snapshot", target: str, now: "Now") -> Check:
         if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.fenced
     }
     return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], snapshot.status[target].attempted_at)
+
+
+def _databases(snapshot: "Snapshot", target: str) -> Sequence[Check]:
+    """Fail where the server answers, and does not serve the database that it is there for."""
+    status = snapshot.status[target]
+    unserved = status.info.unserved if status.info else ""
+    return [Check(DATABASES, "fail", status.attempted_at, output=unserved)] if unserved else []
 
 
 def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:

@@ -26,7 +26,7 @@ class CoreMetric(NamedTuple):
 
 _Row = tuple[str, MetricType, tuple[str, ...], str]
 _OWN: tuple[_Row, ...] = (
-    ("datatier_up", "gauge", (), "1 when the last ping of the target succeeded, else 0."),
+    ("datatier_up", "gauge", (), "1 when the last ping succeeded and the server serves its database, else 0."),
     (
         "datatier_target_state",
         "gauge",

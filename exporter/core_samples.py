@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
-from exporter.checks import checks
+from exporter.checks import checks, serves
 from exporter.core_metrics import UP_ALIASES
 from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
@@ -39,8 +39,9 @@ def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
 
 def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     watched, status = snapshot.targets[name], snapshot.status[name]
-    yield Sample("datatier_up", (), float(snapshot.up(name, now.monotonic)))
-    yield Sample(UP_ALIASES[watched.store], (), float(snapshot.up(name, now.monotonic)))
+    up = serves(snapshot, name, now)
+    yield Sample("datatier_up", (), float(up))
+    yield Sample(UP_ALIASES[watched.store], (), float(up))
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
     yield Sample("datatier_target_required", (), float(watched.required))
     yield Sample("datatier_target_maintenance", (), float(watched.maintenance))

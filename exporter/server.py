@@ -29,6 +29,7 @@ class ServerInfo:
     extensions: name to version, in the database the exporter logs in to.
     started_at: Unix time in seconds.
     identity: differs from that of any other server, and of this one before it was started; empty where nobody knows.
+    unserved: the database without which the server is of no use, and its status, as in "neo4j: offline"; else empty.
     tls_not_after: when the certificate that it showed expires, as Unix time; None without TLS.
     """
 
@@ -41,6 +42,7 @@ class ServerInfo:
     missing_privileges: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tls_not_after: float | None = None
+    unserved: str = ""
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from exporter.checks import checks
+from exporter.checks import DATABASES, checks, serves
 from exporter.local_fault import LocalFault
 from exporter.query import Family, Query, QueryError, Reason
 from exporter.server import ServerInfo
@@ -15,7 +15,6 @@ from exporter.thresholds import THRESHOLDS, Limit
 from exporter.verdict import Verdict
 
 Key = tuple[str, str, str | None]
-
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 _DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
@@ -199,6 +198,8 @@ class Snapshot:
             return "down", Cause(status.error.reason)
         if not status.up:
             return "unknown", None
+        if not serves(self, target, now):
+            return "down", Cause("limit", DATABASES)
         bad = [check.name for check in checks(self, target, now) if check.status in ("warn", "fail")]
         return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
 
@@ -278,7 +279,7 @@ class Snapshot:
 
     def _put_poll(self, poll: Poll) -> None:
         status = self.status[poll.target]
-        status = replace(
+        status = self.status[poll.target] = replace(
             status,
             attempted_at=poll.finished_at,
             succeeded_at=poll.finished_at if status.up else status.succeeded_at,
@@ -286,7 +287,6 @@ class Snapshot:
             polls=status.polls + 1,
             skipped=status.skipped + poll.skipped,
         )
-        self.status[poll.target] = status
         # At the moment of the ping: nothing that the poll brought had expired.
         now = Now(poll.finished_at, status.fresh_until - fresh_seconds(self.targets[poll.target].interval))
         seen, cause = self.seen(poll.target, now)

@@ -42,7 +42,8 @@ def unexplained(target: dict[str, Any]) -> str | None:
         return f"{state} for no reason"
     if state == "degraded" and not codes <= {"limit", "flapping"}:
         return f"degraded for {codes}"
-    if state == "down" and not codes <= {"connect", "auth", "timeout"}:
+    closed = [reason for reason in firm if reason.get("check") == "databases"]
+    if state == "down" and not codes <= {"connect", "auth", "timeout"} and not closed:
         return f"down for {codes}"
     if state == "unknown" and not (codes <= {"starting", "stale"} or all("local" in reason for reason in firm)):
         return f"unknown for {codes}"

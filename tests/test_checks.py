@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from exporter.checks import checks
+from exporter.checks import checks, serves
 from exporter.health import report
 from exporter.query import Query, QueryError, Reason
-from exporter.snapshot import Snapshot
+from exporter.snapshot import Event, Snapshot
 from exporter.verdict import HealthRule
-from tests.health_told import EVENTS, connections, target_of, told, used
-from tests.making import at, info, query
+from tests.health_told import EVENTS, connections, target_of, told, unexplained, used
+from tests.making import at, info, query, watched
 
 
 def test_a_failed_ping_fails_the_response_time() -> None:
@@ -127,6 +127,23 @@ def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
             made.put(EVENTS.failed_result(now, asked))
         made.put(EVENTS.poll(now))
     return made
+
+
+def test_a_server_that_does_not_serve_its_database_is_down() -> None:
+    """Its answers are worth having, and name what is closed; who does not judge that hears of it, no more."""
+    closed: list[Event] = [EVENTS.ping(1.0, info(unserved="neo4j: offline")), EVENTS.result(1.0), EVENTS.poll(1.0)]
+    known, unjudged = told(*closed), told(*closed, target=watched(unjudged=frozenset({"databases"})))
+    body = report(known, at(2.0))
+    target, [check] = body["targets"]["orders"], body["checks"]["orders:databases"]
+    back = told(*closed, *used(0.1, 2.0), *used(0.1, 3.0))
+
+    assert (body["status"], target["state"], unexplained(target)) == ("fail", "down", None)
+    assert target["reasons"] == [{"code": "limit", "check": "databases"}]
+    assert (check["status"], check["output"]) == ("fail", "neo4j: offline")
+    assert (serves(known, "orders", at(2.0)), len(known.current("orders", 2.0))) == (False, 1)
+    assert report(unjudged, at(2.0))["targets"]["orders"]["state"] == "ok"
+    assert serves(unjudged, "orders", at(2.0))
+    assert report(back, at(3.0))["targets"]["orders"]["state"] == "ok"
 
 
 def test_built_in_queries_that_fail_degrade_the_target() -> None:

@@ -56,6 +56,15 @@ def test_up_is_one_after_a_good_ping_while_it_is_fresh() -> None:
     assert samples(good, now=100.0)["datatier_up"] == {(): 0.0}
 
 
+def test_up_is_zero_where_the_database_is_closed() -> None:
+    """The server's other series stay: it answers."""
+    found = samples(EVENTS.ping(1.0, info(unserved="neo4j: offline")), EVENTS.result(1.0), EVENTS.poll(1.0))
+
+    assert found["datatier_up"] == found["pg_up"] == {(): 0.0}
+    assert found["datatier_target_state"] == {(): 3.0}
+    assert found["datatier_query_success"] == {(("query", "sizes"),): 1.0}
+
+
 def test_the_reason_of_a_failure_is_one_among_zeros() -> None:
     """An alert can ask for a reason that is not the present one."""
     found = samples(EVENTS.failed_ping(1.0, "auth"))["datatier_target_failure"]

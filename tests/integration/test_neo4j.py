@@ -132,6 +132,7 @@ async def test_indexes_have_states(server: Neo4j) -> None:
     assert bad.value("neo4j_indexes", state="FAILED", **labels) == 1
     assert bad.value("neo4j_index_population_ratio", db="neo4j", index="broken") is not None
     assert bad.verdicts["indexes"] == "warn"
+    assert (good.findings.get("indexes", ()), bad.findings["indexes"]) == ((), ("broken",))
 
 
 async def _collect_until_failed(server: Neo4j, queries: tuple[str, ...]) -> Collected:
@@ -177,13 +178,24 @@ def _process(server: Neo4j) -> dict[str, float]:
 
 @each_version
 async def test_databases_follow_the_globs(server: Neo4j) -> None:
-    """Online standard databases are visited; system never, nor what is excluded."""
+    """Online standard databases are visited, system never; what is excluded has no series at all."""
     async with opened(server) as everything, opened(server, databases={"exclude": ["neo*"]}) as nothing:
         await everything.ping()
         await nothing.ping()
 
         assert await everything.databases() == ["neo4j"]
         assert await nothing.databases() == []
+        shown, hidden = [_databases_of(await collect_from(one, "neo4j")) for one in (everything, nothing)]
+
+    assert (shown, hidden) == ({"neo4j", "system"}, {"system"})
+
+
+def _databases_of(collected: Collected) -> set[str]:
+    """Return what the label `db` says anywhere."""
+    assert collected.failures == {}
+    return {
+        value for family in collected.samples.values() for labels in family for name, value in labels if name == "db"
+    }
 
 
 @each_version

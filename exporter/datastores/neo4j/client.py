@@ -10,7 +10,7 @@ from neo4j.exceptions import Neo4jError
 
 from exporter.datastores.base import Lane, run_operation
 from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
-from exporter.datastores.neo4j.facts import SYSTEM, read_info, round_trip
+from exporter.datastores.neo4j.facts import SYSTEM, closed_home, read_info, round_trip
 from exporter.datastores.neo4j.marker import NO_PARAMETERS
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.datastores.tls import Expiry, tls_of
@@ -61,14 +61,19 @@ class Neo4jDatastore:
         known, due = self._info, self._facts_due
         self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
         self._answers = False
-        started_at = await round_trip(connection, known, _PING_SECONDS)
+        unserved = ""
+        try:
+            started_at = await round_trip(connection, known, _PING_SECONDS)
+        except Neo4jError as error:
+            unserved = await closed_home(connection, error, _PING_SECONDS)
+            started_at = known.started_at if known else None
         self._answers = True
         if known is None or known.started_at != started_at or time.monotonic() >= due:
             known = await read_info(connection, _PING_SECONDS)
             due = time.monotonic() + _FACTS_SECONDS
             self._home_only.clear()
         not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
-        self._info, self._facts_due = replace(known, tls_not_after=not_after), due
+        self._info, self._facts_due = replace(known, tls_not_after=not_after, unserved=unserved), due
         return self._info
 
     async def _connected(self) -> Connection:
@@ -86,7 +91,10 @@ class Neo4jDatastore:
 
     async def databases(self) -> Sequence[str]:
         rows = await self.run(_ONLINE, None, _PING_SECONDS)
-        return sorted(filter(self._target.databases.admits, (str(row["name"]) for row in rows)))
+        return sorted(filter(self.admits, (str(row["name"]) for row in rows)))
+
+    def admits(self, database: str) -> bool:
+        return self._target.databases.admits(database)
 
     @asynccontextmanager
     async def session(self, lane: Lane) -> AsyncIterator["Neo4jSession"]:  # noqa: ARG002 - the pool serves all lanes
@@ -142,8 +150,12 @@ class Neo4jSession:
             raise QueryError("unsupported", unmet)
         self._database, self._seconds = database, query.timeout
         if query.operation is not None:
-            return await run_operation(OPERATIONS, self._datastore.states, self, query, database)
-        return list(unwound(await self.run(query.text(self.info.version))))
+            rows = await run_operation(OPERATIONS, self._datastore.states, self, query, database)
+        else:
+            rows = list(unwound(await self.run(query.text(self.info.version))))
+        if "db" not in query.labels:
+            return rows
+        return [row for row in rows if not row.get("db") or self._datastore.admits(str(row["db"]))]
 
     async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
         """Run a statement where the query that is being fetched belongs, within its time limit on the server."""

@@ -21,6 +21,11 @@ _START = "CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes RETURN a
 _COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions, edition"
 _PROCEDURES = "SHOW PROCEDURES YIELD name RETURN name"
 _ROLES = "SHOW DATABASES YIELD home, role WHERE home RETURN DISTINCT role"
+_HOME = """
+SHOW DATABASES YIELD name, home, requestedStatus, currentStatus
+WHERE home AND currentStatus <> 'online'
+RETURN name, requestedStatus AS requested, currentStatus AS status
+"""
 _STATISTICS = "CALL db.stats.status() YIELD section, status RETURN section, status"
 
 _KERNEL = "Neo4j Kernel"  # from 2025.05 on there is a second component, Cypher
@@ -45,6 +50,18 @@ async def round_trip(connection: Connection, known: ServerInfo | None, seconds: 
         await connection.run(_PING, None, seconds)
         return None
     return _started_at(await connection.run(_PING_AND_START, None, seconds))
+
+
+async def closed_home(connection: Connection, error: Neo4jError, seconds: float) -> str:
+    """Return name and status of a home database that should be open and is not; empty where it is closed on purpose.
+
+    The system database knows: it answers while the others cannot start. Raises the error where it explains nothing.
+    """
+    rows = await connection.run(_HOME, SYSTEM, seconds) if reason_of(error) == "connect" else []
+    if not rows:
+        raise error
+    closed = [row for row in rows if row["requested"] == "online"]
+    return f"{closed[0]['name']}: {closed[0]['status']}" if closed else ""
 
 
 async def read_info(connection: Connection, seconds: float) -> ServerInfo:
@@ -87,6 +104,8 @@ async def _told(connection: Connection, text: str, database: str | None, seconds
             return "the user may not execute this"
         if reason in ("query", "unsupported"):
             return "this server does not offer it"
+        if reason == "connect":
+            return "its database is not online"
         raise
 
 
