@@ -44,11 +44,11 @@ _TABLE = """
 SELECT
     (approx_free_space + dead_tuple_len)::float8 AS bytes,
     (approx_free_space + dead_tuple_len)::float8 / nullif(table_len, 0) AS ratio
-FROM {schema}.pgstattuple_approx($1::oid)
+FROM {function}($1::oid::regclass)
 """
 _INDEX = """
 SELECT t.relname::text AS relname, c.relname::text AS indexrelname, nullif(avg_leaf_density, 'NaN') / 100 AS density
-FROM {schema}.pgstatindex($1::oid)
+FROM {function}($1::oid::regclass)
 JOIN pg_class AS c ON c.oid = $1
 JOIN pg_index AS i ON i.indexrelid = $1
 JOIN pg_class AS t ON t.oid = i.indrelid
@@ -65,22 +65,22 @@ class BloatParams(Params):
 
 async def _tables(session: Any, params: BloatParams, _state: None) -> Sequence[Row]:
     """Return a row a table: schemaname, relname, bytes and ratio of what is free or dead."""
-    return [row async for row in _measured(session, params, "heap", _TABLE)]
+    return [row async for row in _measured(session, params, "heap", "pgstattuple_approx(regclass)", _TABLE)]
 
 
 async def _indexes(session: Any, params: BloatParams, _state: None) -> Sequence[Row]:
     """Return a row a B-tree index: schemaname, relname (its table), indexrelname, density of its leaf pages."""
-    return [row async for row in _measured(session, params, "btree", _INDEX)]
+    return [row async for row in _measured(session, params, "btree", "pgstatindex(regclass)", _INDEX)]
 
 
-async def _measured(session: Any, params: BloatParams, method: str, sql: str) -> AsyncIterator[Row]:
+async def _measured(session: Any, params: BloatParams, method: str, signature: str, sql: str) -> AsyncIterator[Row]:
     deadline = monotonic() + _SHARE_OF_TIMEOUT * session.seconds
-    schema = (await session.extensions())["pgstattuple"].schema
+    statement = sql.format(function=(await session.extensions())["pgstattuple"].function(signature))
     for relation in await session.rows(_LARGEST, method, params.max_bytes, params.relations):
         seconds = min(params.seconds, deadline - monotonic())
         if seconds < _LEAST_SECONDS:
             return
-        for row in await session.rows_of_relation(sql.format(schema=schema), relation["oid"], seconds=seconds):
+        for row in await session.rows_of_relation(statement, relation["oid"], seconds=seconds):
             yield {**relation, **row}
 
 

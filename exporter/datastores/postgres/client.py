@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
-from exporter.datastores.base import Datastore, Lane, Session, States, run_operation, take_step
-from exporter.datastores.postgres.connection import Extension, Link
+from exporter.datastores.base import LANES, Datastore, Lane, Session, States, run_operation, take_step
+from exporter.datastores.postgres.connection import Link
 from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info
 from exporter.datastores.postgres.fresh_login import Login, log_in
+from exporter.datastores.postgres.installed import Extension
 from exporter.datastores.postgres.operations import OPERATIONS
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.datastores.tls import Expiry, Tls
@@ -32,7 +33,7 @@ def open_datastore(target: PostgresTarget) -> Datastore:
 
 
 class PostgresDatastore:
-    """One server, with a connection for each lane: with a probe of the login, the four it may ever have.
+    """One server, with a connection for each lane: with one for the statements of users and a probe of the login, five.
 
     What changes rarely is read again after a reconnect, a change of version, role or grants, and every ten minutes. A
     restarted or another server makes the operations begin anew: their counters would compare strangers.
@@ -42,6 +43,8 @@ class PostgresDatastore:
         self._target = target
         self._door = Door(target)
         self._links: dict[Lane, Link] = {lane: Link(self._door) for lane in ("fast", "slow", "sampler")}
+        self._users: dict[Lane, Link] = {lane: Link(self._door, users=True) for lane in LANES}
+        self._links["slow"].rival, self._users["slow"].rival = self._users["slow"], self._links["slow"]
         self._expiry = Expiry()
         self._patroni = open_patroni(target)
         self._info: ServerInfo | None = None
@@ -55,7 +58,7 @@ class PostgresDatastore:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await asyncio.gather(*(link.close() for link in (*self._links.values(), *self._users.values())))
         if self._patroni is not None:
             await self._patroni.close()
 
@@ -92,13 +95,15 @@ class PostgresDatastore:
     async def _session(self, lane: Lane) -> AsyncIterator[Session]:
         if self._info is None:
             raise QueryError("connect", "the server was not reached yet")
-        link = self._links[lane]
+        link, users = self._links[lane], self._users.get(lane)
         moves = self._door.moves
         try:
-            yield PostgresSession(self._target, link, self._info, self._states, moves, lane, patroni=self._patroni)
+            yield PostgresSession(
+                self._target, link, self._info, self._states, moves, lane, users, patroni=self._patroni
+            )
         finally:
             if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
-                await link.close()
+                await asyncio.gather(*(link.close() for link in (self._links["slow"], self._users["slow"])))
 
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)
@@ -117,6 +122,7 @@ class PostgresSession:
     states: States
     moves: int
     lane: Lane = "fast"
+    users: Link | None = None
     seconds: float = 5.0
     database: str | None = None
     patroni: "PatroniApi | None" = None
@@ -149,11 +155,15 @@ class PostgresSession:
             run = take_step if self.lane == "sampler" else run_operation
             return await run(OPERATIONS, self.states, self, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
-            await self.link.decode_json(self.database)
+            await (self.users if query.fenced and self.users else self.link).decode_json(self.database)
         text = query.text(self.info.version)
-        if query.fenced:
-            return await self.link.fenced_rows(text, query.max_series, seconds=self.seconds, database=self.database)
-        return await self.rows(text)
+        return await (self.users_rows(text, most=query.max_series) if query.fenced else self.rows(text))
+
+    async def users_rows(self, sql: str, *arguments: object, most: int) -> Sequence[Row]:
+        """Run a statement that a user wrote, or one that reads what a user made, apart from all others."""
+        if self.users is None:
+            raise QueryError("unsupported", "the sampler asks nothing of users")
+        return await self.users.fenced_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)
@@ -171,8 +181,8 @@ class PostgresSession:
         """Log in anew, beside the connections that are held."""
         return await log_in(self.link.door, seconds)
 
-    async def extensions(self) -> Mapping[str, Extension]:
-        return await self.link.extensions(self.database)
+    async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:
+        return await self.link.extensions(self.database, fresh=fresh)
 
 
 def open_patroni(target: PostgresTarget) -> "PatroniApi | None":

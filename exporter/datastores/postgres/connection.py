@@ -5,24 +5,22 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
 
 from exporter.datastores.pgbouncer.words import unknown_database
-from exporter.datastores.postgres.door import AnotherServerError, Door, recognised, settings, statement_timeout
-from exporter.datastores.postgres.fence import fenced_rows
+from exporter.datastores.postgres.door import AnotherServerError, Door, recognised
+from exporter.datastores.postgres.fence import LEAVE, fenced_rows
+from exporter.datastores.postgres.installed import EXTENSIONS, Extension
 from exporter.datastores.postgres.pooled import transaction
+from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
 from exporter.query import QueryError, Row
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0
 
-_EXTENSIONS = """
-SELECT extname, extversion, quote_ident(nspname), has_schema_privilege(pg_namespace.oid, 'USAGE')
-FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
-"""
 # The driver cannot decode what came, or the server cannot convert what it has.
 _UNCONVERTIBLE = (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _FAREWELLS = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
@@ -32,24 +30,23 @@ _log = structlog.get_logger("exporter")
 T = TypeVar("T")
 
 
-class Extension(NamedTuple):
-    """An installed extension; its functions are called by their schema, wherever the search path leads."""
-
-    version: str
-    schema: str  # quoted where it must be
-    usable: bool  # the role may use that schema
-
-
 class Link:
     """The connection of one lane, to one database at a time, opened when it is needed.
 
     A bare connection, because asyncpg's pool does not come back from a frozen server. The server ends a statement
     before the caller's deadline, so a slow one costs nothing but itself; where the deadline fires all the same,
     nobody answers there, and the connection is dropped without asking.
+
+    users: for statements that users wrote, or that read what they made. There the functions of any user may run, who
+    may leave prepared statements of theirs in the place of ours: so nothing else is asked on such a connection.
+    rival: a link that is closed before this one is opened, where the two may have one connection only.
     """
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, *, users: bool = False) -> None:
         self.door = door
+        self.rival: Link | None = None
+        self._users = users
+        self._prologue = users_own if users else ours
         self._connection: Any = None
         self._home = door.target.conninfo.database  # the same as no database
         self._database: str | None = None
@@ -83,12 +80,12 @@ class Link:
         return await self._answer(ask, seconds, database)
 
     async def fenced_rows(
-        self, sql: str, most_rows: int, *, seconds: float = 5.0, database: str | None = None
+        self, sql: str, *arguments: object, most: int, seconds: float = 5.0, database: str | None = None
     ) -> Sequence[Row]:
         """Run a statement that a user wrote; see the fence."""
 
         async def ask(connection: Any) -> Sequence[Row]:
-            return await fenced_rows(connection, sql, most_rows, visiting=database is not None)
+            return await fenced_rows(connection, sql, arguments, most, visiting=database is not None)
 
         return await self._answer(ask, seconds, database)
 
@@ -97,7 +94,7 @@ class Link:
 
         async def ask(connection: Any) -> Mapping[str, Extension]:
             if fresh or self._extensions is None:
-                rows = await connection.fetch(_EXTENSIONS)
+                rows = await connection.fetch(EXTENSIONS)
                 self._extensions = {row[0]: Extension(*row[1:]) for row in rows}
             return self._extensions
 
@@ -146,8 +143,9 @@ class Link:
             if not self._is_open(database):
                 await self.close()
                 await self._open(database, seconds)
-            if self.door.target.via_pgbouncer:
-                async with transaction(self._connection, settings(seconds), self._check()):
+            if self.door.target.via_pgbouncer or self._users:
+                begin = self._prologue(self._connection, seconds, self._check(), local=True)
+                async with transaction(self._connection, begin, LEAVE if self._users else "COMMIT"):
                     yield self._connection
             else:
                 await self._limit(seconds)
@@ -181,8 +179,9 @@ class Link:
         )
 
     async def _open(self, database: str | None, seconds: float) -> None:
-        self._statement_timeout = statement_timeout(seconds)
         check, self._moves = self._check(), self.door.moves
+        if self.rival is not None:
+            await self.rival.close()
         try:
             self._connection = await self.door.connect(database, seconds)
         except asyncpg.PostgresError as error:
@@ -191,8 +190,7 @@ class Link:
                 raise
             self.door.strangers.add(database)
             raise QueryError("unsupported", "PgBouncer does not know this database") from None
-        if not self.door.target.via_pgbouncer:
-            await recognised(self._connection, check)
+        await self._settle(seconds, check)
         if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
             _warn_of_superuser(self.door.target.name)
         self._database = database
@@ -200,10 +198,20 @@ class Link:
         self._decodes_json = False
         self.opened += 1
 
+    async def _settle(self, seconds: float, check: str) -> None:
+        """Set what the session is to keep, and look whose it is; without that it is of no use."""
+        try:
+            if not self.door.target.via_pgbouncer:
+                await recognised(self._connection, self._prologue(self._connection, seconds, check))
+        except BaseException:
+            self.terminate()
+            raise
+        self._statement_timeout = statement_timeout(seconds)
+
     async def _limit(self, seconds: float) -> None:
         wanted = statement_timeout(seconds)
         if wanted != self._statement_timeout:
-            await self._connection.fetch("SELECT set_config('statement_timeout', $1, false)", wanted)
+            await self._connection.execute(f"SET statement_timeout = '{wanted}'")
             self._statement_timeout = wanted
 
 

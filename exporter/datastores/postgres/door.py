@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 import asyncpg
 import asyncpg.protocol.protocol
 
-from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES, keepalive
+from exporter.datastores.keepalive import keepalive
 from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
+from exporter.datastores.postgres.session_settings import NAME, at_login
 from exporter.datastores.tls import tls_of
 from exporter.libpq import Conninfo
 from exporter.query import QueryError
@@ -17,19 +18,6 @@ from exporter.targets import PostgresTarget
 
 CONNECT_SECONDS = 10.0
 
-_NAME: Mapping[str, str] = {"application_name": "datatier-exporter"}
-_SETTINGS: Mapping[str, str] = {
-    # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
-    "lock_timeout": "250ms",
-    "idle_in_transaction_session_timeout": "10s",
-    "default_transaction_read_only": "on",
-    "jit": "off",
-    "TimeZone": "UTC",
-    # Or a server that we vanished from would keep our connections, against the role's limit, for two hours.
-    "tcp_keepalives_idle": f"{IDLE_SECONDS}s",
-    "tcp_keepalives_interval": f"{INTERVAL_SECONDS}s",
-    "tcp_keepalives_count": str(PROBES),
-}
 _TLS_WORDS = (
     "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
     "ssl_min_protocol_version", "ssl_max_protocol_version",
@@ -66,9 +54,9 @@ class Door:
         """Log in with the secret as it is now; None is the URL's database."""
         pooled = self.target.via_pgbouncer
         server_settings = {
-            **_NAME,
+            **NAME,
             **_options(self.target.conninfo),
-            **({} if pooled else settings(seconds)),
+            **({} if pooled else at_login(seconds)),
             **(UNCONVERTED if database in self.unconverted else {}),
         }
         try:
@@ -141,15 +129,6 @@ async def recognised(connection: Any, statements: str) -> None:
     except asyncpg.DivisionByZeroError:
         connection.terminate()
         raise AnotherServerError from None
-
-
-def statement_timeout(seconds: float) -> str:
-    """Return what lets the server end a statement a little before the caller's deadline does."""
-    return f"{seconds * 900:.0f}ms"
-
-
-def settings(seconds: float) -> Mapping[str, str]:
-    return {**_SETTINGS, "statement_timeout": statement_timeout(seconds)}
 
 
 def _tls_words(info: Conninfo) -> str:

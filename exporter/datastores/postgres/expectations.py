@@ -9,24 +9,28 @@ from typing import Any
 
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.postgres.expected_objects import OBJECTS, drift_row
-from exporter.datastores.postgres.settings import Setting, meets
+from exporter.datastores.postgres.settings import OWN, VALUES, Setting, meets
 from exporter.query import Row
 
-_SETTINGS = """
+_SETTINGS = f"""
 SELECT
     expected.name AS written,
     s.name AS name,
     s.setting AS setting,
     s.unit AS unit,
     s.vartype AS vartype,
-    current_setting(s.name) AS shown,
-    s.source IN ('client', 'session', 'user', 'database user') AS own,
+    CASE s.setting
+        WHEN plain.setting THEN current_setting(s.name)
+        ELSE s.setting || coalesce(' ' || s.unit, '')
+    END AS shown,
+    s.own AS own,
     s.pending_restart AS pending,
     pg_has_role('pg_read_all_settings', 'usage') AS all_seen
-FROM unnest($1::text[]) WITH ORDINALITY AS expected (name, position)
-LEFT JOIN pg_settings AS s ON lower(s.name) = lower(expected.name)
+FROM unnest($2::text[]) WITH ORDINALITY AS expected (name, position)
+LEFT JOIN ({VALUES}) AS s ON lower(s.name) = lower(expected.name)
+LEFT JOIN pg_settings AS plain ON plain.name = s.name
 ORDER BY expected.position
-"""
+"""  # noqa: S608 - all of it is our own
 _REPLICAS = """
 SELECT
     count(*) FILTER (WHERE state = 'streaming' AND replay_lsn IS NOT NULL) AS streaming,
@@ -45,7 +49,7 @@ async def _role(session: Any, _params: Params, _state: None) -> Sequence[Row]:
 
 async def _settings(session: Any, _params: Params, _state: None) -> Sequence[Row]:
     expected: Mapping[str, str] = session.target.expect.settings
-    rows = await session.rows(_SETTINGS, list(expected))
+    rows = await session.rows(_SETTINGS, OWN, list(expected))
     return drift_row(drift for row in rows if (drift := _setting_drift(row, expected[row["written"]])))
 
 

@@ -184,9 +184,11 @@ async def _version_drift(session: Any, table: Row, expected: Any) -> str | None:
     [column] = columns
     if not column["readable"]:
         return "cannot be read: the privileges SELECT on it and USAGE on its schema are missing"
-    # Both names come quoted from the server, which has just found them in its catalogue.
-    statement = f"SELECT EXISTS (SELECT FROM {table['place']} WHERE {column['column']}::text = $1) AS met"  # noqa: S608
-    [row] = await session.rows(statement, expected.value)
+    # Both names come quoted from the server, which has just found them in its catalogue. It may be a view, or the
+    # column of somebody's own type: reading them calls functions of that somebody.
+    text = f"{column['column']}::pg_catalog.text"
+    statement = f"SELECT EXISTS (SELECT FROM {table['place']} WHERE {text} OPERATOR(pg_catalog.=) $1) AS met"  # noqa: S608
+    [row] = await session.users_rows(statement, expected.value, most=1)
     return None if row["met"] else f"has no {expected.column} {expected.value}"
 
 

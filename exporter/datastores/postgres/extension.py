@@ -8,9 +8,10 @@ from exporter.query import QueryError, Row
 
 
 class ExtensionParams(Params):
-    """In the statement {schema} stands for the schema of the extension."""
+    """In the statement {function} stands for a function of the extension, which is named with its arguments' types."""
 
     extension: str
+    function: str
     sql: str
 
 
@@ -18,7 +19,7 @@ async def _extension(session: Any, params: ExtensionParams, _state: None) -> Seq
     extension = (await session.extensions()).get(params.extension)
     if extension is None:
         raise QueryError("unsupported", f"extension {params.extension} is not installed")
-    rows: Sequence[Row] = await session.rows(params.sql.replace("{schema}", extension.schema))
+    rows: Sequence[Row] = await session.rows(params.sql.replace("{function}", extension.function(params.function)))
     return rows
 
 

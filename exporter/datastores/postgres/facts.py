@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.datastores.postgres.connection import Extension, Link
+from exporter.datastores.postgres.connection import Link
 from exporter.datastores.postgres.encoding import is_replaced
+from exporter.datastores.postgres.installed import Extension
 from exporter.query import Row
 from exporter.server import ServerInfo
 from exporter.targets import Globs

@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 50_000_000
 # Not all that is no query is undone by ROLLBACK: DEALLOCATE ALL would forget the statements of every other query.
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 # Advisory locks of a session outlive its transactions.
-_LEAVE = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
+LEAVE = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
 _NOT_HERE = {
     "3F000",  # invalid schema name
     "42883",  # undefined function: an extension's, for one
@@ -21,8 +21,10 @@ _NOT_HERE = {
 }
 
 
-async def fenced_rows(connection: Any, sql: str, most_rows: int, *, visiting: bool) -> Sequence[Row]:
-    """Run one statement in a read-only transaction that is rolled back.
+async def fenced_rows(
+    connection: Any, sql: str, arguments: Sequence[object], most_rows: int, *, visiting: bool
+) -> Sequence[Row]:
+    """Run one statement in a transaction that the caller made read-only and will end by LEAVE.
 
     default_transaction_read_only is no fence, for one SET undoes it; this one cannot be left, because the extended
     protocol takes a single statement. More rows than wanted are not even fetched. While visiting one database
@@ -30,22 +32,17 @@ async def fenced_rows(connection: Any, sql: str, most_rows: int, *, visiting: bo
     """
     if first_word(sql, POSTGRES) not in _READING:
         raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")
-    await connection.execute("BEGIN READ ONLY")
     try:
-        rows = await _rows(connection, sql, most_rows)
-    except Exception as error:
-        if not connection.is_closed():
-            await connection.execute(_LEAVE)
-        if visiting and isinstance(error, asyncpg.PostgresError) and error.sqlstate in _NOT_HERE:
+        return await _rows(connection, sql, arguments, most_rows)
+    except asyncpg.PostgresError as error:
+        if visiting and error.sqlstate in _NOT_HERE:
             raise QueryError("unsupported", str(error)) from error
         raise
-    await connection.execute(_LEAVE)
-    return rows
 
 
-async def _rows(connection: Any, sql: str, most: int) -> Sequence[Row]:
+async def _rows(connection: Any, sql: str, arguments: Sequence[object], most: int) -> Sequence[Row]:
     statement = await connection.prepare(sql)
-    cursor = await statement.cursor()
+    cursor = await statement.cursor(*arguments)
     rows: list[Row] = []
     characters = 0
     while batch := await cursor.fetch(_BATCH):

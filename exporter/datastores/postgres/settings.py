@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from exporter.datastores.base import Operation, Params
+from exporter.datastores.postgres.session_settings import AT_LOGIN
 from exporter.query import Row
 
 # From small to large: a fraction of one is rounded to whole ones of the unit before it.
@@ -26,13 +27,28 @@ _ALIASES: Mapping[tuple[str, str], str] = {
     ("wal_level", "hot_standby"): "replica",
 }
 
-# What our own sessions or our own role set says nothing about anybody else's.
-_NUMBERS = """
-SELECT name, setting, unit, vartype
+# What our own sessions or our own role set says nothing about anybody else's. Where it was set after the login, the
+# server still knows what it would be without.
+VALUES = """
+SELECT
+    name,
+    CASE source WHEN 'session' THEN reset_val ELSE setting END AS setting,
+    unit,
+    vartype,
+    pending_restart,
+    source = 'client' OR name = ANY ($1::text[]) OR name IN (
+        SELECT split_part(written, '=', 1)
+        FROM pg_db_role_setting CROSS JOIN unnest(setconfig) AS written
+        WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = session_user)
+    ) AS own
 FROM pg_settings
-WHERE (vartype IN ('bool', 'integer', 'real') OR name = 'archive_mode')
-    AND source NOT IN ('client', 'session', 'user', 'database user')
 """
+OWN = (*AT_LOGIN, "statement_timeout")
+_NUMBERS = f"""
+SELECT name, setting, unit, vartype
+FROM ({VALUES}) AS s
+WHERE (vartype IN ('bool', 'integer', 'real') OR name = 'archive_mode') AND NOT own
+"""  # noqa: S608 - all of it is our own
 
 
 class Setting(NamedTuple):
@@ -47,7 +63,7 @@ class Setting(NamedTuple):
 async def _settings(session: Any, _params: Params, _state: None) -> Sequence[Row]:
     """Return one row, a column for each setting that is a number or a switch; what the server lacks is None."""
     values: defaultdict[str, float | None] = defaultdict(lambda: None)
-    values |= {row["name"]: base_value(Setting(*row.values())) for row in await session.rows(_NUMBERS)}
+    values |= {row["name"]: base_value(Setting(*row.values())) for row in await session.rows(_NUMBERS, OWN)}
     return [values]
 
 

@@ -5,6 +5,7 @@ from operator import add
 from typing import Any, NamedTuple
 
 from exporter.accumulate import Counts
+from exporter.datastores.postgres.installed import Extension
 from exporter.query import QueryError
 
 Statement = tuple[str, str, int]  # user, database and queryid, which name its series; its text is nobody's business
@@ -31,10 +32,8 @@ CALLS, SECONDS = 0, 1  # where every reading's counts have these two
 NAMES = tuple(_COUNTERS)
 _KEY_LENGTH = 5
 
-_COLUMNS = """
-SELECT attname::text FROM pg_attribute
-WHERE attrelid = to_regclass($1::text || '.pg_stat_statements') AND attnum > 0 AND NOT attisdropped
-"""
+ENTRIES = "pg_stat_statements(boolean)"
+_COLUMNS = "SELECT unnest(proargnames) AS name FROM pg_proc WHERE oid = $1::text::regprocedure"
 
 
 class Reading(NamedTuple):
@@ -89,8 +88,8 @@ async def _compose(session: Any) -> tuple[str, tuple[str, ...]]:
 
     queryid is NULL where the role may not see other users' statements.
     """
-    schema = await schema_of(session)
-    have = {row["attname"] for row in await session.rows(_COLUMNS, schema)}
+    function = (await statements_extension(session)).function(ENTRIES)
+    have = {row["name"] for row in await session.rows(_COLUMNS, f"{function}(boolean)")}
     counters = {
         name: expression + ("::float8 / 1000" if name.endswith("seconds") else "::float8")
         for name, expressions in _COUNTERS.items()
@@ -103,16 +102,16 @@ async def _compose(session: Any) -> tuple[str, tuple[str, ...]]:
     sql = f"""
         SELECT pg_get_userbyid(userid)::text AS user, datname::text, queryid, {toplevel}, {since},
             {longest} / 1000, {", ".join(counters.values())}
-        FROM {schema}.pg_stat_statements(false) JOIN pg_database ON pg_database.oid = dbid
+        FROM {function}(false) JOIN pg_database ON pg_database.oid = dbid
         WHERE queryid IS NOT NULL
-    """  # noqa: S608 - the schema is quoted, the columns are our own
+    """  # noqa: S608 - the function is named as the server quotes it, the columns are our own
     return sql, tuple(counters)
 
 
-async def schema_of(session: Any) -> str:
-    """Return the extension's schema, quoted, or say why there is none."""
+async def statements_extension(session: Any, *, fresh: bool = False) -> Extension:
+    """Return the extension pg_stat_statements, or say why there is none."""
     reason = session.info.capabilities.get("pg_stat_statements", "")
-    extension = (await session.extensions()).get("pg_stat_statements")
+    extension: Extension | None = (await session.extensions(fresh=fresh)).get("pg_stat_statements")
     if reason or extension is None:
         raise QueryError("unsupported", reason or "extension pg_stat_statements is not installed")
-    return str(extension.schema)
+    return extension

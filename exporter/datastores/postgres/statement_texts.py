@@ -5,7 +5,7 @@ from typing import Any
 
 from exporter.datastores.base import Operation, Params, States
 from exporter.datastores.postgres.slow_statements import SlowStatements
-from exporter.datastores.postgres.statement_entries import schema_of
+from exporter.datastores.postgres.statement_entries import ENTRIES, statements_extension
 from exporter.datastores.postgres.statements import TopStatements
 from exporter.query import Row
 
@@ -33,7 +33,7 @@ async def _read(session: Any, queryids: Sequence[int]) -> dict[int, str]:
     A normalised text has no string constant, so one that has was not normalised (ALTER ROLE ... PASSWORD '...'), and
     is nobody's business.
     """
-    schema = await schema_of(session)
+    function = (await statements_extension(session)).function(ENTRIES)
     rows = await session.rows(
         f"""
         SELECT DISTINCT ON (queryid)
@@ -42,9 +42,9 @@ async def _read(session: Any, queryids: Sequence[int]) -> dict[int, str]:
                 WHEN query ~ $re$'|\\$(\\w*)\\$$re$ THEN '(kept back: it holds constants)'
                 ELSE left(regexp_replace(query, '\\s+', ' ', 'g'), 500)
             END AS text
-        FROM {schema}.pg_stat_statements(true)
+        FROM {function}(true)
         WHERE queryid = ANY ($1::bigint[])
-        """,  # noqa: S608 - the schema is quoted
+        """,  # noqa: S608 - the function is named as the server quotes it
         queryids,
     )
     return {row["queryid"]: row["text"] for row in rows}

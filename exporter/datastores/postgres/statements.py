@@ -13,6 +13,7 @@ from pydantic import Field
 from exporter.accumulate import Breakdown, Deltas, TopMembers
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.postgres.statement_entries import (
+    ENTRIES,
     NAMES,
     SECONDS,
     Entries,
@@ -20,12 +21,13 @@ from exporter.datastores.postgres.statement_entries import (
     Reading,
     Statement,
     by_statement,
-    schema_of,
     statement_of,
+    statements_extension,
 )
 from exporter.query import Row
 
 _LABELS = ("user", "datname", "queryid")
+_INFO = "pg_stat_statements_info()"  # since version 1.9 of the extension
 
 
 class StatementsParams(Params):
@@ -96,17 +98,17 @@ def _rows(columns: Sequence[str], breakdown: Breakdown[Statement], longest: Mapp
 
 async def _statements_info(session: Any, _params: Params, _state: None) -> Sequence[Row]:
     """Return one row about the view itself; a full view evicts, and what it evicts is not measured."""
-    schema = await schema_of(session)
-    [[has_info]] = await session.rows("SELECT to_regclass($1::text || '.pg_stat_statements_info') IS NOT NULL", schema)
-    since = f"FROM {schema}.pg_stat_statements_info" if has_info else ""
+    extension = await statements_extension(session, fresh=True)  # an update brings functions
+    has_info = _INFO in extension.functions
+    since = f"FROM {extension.function(_INFO)}()" if has_info else ""
     columns = "dealloc::float8, extract(epoch FROM stats_reset)::float8" if has_info else "NULL::float8, NULL::float8"
     rows: Sequence[Row] = await session.rows(f"""
         SELECT
-            (SELECT count(*) FROM {schema}.pg_stat_statements(false))::float8 AS entries,
+            (SELECT count(*) FROM {extension.function(ENTRIES)}(false))::float8 AS entries,
             current_setting('pg_stat_statements.max')::float8 AS max,
             info.*
         FROM (SELECT {columns} {since}) AS info (dealloc, stats_reset)
-    """)  # noqa: S608 - the schema is quoted, the rest is our own
+    """)  # noqa: S608 - the functions are named as the server quotes them, the rest is our own
     return rows
 
 

@@ -1,0 +1,96 @@
+"""What our sessions set for themselves, so that nobody who may change a database or a role can bend an answer.
+
+ALTER DATABASE ... SET, which needs no more than to own a database, reaches every session there, and so do ALTER ROLE
+and a login trigger. A search path above all: with it, a function or an operator that somebody has planted would be
+called in the place of one of PostgreSQL's. So all of it is set after the login, by SET, which no such path bends.
+
+Left as they are: what only a superuser may set; what costs time alone, which the deadlines end (enable_*, *_cost,
+work_mem, parallel workers); what only writing needs (default_tablespace, synchronous_commit ...); lc_*, xml* and other
+formats that no statement of ours uses; client_encoding, which the driver sends itself.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES
+
+NAME: Mapping[str, str] = {"application_name": "datatier-exporter"}
+# Read-only is not among these: a login trigger may have to write down who comes, as PostgreSQL's manual shows.
+AT_LOGIN: Mapping[str, str] = {
+    **NAME,
+    # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
+    "lock_timeout": "250ms",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+    "TimeZone": "UTC",
+    # A hot standby refuses every statement of a serializable transaction, a login trigger's, too.
+    "default_transaction_isolation": "read committed",
+    # Or a server that we vanished from would keep our connections, against the role's limit, for two hours.
+    "tcp_keepalives_idle": f"{IDLE_SECONDS}s",
+    "tcp_keepalives_interval": f"{INTERVAL_SECONDS}s",
+    "tcp_keepalives_count": str(PROBES),
+}
+_ALWAYS: Mapping[str, str] = {
+    **AT_LOGIN,
+    "role": "none",  # the one that logged in, whose grants are known
+    "default_transaction_read_only": "on",
+    "default_transaction_deferrable": "off",
+    # What would end a session that does nothing wrong.
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+    "tcp_user_timeout": "0",
+    "exit_on_error": "off",
+    "client_min_messages": "warning",
+}
+_OURS: Mapping[str, str] = {
+    # pg_temp is named, and last, as it would come first otherwise.
+    "search_path": "pg_catalog, pg_temp",
+    # How a statement is read.
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "row_security": "on",
+    "stats_fetch_consistency": "cache",
+    # How values become texts.
+    "quote_all_identifiers": "off",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+_SINCE: Mapping[str, int] = {"idle_session_timeout": 14, "stats_fetch_consistency": 15, "transaction_timeout": 17}
+_LISTS = ("search_path",)  # in quotes it would be one name
+
+
+def statement_timeout(seconds: float) -> str:
+    """Return what lets the server end a statement a little before the caller's deadline does."""
+    return f"{seconds * 900:.0f}ms"
+
+
+def at_login(seconds: float) -> Mapping[str, str]:
+    """Return what goes into the startup packet."""
+    return {**AT_LOGIN, "statement_timeout": statement_timeout(seconds)}
+
+
+def ours(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
+    """Return what is run before statements of our own: SET for the session or the transaction, then a check."""
+    return f"{_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
+
+
+def users_own(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
+    """Return what is run before statements of users, who find the search path and the formats that they know."""
+    path = f"{_command(local)} search_path"
+    return f"{path} = {_OURS['search_path']}; {check}; {path} TO DEFAULT; {_set(connection, _ALWAYS, seconds, local)}"
+
+
+def _set(connection: Any, settings: Mapping[str, str], seconds: float, local: bool) -> str:  # noqa: FBT001
+    version = connection.get_server_version().major
+    return "; ".join(
+        f"{_command(local)} {name} = " + (value if name in _LISTS else f"'{value}'")
+        for name, value in {**settings, "statement_timeout": statement_timeout(seconds)}.items()
+        if version >= _SINCE.get(name, 0)
+    )
+
+
+def _command(local: bool) -> str:  # noqa: FBT001
+    return "SET LOCAL" if local else "SET"
