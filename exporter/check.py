@@ -9,13 +9,13 @@ from typing import Any
 from exporter.config import Config
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
+from exporter.events import Result, Watched
 from exporter.logs import blanked
 from exporter.poller import Question, attempt, failure, opened, run
 from exporter.query import Query, QueryError
 from exporter.schedule import lane, places
 from exporter.server import ServerInfo
 from exporter.settings import queries_of, watched
-from exporter.snapshot import Result, Watched
 from exporter.targets import Target
 
 _PING_SECONDS = 10.0

@@ -8,7 +8,8 @@ from exporter.findings import in_database
 from exporter.verdict import STATUSES, HealthRule, Status
 
 if TYPE_CHECKING:  # the snapshot judges its targets by their checks
-    from exporter.snapshot import Now, Result, Snapshot
+    from exporter.events import Now, Result
+    from exporter.snapshot import Snapshot
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 OUR_OWN = ("responseTime", "privileges", "queries")  # those that no query makes

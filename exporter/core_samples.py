@@ -6,9 +6,10 @@ from typing import NamedTuple, get_args
 
 from exporter.checks import checks, serves
 from exporter.core_metrics import UP_ALIASES
+from exporter.events import Now, Result
 from exporter.query import Labels, Reason, Value
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Result, Snapshot
+from exporter.snapshot import Snapshot
 from exporter.tally import Tally
 from exporter.target_state import STATES, TargetStatus
 from exporter.verdict import STATUSES

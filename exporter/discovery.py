@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.core_metrics import EXPORTER
-from exporter.snapshot import Watched
+from exporter.events import Watched
 
 _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the interval
 

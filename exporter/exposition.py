@@ -8,9 +8,10 @@ from typing import NamedTuple, get_args
 
 from exporter.core_metrics import CORE_METRICS, EXPORTER
 from exporter.core_samples import core_samples
+from exporter.events import Key, Now, Result
 from exporter.query import HistogramValue, Labels, Metric
 from exporter.sample_lines import Format, Lines, encoded, head, prefixes, render_families, render_sample
-from exporter.snapshot import Key, Now, Result, Snapshot
+from exporter.snapshot import Snapshot
 
 _BLOCK = 1 << 20
 _OWN_LABELS = f'store="{EXPORTER}",target="{EXPORTER}"'

@@ -4,7 +4,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from exporter.snapshot import Now, Result, Snapshot
+    from exporter.events import Now, Result
+    from exporter.snapshot import Snapshot
 
 
 def findings(snapshot: "Snapshot", target: str, now: "Now") -> dict[str, list[str]]:

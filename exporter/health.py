@@ -6,11 +6,12 @@ from typing import Any
 
 from exporter import __version__
 from exporter.checks import Check, checks
+from exporter.events import Now, Watched
 from exporter.local_fault import MEANINGS
 from exporter.query import Reason
 from exporter.reasons import finite, iso, reasons
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Snapshot, Watched
+from exporter.snapshot import Snapshot
 from exporter.target_state import State, TargetStatus
 from exporter.verdict import STATUSES, Status
 from exporter.wording import queries_fail

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
+from exporter.events import Now
 from exporter.guard import trusted
 from exporter.health import target_health, troubles, worst
 from exporter.health_text import Line, Part, body, line, verbose
@@ -15,7 +16,6 @@ from exporter.parameters import flag, parameters
 from exporter.process_checks import alive, ready, started
 from exporter.schedule import seconds_to_next_poll
 from exporter.service import Service, instant
-from exporter.snapshot import Now
 from exporter.target_conditions import conditions_of, judge
 
 _SOON = 1  # seconds until something that will end by itself may have ended

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+from exporter.events import Now
 from exporter.health import TargetHealth, summary, target_health
-from exporter.snapshot import Now, Snapshot
+from exporter.snapshot import Snapshot
 
 
 class Part(NamedTuple):

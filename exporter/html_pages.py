@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from exporter import __version__, wording
+from exporter.events import Now
 from exporter.health import TargetHealth, compose, target_health
 from exporter.service import Service, instant
-from exporter.snapshot import Now
 from exporter.status_page import Moment, moment_of, overview, refresh_seconds
 from exporter.target_page import target_page
 

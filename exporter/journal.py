@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import structlog
 
+from exporter.events import Event, Key, Ping, Result
 from exporter.query import Reason
-from exporter.snapshot import Event, Key, Ping, Result
 
 _OF_THE_TARGET: tuple[Reason, ...] = ("connect", "auth")  # the ping tells of these, once for all queries
 

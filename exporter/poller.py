@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from exporter.datastores.base import Datastore, Lane, Session
+from exporter.events import Event, Ping, Poll, Result, Watched, fresh_seconds
 from exporter.local_fault import LocalFault, local_fault
 from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, unsupported
 from exporter.schedule import interval, lane, places, seconds_to_tick
 from exporter.server import ServerInfo
-from exporter.snapshot import Event, Ping, Poll, Result, Watched, fresh_seconds
 from exporter.verdict import DURATION, Verdict
 
 _T = TypeVar("_T")

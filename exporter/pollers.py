@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 from exporter.datastores import STORES, load_client, open_datastore
+from exporter.events import Event, Watched
 from exporter.poller import Poller, Publish
 from exporter.query import Query
-from exporter.snapshot import Event, Watched
 from exporter.targets import Target
 
 _END_SECONDS = 5.0  # connections are closed politely, where somebody answers

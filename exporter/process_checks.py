@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from exporter.events import Now
 from exporter.health_text import Line, Part
-from exporter.snapshot import Now, Snapshot
+from exporter.snapshot import Snapshot
 
 _STARTING = "starting"
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.checks import Check
-from exporter.snapshot import Now, Snapshot
+from exporter.events import Now
+from exporter.snapshot import Snapshot
 from exporter.target_state import State, TargetStatus
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from exporter.events import Watched
 from exporter.query import Family, HistogramValue, Labels, Metric, Value
-from exporter.snapshot import Watched
 
 Format = Literal["text", "openmetrics"]
 Lines = dict[str, bytes]  # a metric's name to its sample lines

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from exporter.datastores.base import Lane
+from exporter.events import Now, Watched, fresh_seconds
 from exporter.query import Query
 from exporter.shard import name_hash
-from exporter.snapshot import Now, Watched, fresh_seconds
 from exporter.target_state import TargetStatus
 
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane

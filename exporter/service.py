@@ -10,6 +10,7 @@ import structlog
 
 from exporter.changes import Changes
 from exporter.config import Config
+from exporter.events import Event, Now, Poll, Result
 from exporter.exposition import Exposition
 from exporter.health_text import Parts
 from exporter.journal import Journal
@@ -19,7 +20,7 @@ from exporter.query import Query
 from exporter.reloader import Load, Reloader
 from exporter.schedule import start_delay
 from exporter.settings import Settings, queries_of, watched
-from exporter.snapshot import Event, Now, Poll, Result, Snapshot
+from exporter.snapshot import Snapshot
 from exporter.targets import Target
 from exporter.watchdog import Watchdog
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from exporter.config import Config, load_config
 from exporter.configured_names import check_labels, check_names
+from exporter.events import Watched
 from exporter.query import Query
 from exporter.query_files import load_queries
 from exporter.shard import Shard
-from exporter.snapshot import Watched
 from exporter.targets import Target
 from exporter.thresholds import Limit, limits
 from exporter.web_file import WebFile

@@ -2,118 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from exporter.checks import DATABASES, checks, serves
-from exporter.local_fault import LocalFault
-from exporter.query import Family, Query, QueryError, Reason
-from exporter.server import ServerInfo
+from exporter.events import Event, Key, Now, Ping, Poll, Result, Watched, fresh_seconds
+from exporter.query import Query, Reason
 from exporter.tally import Tally
 from exporter.target_state import Cause, State, TargetStatus, advanced
-from exporter.thresholds import THRESHOLDS, Limit
-from exporter.verdict import Verdict
-
-Key = tuple[str, str, str | None]
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 _DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
-
-
-def fresh_seconds(interval: float) -> float:
-    """Return how long something asked every so many seconds may be served."""
-    return max(2.5 * interval, 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Say what the views need to know of a configured target; `unjudged` names the checks that are off."""
-
-    name: str
-    store: str
-    interval: float
-    required: bool = True
-    maintenance: bool = False
-    groups: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    response: Limit = THRESHOLDS["response_seconds"]
-    unjudged: frozenset[str] = frozenset()
-
-
-class Now(NamedTuple):
-    """Hold one instant on both clocks: wall time for what people see, monotonic for what expires."""
-
-    wall: float
-    monotonic: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Report one round trip; exactly one of info and error is set, a fault only beside an error.
-
-    fresh_until is on the monotonic clock.
-    """
-
-    target: str
-    finished_at: float
-    fresh_until: float
-    duration: float
-    info: ServerInfo | None = None
-    error: QueryError | None = None
-    fault: LocalFault | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock.
-
-    failed_in_row: how many runs have failed one after the other, this one among them; the snapshot counts them.
-
-    The families are text by the time anybody reads the snapshot, which keeps but each metric's count of series: a
-    million samples held for nothing would stop the loop whenever garbage is collected.
-    """
-
-    target: str
-    query: Query
-    database: str | None
-    finished_at: float
-    fresh_until: float
-    duration: float
-    rows: int = 0
-    families: tuple[Family, ...] = ()
-    verdict: Verdict | None = None
-    findings: tuple[str, ...] = ()
-    error: QueryError | None = None
-    series: Mapping[str, int] = field(default_factory=dict)
-    failed_in_row: int = 0
-
-    @property
-    def failed(self) -> bool:
-        """Tell whether it should have been answered; what a server does not support is no failure."""
-        return self.error is not None and self.error.reason != "unsupported"
-
-    @property
-    def key(self) -> Key:
-        return self.target, self.query.name, self.database
-
-    def counted(self, before: "Result | None") -> "Result":
-        """Return what is kept of it, after the result before it."""
-        series = {family.metric.name: family.series for family in self.families}
-        failed_in_row = (before.failed_in_row if before else 0) + 1 if self.failed else 0
-        return replace(self, families=(), series=series, failed_in_row=failed_in_row)
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """Report the end of one pass of a target's fast lane, and how many passes were left out before it."""
-
-    target: str
-    finished_at: float
-    duration: float
-    skipped: int = 0
-
-
-Event = Ping | Result | Poll
 
 
 class Snapshot:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter import wording
+from exporter.events import Now, Watched
 from exporter.local_fault import MEANINGS
-from exporter.snapshot import Now, Watched
 
 Body = Mapping[str, Any]  # of /health, or a part of it
 

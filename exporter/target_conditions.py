@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from exporter.byte_size import parse_bytes
 from exporter.duration import parse_duration
+from exporter.events import Now
 from exporter.health import TargetHealth
 from exporter.parameters import Pairs, flag, parameters
-from exporter.snapshot import Now
 
 Unit = Literal["seconds", "bytes"]
 

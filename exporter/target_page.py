@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter import wording
+from exporter.events import Now, Result
 from exporter.findings import findings
 from exporter.health import report
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Result, Snapshot
+from exporter.snapshot import Snapshot
 from exporter.status_page import Body, Moment, TargetView, moment, moment_of, refresh_seconds, target_view
 
 _ALL = 100  # reasons

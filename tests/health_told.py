@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from exporter.events import Event, Watched
 from exporter.health import report
 from exporter.query import Query
-from exporter.snapshot import Event, Snapshot, Watched
+from exporter.snapshot import Snapshot
 from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot, watched
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 
+from exporter.events import Now, Ping, Poll, Result, Watched, fresh_seconds
 from exporter.local_fault import LocalFault
 from exporter.query import Metric, Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
-from exporter.snapshot import Now, Ping, Poll, Result, Snapshot, Watched, fresh_seconds
+from exporter.snapshot import Snapshot
 from exporter.target_state import State
 from exporter.verdict import HealthRule
 

@@ -7,10 +7,10 @@ from starlette.testclient import TestClient
 
 from exporter import app as application
 from exporter.config import Config
+from exporter.events import Event, Now
 from exporter.local_fault import LocalFault
 from exporter.reloader import Load
 from exporter.service import Service
-from exporter.snapshot import Event, Now
 from exporter.verdict import HealthRule
 from tests.health_schema import valid
 from tests.making import Events, at, info, metric, query, watched

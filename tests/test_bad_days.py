@@ -62,10 +62,10 @@ def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
 
 STUCK_POLLER = """
 import asyncio
-from exporter import snapshot, watchdog
+from exporter import events
+events.fresh_seconds = lambda interval: interval
+from exporter import poller, watchdog
 watchdog._EVERY = 0.2
-snapshot.fresh_seconds = lambda interval: interval
-from exporter import poller
 async def attempt(*_):
     while True:
         try:

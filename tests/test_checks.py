@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from exporter.checks import checks, serves
+from exporter.events import Event
 from exporter.health import report
 from exporter.query import Query, QueryError, Reason
-from exporter.snapshot import Event, Snapshot
+from exporter.snapshot import Snapshot
 from exporter.verdict import HealthRule
 from tests.health_told import EVENTS, connections, target_of, told, unexplained, used
 from tests.making import at, info, query, watched

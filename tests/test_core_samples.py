@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from exporter.core_metrics import CORE_METRICS
 from exporter.core_samples import core_samples
+from exporter.events import Event
 from exporter.query import HistogramValue, QueryError, Value
-from exporter.snapshot import Event, Snapshot
+from exporter.snapshot import Snapshot
 from tests.making import Events, at, info, query, snapshot, watched
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], Value]]

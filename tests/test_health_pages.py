@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from exporter import health_text
 from exporter.config import Web
+from exporter.events import Now
 from exporter.health import report
 from exporter.health_text import Parts, body
-from exporter.snapshot import Now
 from tests.health_schema import valid
 from tests.making import Events, info, watched
 from tests.site import BOTH, Site

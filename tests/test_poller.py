@@ -6,10 +6,10 @@ import time
 import pytest
 
 from exporter import poller
+from exporter.events import Ping, Poll
 from exporter.query import QueryError
 from exporter.schedule import places
 from exporter.server import When
-from exporter.snapshot import Ping, Poll
 from exporter.verdict import HealthRule
 from tests.fake import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere, one_poll, seen
 from tests.making import info, plain, watched

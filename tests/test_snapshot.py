@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from exporter.events import Event, Result, fresh_seconds
 from exporter.query import Query, QueryError, Reason
-from exporter.snapshot import Event, Result, Snapshot, fresh_seconds
+from exporter.snapshot import Snapshot
 from tests.making import EVERY, Events, Story, at, info, metric, query, snapshot, watched
 
 BACKUPS = query(

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.events import Now, Watched
 from exporter.health import report
 from exporter.html_pages import ExporterView, render
 from exporter.query import QueryError, Reason
-from exporter.snapshot import Now, Snapshot, Watched
+from exporter.snapshot import Snapshot
 from exporter.status_page import Overview, moment_of, overview, refresh_seconds
 from exporter.verdict import HealthRule
 from tests.html_tree import Element, read_html

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from exporter.events import Event
 from exporter.health import TargetHealth, target_health
-from exporter.snapshot import Event
 from exporter.target_conditions import Conditions, conditions_of, judge
 from exporter.verdict import HealthRule
 from tests.making import Events, at, info, metric, query, snapshot, watched

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter import app, health_pages, html_pages, service
+from exporter.events import Watched
 from exporter.local_fault import LocalFault
 from exporter.query import QueryError, Reason
-from exporter.snapshot import Watched
 from exporter.verdict import HealthRule
 from tests.health_told import unexplained
 from tests.html_tree import read_html

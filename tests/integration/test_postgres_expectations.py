@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter.checks import checks
+from exporter.events import Now, Ping, Watched
 from exporter.poller import Question, run
 from exporter.query_files import load_queries
-from exporter.snapshot import Now, Ping, Snapshot, Watched
+from exporter.snapshot import Snapshot
 from tests.integration.collect import target_of
 from tests.integration.postgres_polls import opened
 from tests.servers.postgres import Postgres

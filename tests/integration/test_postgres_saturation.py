@@ -10,12 +10,12 @@ import pytest
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.events import Event, Ping, Result, Watched
 from exporter.poller import Poller, attempt
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
 from exporter.schedule import lane
 from exporter.settings import queries_of
-from exporter.snapshot import Event, Ping, Result, Watched
 from exporter.targets import Target
 from tests.integration.collect import target_of
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql
