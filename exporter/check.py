@@ -17,6 +17,7 @@ from exporter.schedule import lane, places
 from exporter.server import ServerInfo
 from exporter.settings import queries_of, watched
 from exporter.targets import Target
+from exporter.visible import visible
 
 _PING_SECONDS = 10.0
 
@@ -112,7 +113,10 @@ def as_json(reports: Sequence[dict[str, Any]]) -> str:
 
 
 def as_text(reports: Iterable[dict[str, Any]]) -> str:
-    return "\n\n".join("\n".join(_target_lines(report)) for report in reports) or "no target is in this shard"
+    return (
+        "\n\n".join("\n".join(map(visible, _target_lines(report))) for report in reports)
+        or "no target is in this shard"
+    )
 
 
 def _target_lines(report: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from exporter.health import TargetHealth, compose, target_health
 from exporter.service import Service, instant
 from exporter.status_page import Moment, moment_of, overview, refresh_seconds
 from exporter.target_page import target_page
+from exporter.visible import visible
 
 if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
     from jinja2 import Environment
@@ -89,9 +90,15 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_shown,
     )
     environment.globals.update({name: Markup(_text(name)) for name in ("style", "script")})  # noqa: S704 - our own files
     return environment
+
+
+def _shown(value: object) -> object:
+    """Write out what would change the order of a text's letters, or not be seen at all."""
+    return visible(value, "\n\t") if type(value) is str else value
 
 
 @cache

@@ -9,8 +9,12 @@ from typing import Any, Literal
 
 import structlog
 
+from exporter.visible import visible
+
 LogFormat = Literal["logfmt", "json"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
+_LONGEST = 20_000  # characters of a field
+_TRACEBACKS = ("exception", "stack")
 _SHORTEST_SECRET = 4  # shorter ones would blank out ordinary words
 
 _log = structlog.get_logger("exporter")
@@ -23,8 +27,9 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.format_exc_info,
-        _one_line,
+        _texts,
         _redactor(secrets),
+        _harmless,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -102,10 +107,22 @@ def _redactor(secrets: Callable[[], Iterable[str]]) -> structlog.typing.Processo
     return redact
 
 
-def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    error = event.get("error")
-    if isinstance(error, str):
-        event["error"] = " ".join(error.split())
+def _texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Turn every field that the others are to look at into a text, an error's into one line."""
+    for key, value in event.items():
+        if not (key.startswith("_") or isinstance(value, str | int | float | None)):
+            event[key] = str(value)
+    if isinstance(event.get("error"), str):
+        event["error"] = " ".join(event["error"].split())
+    return event
+
+
+def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out what would act on a terminal, cut what would fill a disk; the lines of a traceback stay lines."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            cut = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}… ({len(value)} characters)"
+            event[key] = visible(cut, "\n" if key in _TRACEBACKS else "")
     return event
 
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from exporter.bounded_file import read_bounded
+from exporter.visible import visible
 from exporter.yaml_parser import TOO_DEEP, parse
 
 KeyPath = tuple[str | int, ...]
@@ -34,13 +35,8 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         more = len(problems) - _MOST_PROBLEMS
         told = [*problems[:_MOST_PROBLEMS], f"and {more} more problems"] if more > 0 else problems
-        self.problems = [_readable(problem) for problem in told]
+        self.problems = [visible(problem) for problem in told]
         super().__init__("\n".join(self.problems))
-
-
-def _readable(line: str) -> str:
-    """Write out what nobody would see in a line, or what would end it."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
 
 
 class Document:

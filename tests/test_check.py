@@ -161,3 +161,20 @@ async def test_a_query_that_steps_between_polls_takes_one(fakes: dict[str, Fake]
     await checked(query("waits", step_every=5.0))
 
     assert [asked for asked in fakes["orders"].asked if "waits" in asked] == ["sampler waits", "fast waits"]
+
+
+async def test_nothing_acts_on_the_terminal(fakes: dict[str, Fake]) -> None:
+    """Whatever a server calls itself, and says of a query."""
+    fakes["orders"].pinged = info(
+        "15\x1b[2J",
+        role="primary\r",
+        edition="\u202eegde",
+        missing_privileges={"p": "GRANT\x07"},
+        capabilities={"c": "\x9bno"},
+    )
+    fakes["orders"].answers = {"sizes": QueryError("query", "\x1b]0;title\x07")}
+    text = check.as_text(await checked(query()))
+
+    assert text.replace("\n", "").isprintable()
+    assert r"15\x1b[2J \u202eegde primary\r" in text
+    assert r"FAILED query: \x1b]0;title\x07" in text

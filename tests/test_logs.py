@@ -114,3 +114,43 @@ def test_levels(level: str, logged: list[str], capfd: pytest.CaptureFixture[str]
     logging.getLogger("httpx").info("GET /")
 
     assert lines(capfd) == [f"level={name} event=x" for name in logged]
+
+
+ACTING = "\x1b]0;title\x07\x1b[2J\x9b31m\r\u202e\u2066\u2028\u200b\ud83d\x00\x7f"
+
+
+@pytest.mark.parametrize("kind", ["logfmt", "json"])
+def test_nothing_acts_on_a_terminal(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """In every field whatever its type, in tracebacks, and in what other libraries say of a server's words."""
+    configure_logs("json" if kind == "json" else "logfmt", "info", list)
+    said = ValueError(ACTING)
+    structlog.get_logger("exporter").warning(
+        f"a\n{ACTING}", target=ACTING, error=said, found=[ACTING], name={"a": said}
+    )
+    raise_and_log(ACTING)
+    logging.getLogger("neo4j").warning("%s", ACTING)
+    logging.getLogger("asyncpg").warning(ACTING, stack_info=True)
+    logged = capfd.readouterr().err.splitlines()
+
+    assert len(logged) == 5
+    assert all(line.isprintable() for line in logged)
+    assert all("x1b]0;title" in line for line in logged)
+
+
+def test_a_field_has_an_end(capfd: pytest.CaptureFixture[str]) -> None:
+    """A server's message may be as long as it likes; a secret that lies across the end is blanked, too."""
+    configure_logs("logfmt", "info", lambda: ["hunter22"])
+    structlog.get_logger("exporter").warning("failed", error="x" * 19_996 + "hunter22" + "y" * 1_000_000)
+    [line] = lines(capfd)
+
+    assert line.endswith('xx***y… (1019999 characters)"')
+    assert "hunt" not in line
+    assert len(line) < 21_000
+
+
+def test_a_field_that_is_no_text_hides_its_secrets(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json", "info", lambda: ["hunter22"])
+    structlog.get_logger("exporter").warning("failed", error=ValueError("hunter22"), found=["hunter22"], number=4)
+    event = json.loads(capfd.readouterr().err)
+
+    assert (event["error"], event["found"], event["number"]) == ("***", "['***']", 4)

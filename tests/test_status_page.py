@@ -14,6 +14,7 @@ from exporter.query import QueryError, Reason
 from exporter.snapshot import Snapshot
 from exporter.status_page import Overview, moment_of, overview, refresh_seconds
 from exporter.verdict import HealthRule
+from exporter.visible import visible
 from tests.html_tree import Element, read_html
 from tests.making import SIZE_CHECK, Events, at, info, metric, query, snapshot, watched
 
@@ -259,7 +260,8 @@ def test_whatever_it_is_called_it_stays_text(name: str, finding: str, check: str
     page = read_html(text)
     [link] = page.one("table").all("a")
     assert {element.tag for element in page.one("table").inside()} <= TAGS
-    assert link.text == " ".join(name.split())
+    assert link.text == " ".join(visible(name, "\n\t").split())
+    assert all(sign.isprintable() for sign in text if sign not in "\n\t")
     assert "<script>alert" not in text
 
 

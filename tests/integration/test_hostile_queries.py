@@ -65,6 +65,7 @@ HOSTILE: dict[str, tuple[str, Reason]] = {
     "array": ("SELECT 'a' AS name, ARRAY[1, 2] AS value", "decode"),
     "text": ("SELECT 'a' AS name, 'much' AS value", "decode"),
     "syntax": ("SELECT FROM WHERE", "query"),
+    "terminal": ("SELECT E'\\x1b[2J\\x07'::int AS value", "query"),
     "no_table": ("SELECT value FROM nowhere", "query"),
     "far_future": ("SELECT 'a' AS name, 1 AS value, date '99999-01-01' AS day", "decode"),
 }  # fmt: skip
@@ -207,6 +208,8 @@ def test_all_of_them_cost_nobody_else_a_thing(server: Postgres, tmp_path: Path) 
 
     assert built_in <= names_of(samples, "victim")
     assert exporter.last_log.count("Traceback") == 0
+    assert r"\\x1b[2J\\x07" in exporter.last_log
+    assert exporter.last_log.replace("\n", "").isprintable()
     assert {name for name in samples if name.startswith("users_")} == {f"users_{name}" for name in [*CLUMSY, "good"]}
     assert 'users_good{target="victim",name="a"}' in text
     for name, (_, value) in CLUMSY.items():
