@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # the snapshot judges its targets by their checks
     from exporter.snapshot import Snapshot
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
-OUR_OWN = ("responseTime", "privileges", "queries")  # those that no query makes
+OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
 _FAILURES = 2  # in a row: one may be a lock, or a restart
@@ -40,6 +40,8 @@ def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
     One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
     """
     found = {"responseTime": _response(snapshot, target, now)}
+    if (clock := _clock(snapshot, target, now)) is not None:
+        found[clock.name] = clock
     if snapshot.up(target, now.monotonic):
         own = (_privileges(snapshot, target), _queries(snapshot, target, now), *_databases(snapshot, target))
         found |= {check.name: check for check in own}
@@ -74,6 +76,21 @@ def _response(snapshot: "Snapshot", target: str, now: "Now") -> Check:
     if status.latency is None or not snapshot.up(target, now.monotonic):
         return Check("responseTime", "unknown", rule=rule, output="starting" if status.polls == 0 else "stale")
     return Check("responseTime", rule.judge(status.latency), status.attempted_at, status.latency, "seconds", rule)
+
+
+def _clock(snapshot: "Snapshot", target: str, now: "Now") -> Check | None:
+    """Judge how far apart the two clocks are; a server that refuses us because of that still tells."""
+    status, limit = snapshot.status[target], snapshot.targets[target].clock_skew
+    if status.clock_skew is None or now.monotonic >= status.fresh_until:
+        return None
+    rule = HealthRule(
+        check="clockSkew", metric="datatier_target_clock_skew_seconds", warn_above=limit.warn, fail_above=limit.fail
+    )
+    apart = abs(status.clock_skew)
+    verdict = rule.judge(apart)
+    where = "ahead of" if status.clock_skew > 0 else "behind"
+    output = None if verdict == "pass" else f"the server's clock is {where} the exporter's"
+    return Check("clockSkew", verdict, status.attempted_at, apart, "seconds", rule, output)
 
 
 def _privileges(snapshot: "Snapshot", target: str) -> Check:

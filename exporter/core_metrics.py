@@ -42,6 +42,12 @@ _OWN: tuple[_Row, ...] = (
         (),
         "When the server's certificate expires, as Unix time.",
     ),
+    (
+        "datatier_target_clock_skew_seconds",
+        "gauge",
+        (),
+        "How far the server's clock is ahead of the exporter's, negative behind; HTTP tells it to a second.",
+    ),
     ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
     ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),
     ("datatier_check_state", "gauge", ("check",), "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail."),

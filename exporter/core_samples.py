@@ -47,6 +47,8 @@ def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     yield Sample("datatier_target_required", (), float(watched.required))
     yield Sample("datatier_target_maintenance", (), float(watched.maintenance))
     yield Sample("datatier_poll_interval_seconds", (), watched.interval)
+    fresh = now.monotonic < status.fresh_until
+    yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if fresh else None)
     failure = status.error.reason if status.error else None
     for reason in _REASONS:
         yield Sample("datatier_target_failure", (("reason", reason),), float(reason == failure))

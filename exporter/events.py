@@ -30,6 +30,7 @@ class Watched:
     groups: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     response: Limit = THRESHOLDS["response_seconds"]
+    clock_skew: Limit = THRESHOLDS["clock_skew_seconds"]
     unjudged: frozenset[str] = frozenset()
 
 
@@ -44,7 +45,7 @@ class Now(NamedTuple):
 class Ping:
     """Report one round trip; exactly one of info and error is set, a fault only beside an error.
 
-    fresh_until is on the monotonic clock.
+    fresh_until is on the monotonic clock. clock_skew is the seconds that the server's clock was ahead of ours.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Ping:
     info: ServerInfo | None = None
     error: QueryError | None = None
     fault: LocalFault | None = None
+    clock_skew: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

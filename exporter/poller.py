@@ -173,7 +173,8 @@ class Poller:
         duration = time.perf_counter() - began
         pause = _AUTH_PAUSE if error and error.reason == "auth" else 0.0
         fresh_until = time.monotonic() + fresh_seconds(self._target.interval) + pause
-        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault))
+        skew = self._datastore.clock_skew
+        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault, skew))
         return error
 
     async def _slow_lane(self, queries: Sequence[Query]) -> None:

@@ -18,9 +18,11 @@ def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now
     """
     status = snapshot.status[name]
     seen, _ = snapshot.seen(name, now)
-    told = (
-        [_failure(status)] if status.error else [_limit(check) for check in found if check.status in ("warn", "fail")]
-    )
+    bad = [check for check in found if check.status in ("warn", "fail")]
+    if status.error:  # of a server that cannot be asked, its clock may be known, and be why
+        told = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
+    else:
+        told = [_limit(check) for check in bad]
     if state == "unknown":
         return _unknown(status, told, now)
     if state != seen:

@@ -73,6 +73,7 @@ def watched(config: Config, target: Target) -> Watched:
         groups=target.groups,
         labels=target.labels,
         response=config.limits(target)["response_seconds"],
+        clock_skew=config.limits(target)["clock_skew_seconds"],
         unjudged=frozenset(target.checks),
     )
 

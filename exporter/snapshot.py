@@ -134,7 +134,8 @@ class Snapshot:
 
     def _put_ping(self, ping: Ping) -> None:
         before = self.status[ping.target]
-        common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at, fault=ping.fault)
+        common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at)
+        common = replace(common, fault=ping.fault, clock_skew=ping.clock_skew)
         (self._unasked.add if ping.fault else self._unasked.discard)(ping.target)
         if ping.error is None:
             # Its freshness was reckoned from now. What expired, of a dropped database perhaps, need not be kept.

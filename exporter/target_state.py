@@ -49,6 +49,7 @@ class TargetStatus:
     error: QueryError | None = None
     fault: LocalFault | None = None
     latency: float | None = None
+    clock_skew: float | None = None
     attempted_at: float | None = None
     succeeded_at: float | None = None
     poll_duration: float | None = None

@@ -42,6 +42,8 @@ _MIB = 1024 * 1024
 THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
     {
         "response_seconds": Limit(warn=0.5, fail=2.0),
+        # HTTP tells whole seconds, and a virtual machine that was moved takes some to catch up.
+        "clock_skew_seconds": Limit(warn=60, fail=None),
         "replication_lag_seconds": Limit(warn=30, fail=300),
         "replication_lag_bytes": Limit(warn=256 * _MIB, fail=4096 * _MIB),
         "slot_retained_bytes": Limit(warn=10 * 1024 * _MIB, fail=None),

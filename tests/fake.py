@@ -41,6 +41,7 @@ class Fake:
         self.asked: list[str] = []
         self.running = 0
         self.most_running = 0
+        self.clock_skew: float | None = None
         self.entered = 0
         self.left = 0
 

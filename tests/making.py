@@ -50,12 +50,17 @@ class Events:
     def __init__(self, target: Watched | None = None) -> None:
         self.target = target or watched()
 
-    def ping(self, now: float, server: ServerInfo | None = None, seconds: float = 0.001) -> Ping:
-        return Ping(self.target.name, now, self._fresh_until(now), seconds, server or info())
+    def ping(
+        self, now: float, server: ServerInfo | None = None, seconds: float = 0.001, skew: float | None = None
+    ) -> Ping:
+        fresh_until = self._fresh_until(now)
+        return Ping(self.target.name, now, fresh_until, seconds, server or info(), clock_skew=skew)
 
-    def failed_ping(self, now: float, reason: Reason = "connect", fault: LocalFault | None = None) -> Ping:
+    def failed_ping(
+        self, now: float, reason: Reason = "connect", fault: LocalFault | None = None, skew: float | None = None
+    ) -> Ping:
         error = QueryError(reason, f"{reason} at db1.example")
-        return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error, fault)
+        return Ping(self.target.name, now, self._fresh_until(now), 0.001, None, error, fault, skew)
 
     def result(
         self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None, database: str | None = None

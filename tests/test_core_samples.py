@@ -30,7 +30,9 @@ def test_every_sample_is_of_a_core_metric_and_has_its_labels() -> None:
     """What is emitted is declared."""
     failed = EVENTS.failed_result(1.0, query("bloat"))
     server = info(missing_privileges={"pg_monitor": "x"}, capabilities={"a": ""}, started_at=1.0, tls_not_after=2.0)
-    found = samples(EVENTS.ping(1.0, server), EVENTS.result(1.0, query(timing=True)), failed, EVENTS.poll(1.0))
+    found = samples(
+        EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, EVENTS.poll(1.0)
+    )
 
     assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.fed} - {
         "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up"

@@ -22,7 +22,14 @@ class Session(Protocol):
 
 
 class Datastore(Protocol):
-    """One server. Entering does no I/O, so a dead server never stops start-up; leaving frees every connection."""
+    """One server. Entering does no I/O, so a dead server never stops start-up; leaving frees every connection.
+
+    clock_skew: how many seconds the server's clock was ahead of ours at the last ping, one that was refused too; None
+    where its answer did not tell.
+    """
+
+    @property
+    def clock_skew(self) -> float | None: ...
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc_info: object) -> None: ...

@@ -3,7 +3,10 @@
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -58,10 +61,19 @@ def http_reason(error: BaseException) -> Reason | None:
     return "connect" if isinstance(error, httpx.HTTPError | OSError) else None
 
 
+def date_of(headers: Mapping[str, str]) -> float | None:
+    """Return what time it was for the server when it answered, as Unix time; None where it does not tell."""
+    try:
+        return parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC).timestamp() + 0.5  # seconds, cut off
+    except (KeyError, ValueError, OverflowError):
+        return None
+
+
 class Bounded(httpx.AsyncBaseTransport):
     """Read each answer whole: a server that drips, never ends or compresses costs a typed error, and no memory.
 
-    The request's read timeout is the deadline of the whole exchange, from the connection to the last byte.
+    The request's read timeout is the deadline of the whole exchange, from the connection to the last byte. The
+    response's extension `clock_skew` is how many seconds the server's clock is ahead of ours, or None.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, body_bytes: int = BODY_BYTES) -> None:
@@ -82,14 +94,15 @@ class Bounded(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        began = time.time()
         response = await self._inner.handle_async_request(request)
+        told, half_way = date_of(response.headers), (began + time.time()) / 2
         try:
             content = await self._body(request, response)
         finally:
             await response.aclose()
-        return httpx.Response(
-            response.status_code, headers=response.headers, content=content, extensions=response.extensions
-        )
+        extensions = {**response.extensions, "clock_skew": None if told is None else told - half_way}
+        return httpx.Response(response.status_code, headers=response.headers, content=content, extensions=extensions)
 
     async def _body(self, request: httpx.Request, response: httpx.Response) -> bytes:
         most = int(request.extensions.get("body_bytes", self._body_bytes))

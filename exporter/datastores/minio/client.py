@@ -50,7 +50,12 @@ class MinioDatastore:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._connection.close()
 
+    @property
+    def clock_skew(self) -> float | None:
+        return self._connection.skew
+
     async def ping(self) -> ServerInfo:
+        self._connection.skew = None
         keys = self._keys()
         if keys != self._connection.keys:
             self._connection.sign_in(keys)

@@ -9,9 +9,9 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
+from exporter.datastores.http import date_of
 from exporter.datastores.minio.answers import Health, Refused
 from exporter.datastores.minio.xml_page import XmlPage, read_xml
 
@@ -62,11 +62,9 @@ def server_time(answer: Answer) -> float | None:
     """Return what time it was for the server when it answered, as Unix time; None where it does not tell."""
     said = _error(answer).get("ServerTime", "") if answer.status >= _REDIRECTS.start else ""
     try:
-        if said:
-            return datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp()
-        return parsedate_to_datetime(answer.headers["date"]).replace(tzinfo=UTC).timestamp() + 0.5  # seconds, cut off
-    except (KeyError, ValueError, OverflowError):
-        return None
+        return datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
+        return date_of(answer.headers)
 
 
 def _of_minio(answer: Answer) -> bool:

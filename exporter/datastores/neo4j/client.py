@@ -46,6 +46,7 @@ class Neo4jDatastore:
         self._tls = tls_of(target)
         self._expiry = Expiry()
         self._info: ServerInfo | None = None
+        self.clock_skew: float | None = None
         self._facts_due = 0.0
         self.states: MutableMapping[tuple[str, str | None], object] = {}
         self._home_only: set[str] = set()  # texts that the system database refused
@@ -62,8 +63,10 @@ class Neo4jDatastore:
         self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
         self._answers = False
         unserved = ""
+        self.clock_skew, began = None, time.time()
         try:
-            started_at = await round_trip(connection, known, _PING_SECONDS)
+            started_at, told_at = await round_trip(connection, known, _PING_SECONDS)
+            self.clock_skew = None if told_at is None else told_at - (began + time.time()) / 2
         except Neo4jError as error:
             unserved = await closed_home(connection, error, _PING_SECONDS)
             started_at = known.started_at if known else None

@@ -1,6 +1,7 @@
 """What is known about a server beyond that it answers."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from neo4j.exceptions import Neo4jError
 
@@ -10,12 +11,12 @@ from exporter.server import ServerInfo, version_satisfies
 
 SYSTEM = "system"
 
-_PING = "CALL db.ping() YIELD success RETURN success"
+_PING = "CALL db.ping() YIELD success RETURN timestamp() AS told"
 # The start time in the same round trip shows a restart that fell between two pings.
 _PING_AND_START = """
 CALL db.ping() YIELD success
 CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes
-RETURN attributes.StartTime.value AS started
+RETURN attributes.StartTime.value AS started, timestamp() AS told
 """
 _START = "CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes RETURN attributes.StartTime.value AS started"
 _COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions, edition"
@@ -44,12 +45,20 @@ _NOT_TOLD = {
 }
 
 
-async def round_trip(connection: Connection, known: ServerInfo | None, seconds: float) -> float | None:
-    """Ask the home database for a sign of life; return when the server started, where that is to be had."""
+class SignOfLife(NamedTuple):
+    """When the server started, where that is to be had, and what time it was for it, both as Unix time."""
+
+    started_at: float | None
+    told_at: float | None
+
+
+async def round_trip(connection: Connection, known: ServerInfo | None, seconds: float) -> SignOfLife:
+    """Ask the home database for a sign of life."""
     if known is None or known.started_at is None:
-        await connection.run(_PING, None, seconds)
-        return None
-    return _started_at(await connection.run(_PING_AND_START, None, seconds))
+        rows = await connection.run(_PING, None, seconds)
+        return SignOfLife(None, _moment(rows, "told"))
+    rows = await connection.run(_PING_AND_START, None, seconds)
+    return SignOfLife(_moment(rows, "started"), _moment(rows, "told"))
 
 
 async def closed_home(connection: Connection, error: Neo4jError, seconds: float) -> str:
@@ -76,7 +85,7 @@ async def read_info(connection: Connection, seconds: float) -> ServerInfo:
         edition=edition,
         # A server's first SHOW DATABASES may take seconds: not asked where the answer is known.
         role="primary" if edition == _COMMUNITY else await _role(connection, seconds),
-        started_at=None if isinstance(start, str) else _started_at(start),
+        started_at=None if isinstance(start, str) else _moment(start, "started"),
         capabilities={
             **_capabilities_by_edition(edition),
             **_capabilities_by_version(version),
@@ -109,9 +118,9 @@ async def _told(connection: Connection, text: str, database: str | None, seconds
         raise
 
 
-def _started_at(rows: Sequence[Row]) -> float | None:
-    started = rows[0]["started"] if rows else None
-    return started / 1000 if isinstance(started, int) else None
+def _moment(rows: Sequence[Row], column: str) -> float | None:
+    told = rows[0][column] if rows else None
+    return told / 1000 if isinstance(told, int) else None
 
 
 def _capabilities_by_edition(edition: str) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ import asyncpg
 from exporter.datastores.base import LANES, Datastore, Lane, Session, States, run_operation, take_step
 from exporter.datastores.postgres.connection import Link
 from exporter.datastores.postgres.door import Door
-from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info
+from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
 from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.installed import Extension
 from exporter.datastores.postgres.operations import OPERATIONS
@@ -48,6 +48,7 @@ class PostgresDatastore:
         self._expiry = Expiry()
         self._patroni = open_patroni(target)
         self._info: ServerInfo | None = None
+        self.clock_skew: float | None = None
         self._databases: Sequence[str] = ()
         self._facts: Facts | None = None
         self._facts_of: object = None
@@ -64,8 +65,10 @@ class PostgresDatastore:
 
     async def ping(self) -> ServerInfo:
         """Ask who the server is, on the fast lane's connection."""
-        link = self._links["fast"]
+        link, self.clock_skew = self._links["fast"], None
+        began = time.time()
         row = await link.ping(PING)
+        self.clock_skew = skew_of(row, began, time.time())
         facts = await self._fresh_facts(link, row)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()

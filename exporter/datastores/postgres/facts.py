@@ -17,6 +17,7 @@ SELECT
     current_setting('server_version') AS version,
     pg_is_in_recovery() AS is_replica,
     extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at,
+    extract(epoch FROM clock_timestamp())::float8 AS told_at,
     ARRAY(
         SELECT datname::text FROM pg_database
         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
@@ -82,6 +83,12 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
         extensions=facts.extensions,
         tls_not_after=tls_not_after,
     )
+
+
+def skew_of(ping: Row, began: float, ended: float) -> float | None:
+    """Return how many seconds the server's clock is ahead of ours, which showed those times around the ping."""
+    told_at = ping["told_at"]
+    return told_at - (began + ended) / 2 if isinstance(told_at, float) else None
 
 
 def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:

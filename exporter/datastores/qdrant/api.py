@@ -46,6 +46,7 @@ class Api:
         self._shared = Shared(self._client.aclose)
         self._telemetry_mutex = Lock()
         self._renewing: dict[str, str] = {}
+        self.clock_skew: float | None = None  # as the last answer told
 
     def renew(self) -> None:
         """Leave the connection of the next request after it: whoever comes next shakes hands anew."""
@@ -86,6 +87,7 @@ class Api:
             response = await self._client.request(
                 method, path, json=body, timeout=timeout, headers=headers, extensions={"body_bytes": most}
             )
+        self.clock_skew = response.extensions["clock_skew"]
         return response.status_code, response.content
 
 

@@ -64,6 +64,10 @@ class QdrantDatastore:
         await self._close_search_client()
         await self._close_api()
 
+    @property
+    def clock_skew(self) -> float | None:
+        return self._api.clock_skew if self._api else None
+
     async def ping(self) -> ServerInfo:
         read_at, self._info_read_at = self._info_read_at, -math.inf  # so it stays when the ping fails
         api = await self._connected()
@@ -83,6 +87,7 @@ class QdrantDatastore:
     async def _prove(self, api: Api) -> None:
         """Ask what only who has a key is answered."""
         self._answers = False
+        api.clock_skew = None
         try:
             await api.read("/collections")
         except QueryError as error:
