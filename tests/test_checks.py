@@ -201,3 +201,41 @@ def test_one_query_is_counted_once_in_however_many_databases() -> None:
     [check] = report(made, at(48.0))["checks"]["orders:queries"]
 
     assert (check["observedValue"], check["output"]) == (1.0, "tables (timeout)")
+
+
+@pytest.mark.parametrize(
+    ("skew", "status", "output"),
+    [
+        (0.0, "pass", None),
+        (-1.4, "pass", None),
+        (60.0, "pass", None),
+        (1200.0, "warn", "the server's clock is ahead of the exporter's"),
+        (-1200.0, "warn", "the server's clock is behind the exporter's"),
+    ],
+)
+def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> None:
+    """Warn from a minute on: HTTP tells whole seconds, and what is fast or slow by them is healthy."""
+    found = {check.name: check for check in checks(told(EVENTS.ping(1.0, skew=skew)), "orders", at(2.0))}
+    body = report(told(EVENTS.ping(1.0, skew=skew), EVENTS.poll(1.0)), at(2.0))
+
+    clock = found["clockSkew"]
+    assert (clock.status, clock.value, clock.unit, clock.output) == (status, abs(skew), "seconds", output)
+    assert body["targets"]["orders"]["state"] == ("ok" if status == "pass" else "degraded")
+
+
+def test_a_clock_that_nobody_told_has_no_check() -> None:
+    silent = told(EVENTS.ping(1.0, skew=1200.0), EVENTS.failed_ping(2.0))
+
+    assert "clockSkew" not in {check.name for check in checks(silent, "orders", at(3.0))}
+    assert "clockSkew" not in {check.name for check in checks(told(EVENTS.ping(1.0, skew=5.0)), "orders", at(9999.0))}
+
+
+def test_a_server_that_refuses_us_for_the_clock_tells_both() -> None:
+    """Why, and by how much: the password is not to be looked for."""
+    body = report(told(EVENTS.failed_ping(1.0, "auth", skew=-1200.0), EVENTS.poll(1.0)), at(2.0))
+
+    assert body["targets"]["orders"]["reasons"] == [
+        {"code": "auth"},
+        {"code": "limit", "check": "clockSkew", "value": 1200.0, "limit": 60.0, "unit": "seconds"},
+    ]
+    assert body["checks"]["orders:clockSkew"][0]["output"] == "the server's clock is behind the exporter's"

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -116,3 +118,24 @@ async def test_json_that_is_too_much(text: bytes, reason: str) -> None:
 async def test_json_that_is_well() -> None:
     assert await parse_json(b'{"a": [1, 2.5, null]}', "the page") == {"a": [1, 2.5, None]}
     assert await parse_json(b"[" + b"1," * 2**16 + b"2]", "the page") == [1] * 2**16 + [2]
+
+
+@pytest.mark.parametrize(
+    ("date", "skew"),
+    [
+        (formatdate(0, usegmt=True), 0.5),
+        (formatdate(1200, usegmt=True), 1200.5),
+        ("yesterday", None),
+        ("", None),
+        ("Mon, 01 Jan 99999 00:00:00 GMT", None),
+        (None, None),
+    ],
+)
+async def test_what_time_it_is_for_the_server(
+    monkeypatch: pytest.MonkeyPatch, date: str | None, skew: float | None
+) -> None:
+    """By the header Date, whose seconds are cut off."""
+    monkeypatch.setattr("exporter.datastores.http.time", SimpleNamespace(time=lambda: 0.0))
+    transport = httpx.MockTransport(lambda _: httpx.Response(401, headers={} if date is None else {"Date": date}))
+    async with http_client("http://server.test", None, 1.0, transport) as client:
+        assert (await client.get("/")).extensions["clock_skew"] == skew
