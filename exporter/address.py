@@ -1,13 +1,14 @@
 """Where a target is, and how TLS is spoken to it."""
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from exporter.tls_context import TlsFiles, client_context
-from exporter.url import NO_URL, is_url
+from exporter.url import NO_URL, is_url, unread_part
 
 _KEYS = ("ca_file", "cert_file", "key_file", "server_name", "verify")
 
@@ -26,6 +27,9 @@ class Address(BaseModel):
     key_file: Path | None = None
     server_name: str | None = Field(default=None, min_length=1)
     verify: bool = True
+
+    url_parts: ClassVar[Collection[str]] = ()  # what is read of a URL beside host and port: user, path, query
+    url_advice: ClassVar[str] = "write scheme, host and port alone"
 
     @classmethod
     def schemes(cls) -> tuple[str, ...]:
@@ -54,6 +58,8 @@ class Address(BaseModel):
             raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
         if not is_url(text):
             raise ValueError(NO_URL)
+        if part := unread_part(text, cls.url_parts):
+            raise ValueError(f"the URL has a {part}, which nobody reads: {cls.url_advice}")
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:

@@ -18,6 +18,7 @@ from exporter.duration import Duration
 from exporter.expectations import Expectations
 from exporter.libpq import SCHEMES, Conninfo, conninfo, written_parameters
 from exporter.thresholds import Overrides
+from exporter.url import routing_problem, unread_part
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -196,12 +197,21 @@ class PostgresTarget(LibpqTarget):
     statement_texts: bool = False
     expect: Expectations = Expectations()
 
+    @field_validator("patroni")
+    @classmethod
+    def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value and (part := unread_part(str(value), ("user", "path"))):
+            raise ValueError(f"the URL has a {part}, which nobody reads")
+        return value
+
 
 class QdrantTarget(TargetBase):
     store: Literal["qdrant"]
     disk_size: Bytes | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
+
+    url_parts = ("user", "path")  # of a proxy in front: Basic authentication, and what it puts before each path
 
 
 class Neo4jTarget(TargetBase):
@@ -211,9 +221,18 @@ class Neo4jTarget(TargetBase):
     password_file: Path | None = None
     databases: Globs = Globs()
 
+    url_parts = ("query",)
+    url_advice = "write scheme, host and port alone; user, password and databases are keys of their own"
+
     @classmethod
     def schemes(cls) -> tuple[str, ...]:
         return ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        super().check_url(text)
+        if problem := routing_problem(text):
+            raise ValueError(problem)
 
 
 class MinioTarget(TargetBase):
@@ -222,13 +241,20 @@ class MinioTarget(TargetBase):
     access_key_file: Path | None = None
     secret_key: SecretStr | None = None
     secret_key_file: Path | None = None
-    region: str = "us-east-1"
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
+
+    url_advice = "write scheme, host and port alone; the keys are access_key and secret_key, and S3 signs whole paths"
 
 
 class PgbouncerTarget(LibpqTarget):
     """A PgBouncer; the URL names its console, the database `pgbouncer`."""
 
     store: Literal["pgbouncer"]
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        if conninfo(text).database != "pgbouncer":
+            raise ValueError("the console is the database pgbouncer: write postgresql://USER@HOST:PORT/pgbouncer")
 
     @field_validator("store")
     @classmethod

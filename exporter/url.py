@@ -1,7 +1,8 @@
-"""Whether a text is a URL, before a client takes it apart and prints the parts."""
+"""Whether a text is a URL, and whether each of its parts is read by somebody; no part of it is ever repeated."""
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Collection
+from urllib.parse import parse_qsl, urlsplit
 
 NO_URL = "not a URL; special characters of a password are written as %40 and the like"
 PLACE = re.compile(r"(\[[^][]*\]|[^][:]*)(:\d{0,5})?")  # of a server: its name or address, and its port
@@ -17,3 +18,29 @@ def is_url(text: str) -> bool:
     places = parts.netloc.rpartition("@")[2].split(",")  # PostgreSQL takes several
     cut_off = "@" not in parts.netloc and "@" in parts.path + parts.fragment
     return not cut_off and all(PLACE.fullmatch(place) for place in places)
+
+
+def unread_part(text: str, read: Collection[str]) -> str | None:
+    """Name the first part of a URL beyond its host and port that is not among those that are read."""
+    parts = urlsplit(text)
+    found = {
+        "user": "@" in parts.netloc,
+        "path": parts.path not in ("", "/"),
+        "query": "?" in text.partition("#")[0],
+        "fragment": "#" in text,
+    }
+    return next((name for name, there in found.items() if there and name not in read), None)
+
+
+def routing_problem(text: str) -> str | None:
+    """Say what is wrong with the routing context in the query of a Neo4j URL, which the driver would refuse later."""
+    query = urlsplit(text).query
+    if query and text.startswith("bolt"):
+        return "the query of the URL is for routing, which only neo4j:// does"
+    try:
+        names = [name for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=True) if value]
+    except ValueError:
+        names = []
+    if query and (len(names) != len(query.split("&")) or len(set(names)) != len(names) or "address" in names):
+        return "the query of the URL is a routing context: name=value, each name once and none of them address"
+    return None

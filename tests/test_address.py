@@ -83,7 +83,7 @@ def test_a_url_alone(store: str, url: str, tls: bool) -> None:  # noqa: FBT001 -
          "they mean sslmode=verify-full, the URL says sslmode=require"),
         ("postgres", "postgresql://db/x?sslmode=verify-full", {"verify": False},
          "they mean sslmode=require, the URL says sslmode=verify-full"),
-        ("pgbouncer", "postgresql://db/x?sslpassword=x", {"ca_file": "CA"},
+        ("pgbouncer", "postgresql://db/pgbouncer?sslpassword=x", {"ca_file": "CA"},
          "sslpassword in the URL says the same in another way"),
         ("qdrant", "", {"ca_file": "/none.pem"}, "/none.pem cannot be read: No such file"),
     ],
@@ -164,3 +164,56 @@ def test_files_that_are_of_no_use(tmp_path: Path, authority: Authority, ours: Ce
             target("minio", **keys)
 
         assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "url", "part"),
+    [
+        ("minio", "https://objects/tenants/hunter2", "path"),
+        ("minio", "https://objects/?hunter2=1", "query"),
+        ("minio", "https://objects#hunter2", "fragment"),
+        ("minio", "https://monitor:hunter2@objects", "user"),
+        ("minio", "https://hunter2@objects", "user"),
+        ("qdrant", "https://search/api?hunter2", "query"),
+        ("qdrant", "https://search#hunter2", "fragment"),
+        ("neo4j", "bolt://graph/hunter2", "path"),
+        ("neo4j", "neo4j://monitor:hunter2@graph", "user"),
+        ("neo4j", "bolt://graph?policy=hunter2", "query"),
+        ("neo4j", "neo4j://graph?policy=a&policy=hunter2", "query"),
+        ("neo4j", "neo4j://graph?address=hunter2", "query"),
+        ("neo4j", "neo4j://graph?hunter2", "query"),
+        ("pgbouncer", "postgresql://monitor@pool/hunter2", "the database pgbouncer"),
+        ("pgbouncer", "postgresql://hunter2@pool", "the database pgbouncer"),
+    ],
+)
+def test_no_part_of_a_url_is_quietly_left_out(store: str, url: str, part: str) -> None:
+    """What nobody would read is refused at the start, and not repeated: it may hold a secret."""
+    with pytest.raises(ValidationError) as caught:
+        target(store, url)
+
+    problems = caught.value.errors(include_url=False, include_input=False, include_context=False)
+    said = [problem["msg"] for problem in problems if store in str(problem["loc"][0]).lower()]
+    assert part in "".join(said)
+    assert "hunter2" not in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("store", "url"),
+    [
+        ("minio", "https://objects:9000/"),
+        ("qdrant", "https://monitor:hunter2@search/qdrant/"),
+        ("neo4j", "neo4j://graph:7687/?policy=europe"),
+        ("pgbouncer", "postgresql://monitor@pool?dbname=pgbouncer"),
+        ("postgres", "postgresql://monitor@db/postgres"),
+    ],
+)
+def test_the_parts_that_are_read(store: str, url: str) -> None:
+    assert target(store, url)
+
+
+@pytest.mark.parametrize(("patroni", "part"), [("http://db:8008/?a=b", "query"), ("http://db:8008/#a", "fragment")])
+def test_the_url_of_patroni(patroni: str, part: str) -> None:
+    """It may lead through a proxy, by a path of its own."""
+    assert target("postgres", patroni="http://db:8008/patroni")
+    with pytest.raises(ValidationError, match=f"the URL has a {part}, which nobody reads"):
+        target("postgres", patroni=patroni)

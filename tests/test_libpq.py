@@ -64,7 +64,8 @@ def test_what_is_not_said_comes_from_the_environment_or_a_service(tmp_path: Path
 
 # A value of each parameter that is honoured, or None where none is.
 TAKEN: dict[str, str | None] = {
-    "host": "db", "hostaddr": None, "port": "5433", "dbname": "x", "user": "u", "password": "p", "passfile": "/none",
+    "host": "db", "hostaddr": None, "port": "5433", "dbname": "pgbouncer", "user": "u", "password": "p",
+    "passfile": "/none",
     "require_auth": None, "channel_binding": "prefer", "requirepeer": None, "gssdelegation": "0",
     "gssencmode": "prefer", "sslmode": "require", "ssl": "true", "sslnegotiation": "postgres", "sslcompression": "0",
     "sslpassword": "p", "sslcertmode": "allow", "sslrootcert": "system", "sslsni": "1",
@@ -85,7 +86,8 @@ def test_every_parameter_is_honoured_or_refused_with_its_name(store: str, name: 
     file = tmp_path / "file"
     file.write_text("")
     taken = TAKEN.get(name)
-    place = "postgresql://" if name in ("host", "port", "user", "password", "dbname") else HERE
+    place = {"dbname": "postgresql://"}.get(name, "postgresql:///pgbouncer")
+    place = place if name in ("host", "port", "user", "password", "dbname") else "postgresql://monitor@db/pgbouncer"
     good = f"{place}?{name}={str(taken).replace('FILE', str(file))}"
     if taken is not None:
         assert TARGET.validate_python({"name": "one", "store": store, "url": good})

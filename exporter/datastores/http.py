@@ -9,11 +9,16 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import anyio._backends._asyncio
+import anyio.streams.tls
+import httpcore
 import httpx
 
 from exporter.datastores.keepalive import SOCKET_OPTIONS
 from exporter.query import QueryError, Reason
 
+# httpx would import these with its first request, and break where descriptors are too few for that.
+_CARRIERS = (anyio, httpcore)
 BODY_BYTES = 8 * 2**20
 _STEPS = 64  # pieces of a body that may be a byte each: so often the loop has its turn
 # What RemoteProtocolError says when the server closed the connection, or sent too much; it is garbage otherwise.
