@@ -19,8 +19,8 @@ from bench.sizes import SIZES, Size, dsn, server
 from exporter.datastores.base import LANES
 from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.events import Watched
-from exporter.poller import Question
-from exporter.poller import run as ask
+from exporter.execution import Question
+from exporter.execution import run as ask
 from exporter.query import Query
 from exporter.query_files import load_queries
 from exporter.schedule import interval, lane

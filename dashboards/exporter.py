@@ -46,6 +46,7 @@ EXPORTER = Page(
                 Column("Target", label="target"), Column("Store", label="store", width=95), Column("Query", label="query", width=205),
                 Column("Success", "min by (store, target, query) (datatier_query_success{SEL})", words=GOOD, width=95),
                 Column("Duration", "max by (store, target, query) (datatier_query_duration_seconds{SEL})", "s", above(1, 5), width=90),
+                Column("Every", "max by (store, target, query) (datatier_query_period_seconds{SEL})", "s", width=90),
                 Column("Series", "max by (store, target, query) (datatier_query_series{SEL})", width=75),
                 Column("Last success", "1000 * max by (store, target, query) (datatier_query_last_success_timestamp_seconds{SEL})", "dateTimeFromNow", width=150),
             ], by="store, target, query", worst="Success", first="lowest").wide(14).high(10),

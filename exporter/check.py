@@ -10,8 +10,8 @@ from exporter.config import Config
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.events import Result, Watched
+from exporter.execution import Question, attempt, failure, opened, run
 from exporter.logs import blanked
-from exporter.poller import Question, attempt, failure, opened, run
 from exporter.query import Query, QueryError
 from exporter.schedule import lane, places
 from exporter.server import ServerInfo

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 from exporter.findings import in_database
 from exporter.verdict import STATUSES, HealthRule, Status
+from exporter.wording import span
 
 if TYPE_CHECKING:  # the snapshot judges its targets by their checks
     from exporter.events import Now, Result
     from exporter.snapshot import Snapshot
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
-OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries")  # those that no query makes
+OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
 _FAILURES = 2  # in a row: one may be a lock, or a restart
 DATABASES = "databases"  # a ping knows it of the database that a server is there for, queries of all
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
+_NONE_LATE = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
 _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
 
 
@@ -43,8 +45,8 @@ def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
     if (clock := _clock(snapshot, target, now)) is not None:
         found[clock.name] = clock
     if snapshot.up(target, now.monotonic):
-        own = (_privileges(snapshot, target), _queries(snapshot, target, now), *_databases(snapshot, target))
-        found |= {check.name: check for check in own}
+        own = (_privileges(snapshot, target), _queries(snapshot, target, now), _overrun(snapshot, target))
+        found |= {check.name: check for check in (*own, *_databases(snapshot, target))}
     for result in snapshot.current(target, now.monotonic):
         if result.query.health is not None:
             check = _of_result(result, result.query.health)
@@ -115,6 +117,13 @@ def _databases(snapshot: "Snapshot", target: str) -> Sequence[Check]:
     status = snapshot.status[target]
     unserved = status.info.unserved if status.info else ""
     return [Check(DATABASES, "fail", status.attempted_at, output=unserved)] if unserved else []
+
+
+def _overrun(snapshot: "Snapshot", target: str) -> Check:
+    """Warn of queries that are asked so seldom that their samples are older than anybody expects."""
+    status = snapshot.status[target]
+    words = [f"{query} (every {span(period)})" for query, period in sorted(status.late.items())]
+    return _none(_NONE_LATE, words, status.attempted_at)
 
 
 def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:

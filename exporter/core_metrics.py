@@ -65,6 +65,12 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_query_duration_seconds", "gauge", ("query",), "How long the query's last run took."),
     ("datatier_query_series", "gauge", ("query",), "Series from the query's last run."),
     ("datatier_query_last_success_timestamp_seconds", "gauge", ("query",), "When the query last gave samples."),
+    (
+        "datatier_query_period_seconds",
+        "gauge",
+        ("query",),
+        "Seconds between two runs of the query, at most in its databases; more than its interval: it has to wait.",
+    ),
     ("datatier_series_dropped_total", "counter", ("query", "reason"), "Series not served, their query broke a rule."),
     ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
     ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),

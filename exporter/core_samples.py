@@ -33,6 +33,8 @@ def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
     yield from _of_tally(snapshot.tallies[target])
     if snapshot.up(target, now.monotonic):
         yield from _of_queries(results)
+        for query, seconds in snapshot.status[target].periods.items():
+            yield Sample("datatier_query_period_seconds", (("query", query),), seconds)
         yield from _of_server(snapshot.status[target].info, results)
     for check in checks(snapshot, target, now):
         yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))

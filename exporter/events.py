@@ -99,13 +99,26 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Report what waits for its turn longer than it should, by query and database, and until when it may be served."""
+
+    target: str
+    until: Mapping[tuple[str, str | None], float]
+
+
+@dataclass(frozen=True, slots=True)
 class Poll:
-    """Report the end of one pass of a target's fast lane, and how many passes were left out before it."""
+    """Report the end of one pass of a target's fast lane, and how many passes were left out before it.
+
+    periods: seconds between two runs of each query, in both lanes; late: those that are too long for what was asked.
+    """
 
     target: str
     finished_at: float
     duration: float
     skipped: int = 0
+    periods: Mapping[str, float] = field(default_factory=dict)
+    late: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Ping | Result | Poll
+Event = Ping | Result | Waiting | Poll

@@ -39,6 +39,14 @@ class QueryError(Exception):
         return self.reason if self.__cause__ else str(self)
 
 
+class NoSessionError(QueryError):
+    """Say that nobody was let in to ask: into one database, if it is named, or into none at all."""
+
+    def __init__(self, reason: Reason, message: str, database: str | None = None) -> None:
+        super().__init__(reason, message)
+        self.database = database
+
+
 class HistogramValue(NamedTuple):
     """Hold one histogram: (upper bound, cumulative count) up to +Inf, and the sum where it is known."""
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CLAUSE = re.compile(r"^\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
 _EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
+_RESTART = 5.0  # seconds: some stores tell for how long they have run, and that is no exact time
 _COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -43,6 +44,24 @@ class ServerInfo:
     extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tls_not_after: float | None = None
     unserved: str = ""
+
+
+def same_server(before: ServerInfo, now: ServerInfo) -> bool:
+    """Tell whether what the one answered is still true of the other: not after a restart, a promotion or a grant."""
+    return _standing(before) == _standing(now) and abs((before.started_at or 0.0) - (now.started_at or 0.0)) < _RESTART
+
+
+def _standing(info: ServerInfo) -> tuple[object, ...]:
+    able = {name for name, reason in info.capabilities.items() if not reason}
+    return (
+        info.identity,
+        info.version,
+        info.edition,
+        info.role,
+        able,
+        set(info.missing_privileges),
+        dict(info.extensions),
+    )
 
 
 def version_key(version: str) -> tuple[int, ...]:

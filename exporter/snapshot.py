@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from exporter.checks import DATABASES, checks, serves
-from exporter.events import Event, Key, Now, Ping, Poll, Result, Watched, fresh_seconds
+from exporter.events import Event, Key, Now, Ping, Poll, Result, Waiting, Watched, fresh_seconds
 from exporter.query import Query, Reason
 from exporter.tally import Tally
-from exporter.target_state import Cause, State, TargetStatus, advanced
+from exporter.target_state import Cause, State, TargetStatus, advanced, pinged, polled
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
-_DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
 
 
 class Snapshot:
@@ -63,6 +62,8 @@ class Snapshot:
                 self._put_ping(event)
             case Result():
                 self._put_result(event)
+            case Waiting():
+                self._put_waiting(event)
             case Poll():
                 self._put_poll(event)
         self._note_change(event.target, blind)
@@ -133,59 +134,39 @@ class Snapshot:
             self.changed[target] = self.version
 
     def _put_ping(self, ping: Ping) -> None:
-        before = self.status[ping.target]
-        common = replace(before, fresh_until=ping.fresh_until, attempted_at=ping.finished_at)
-        common = replace(common, fault=ping.fault, clock_skew=ping.clock_skew)
+        before = self.status[ping.target].info
         (self._unasked.add if ping.fault else self._unasked.discard)(ping.target)
+        self.status[ping.target] = pinged(self.status[ping.target], ping)
+        results = self.results[ping.target].items()
         if ping.error is None:
             # Its freshness was reckoned from now. What expired, of a dropped database perhaps, need not be kept.
             now = ping.fresh_until - fresh_seconds(self.targets[ping.target].interval)
-            results = self.results[ping.target]
-            if before.info and ping.info and before.info.identity != ping.info.identity:  # they are another server's
-                results = {key: _facts_only(result) for key, result in results.items() if _facts(result)}
-            self.results[ping.target] = {key: result for key, result in results.items() if result.fresh_until > now}
+            if before and ping.info and before.identity != ping.info.identity:  # they are another server's
+                results = {key: _facts_only(result) for key, result in results if _facts(result)}.items()
+            self.results[ping.target] = {key: result for key, result in results if result.fresh_until > now}
             self.tallies[ping.target].probes.observe(ping.duration)
-            self.status[ping.target] = replace(
-                common, up=True, info=ping.info, error=None, latency=ping.duration, failed_in_row=0
-            )
-            return
-        failures = {**before.failures, ping.error.reason: before.failures.get(ping.error.reason, 0) + 1}
-        self.status[ping.target] = replace(
-            common, up=False, error=ping.error, latency=None, failed_in_row=before.failed_in_row + 1, failures=failures
-        )
-        self.results[ping.target] = {
-            key: _facts_only(result) for key, result in self.results[ping.target].items() if _facts(result)
-        }
+        else:
+            self.results[ping.target] = {key: _facts_only(result) for key, result in results if _facts(result)}
 
     def _put_result(self, result: Result) -> None:
-        query, results, tally = result.query.name, self.results[result.target], self.tallies[result.target]
-        if result.error is None or result.error.reason != "unsupported":
-            for reason in _DROPPING:
-                tally.dropped.setdefault((query, reason), 0)
-        if result.query.timing and (result.error is None or result.error.reason == "timeout"):
-            tally.timings[query].observe(result.duration)
+        results = self.results[result.target]
+        self.tallies[result.target].note(result)
         if result.database is not None:  # the databases are known again
-            results.pop((result.target, query, None), None)
+            results.pop((result.target, result.query.name, None), None)
         before = results.get(result.key)
         kept = results[result.key] = result.counted(before)
-        if result.error is None:
-            tally.succeeded_at[query] = result.finished_at
-            return
-        if result.error.dropped:
-            tally.dropped[(query, result.error.reason)] += result.error.dropped
-        if before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
+        if result.error is not None and before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
             results[result.key] = replace(kept, series=_facts(before), fresh_until=math.inf)
 
+    def _put_waiting(self, waiting: Waiting) -> None:
+        results = self.results[waiting.target]
+        for (query, database), until in waiting.until.items():
+            result = results.get((waiting.target, query, database))
+            if result is not None and result.fresh_until < until:
+                results[result.key] = replace(result, fresh_until=until)
+
     def _put_poll(self, poll: Poll) -> None:
-        status = self.status[poll.target]
-        status = self.status[poll.target] = replace(
-            status,
-            attempted_at=poll.finished_at,
-            succeeded_at=poll.finished_at if status.up else status.succeeded_at,
-            poll_duration=poll.duration,
-            polls=status.polls + 1,
-            skipped=status.skipped + poll.skipped,
-        )
+        status = self.status[poll.target] = polled(self.status[poll.target], poll)
         # At the moment of the ping: nothing that the poll brought had expired.
         now = Now(poll.finished_at, status.fresh_until - fresh_seconds(self.targets[poll.target].interval))
         seen, cause = self.seen(poll.target, now)

@@ -2,12 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Container
+from typing import TYPE_CHECKING
 
 from exporter.accumulate import Histogram
 from exporter.query import Reason
 
+if TYPE_CHECKING:
+    from exporter.events import Result
+
 PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
 
 
 class Tally:
@@ -18,6 +23,19 @@ class Tally:
         self.timings: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(QUERY_BOUNDS))
         self.succeeded_at: dict[str, float] = {}
         self.dropped: Counter[tuple[str, Reason]] = Counter()
+
+    def note(self, result: "Result") -> None:
+        """Count what a run of a query brought, and what it cost."""
+        query, error = result.query.name, result.error
+        if error is None or error.reason != "unsupported":
+            for reason in _DROPPING:
+                self.dropped.setdefault((query, reason), 0)
+        if result.query.timing and (error is None or error.reason == "timeout"):
+            self.timings[query].observe(result.duration)
+        if error is None:
+            self.succeeded_at[query] = result.finished_at
+        elif error.dropped:
+            self.dropped[(query, error.reason)] += error.dropped
 
     def retain(self, queries: Container[str]) -> None:
         """Drop the counts of all other queries."""

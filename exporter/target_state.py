@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from exporter.local_fault import LocalFault
 from exporter.query import QueryError, Reason
 from exporter.server import ServerInfo
+
+if TYPE_CHECKING:
+    from exporter.events import Ping, Poll
 
 State = Literal["ok", "unknown", "degraded", "down"]
 
@@ -56,11 +59,44 @@ class TargetStatus:
     failed_in_row: int = 0
     polls: int = 0
     skipped: int = 0
+    periods: Mapping[str, float] = field(default_factory=dict)
+    late: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[Reason, int] = field(default_factory=dict)
 
     @property
     def breaker_open(self) -> bool:
         return self.failed_in_row >= _BREAKER
+
+
+def pinged(status: TargetStatus, ping: "Ping") -> TargetStatus:
+    """Return the status after a ping; the state stays until the poll has ended."""
+    common = replace(
+        status,
+        up=ping.error is None,
+        error=ping.error,
+        fault=ping.fault,
+        clock_skew=ping.clock_skew,
+        fresh_until=ping.fresh_until,
+        attempted_at=ping.finished_at,
+    )
+    if ping.error is None:
+        return replace(common, info=ping.info, latency=ping.duration, failed_in_row=0)
+    failures = {**status.failures, ping.error.reason: status.failures.get(ping.error.reason, 0) + 1}
+    return replace(common, latency=None, failed_in_row=status.failed_in_row + 1, failures=failures)
+
+
+def polled(status: TargetStatus, poll: "Poll") -> TargetStatus:
+    """Return the status after a poll has ended, but for the state."""
+    return replace(
+        status,
+        attempted_at=poll.finished_at,
+        succeeded_at=poll.finished_at if status.up else status.succeeded_at,
+        poll_duration=poll.duration,
+        polls=status.polls + 1,
+        skipped=status.skipped + poll.skipped,
+        periods=poll.periods,
+        late=poll.late,
+    )
 
 
 def advanced(status: TargetStatus, seen: State, now: float, cause: Cause | None = None) -> TargetStatus:

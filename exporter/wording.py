@@ -23,6 +23,7 @@ _REASONS: Mapping[str, str] = MappingProxyType(
         "no_recent_sample": "no recent value",
     }
 )
+_TITLES: Mapping[str, str] = MappingProxyType({"queries": "failing queries", "overrun": "queries asked too seldom"})
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])(?![A-Z])")
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -39,8 +40,8 @@ def reason(code: str) -> str:
 
 def title(name: str) -> str:
     """Return a check's name as words: replicationLag is replication lag."""
-    if name == "queries":
-        return "failing queries"
+    if name in _TITLES:
+        return _TITLES[name]
     return _CAPITAL.sub(lambda match: " " + match[1].lower(), name)
 
 

@@ -38,6 +38,9 @@ class Fake:
         self.opening: Exception | None = None
         self.closing: Exception | None = None
         self.seconds = 0.0  # what an answer takes
+        self.login_seconds = 0.0  # what a session takes to open
+        self.refusing: Exception | None = None  # what the slow lane gets instead of an answer
+        self.hanging: set[str] = set()  # databases that never answer
         self.asked: list[str] = []
         self.running = 0
         self.most_running = 0
@@ -67,6 +70,7 @@ class Fake:
     async def session(self, lane: Lane) -> AsyncIterator[Session]:
         if self.opening is not None:
             await give(self.opening)
+        await asyncio.sleep(self.login_seconds if lane == "slow" else 0.0)
         yield _Session(self, lane)
         if self.closing is not None:
             await give(self.closing)
@@ -86,7 +90,9 @@ class _Session:
         fake.most_running = max(fake.most_running, fake.running)
         try:
             await asyncio.sleep(fake.seconds)
-            rows = await give(fake.answers.get(query.name, plain({"app": 1.0})))
+            if self._lane == "slow" and fake.refusing is not None:
+                raise fake.refusing
+            rows = await give(HANG if database in fake.hanging else fake.answers.get(query.name, plain({"app": 1.0})))
         finally:
             fake.running -= 1
         assert not isinstance(rows, ServerInfo)

@@ -64,7 +64,7 @@ STUCK_POLLER = """
 import asyncio
 from exporter import events
 events.fresh_seconds = lambda interval: interval
-from exporter import poller, watchdog
+from exporter import execution, poller, watchdog
 watchdog._EVERY = 0.2
 async def attempt(*_):
     while True:
@@ -72,7 +72,7 @@ async def attempt(*_):
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass
-poller.attempt = attempt
+poller.attempt = execution.attempt = attempt
 """
 
 

@@ -30,9 +30,8 @@ def test_every_sample_is_of_a_core_metric_and_has_its_labels() -> None:
     """What is emitted is declared."""
     failed = EVENTS.failed_result(1.0, query("bloat"))
     server = info(missing_privileges={"pg_monitor": "x"}, capabilities={"a": ""}, started_at=1.0, tls_not_after=2.0)
-    found = samples(
-        EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, EVENTS.poll(1.0)
-    )
+    poll = replace(EVENTS.poll(1.0), periods={"bloat": 61.0})
+    found = samples(EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, poll)
 
     assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.fed} - {
         "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up"
@@ -139,13 +138,23 @@ def test_ping_durations_have_bounds_that_alerts_use() -> None:
     assert value.sum == 0.3
 
 
+def test_the_time_between_two_runs_is_told_of_each_query() -> None:
+    """As the poller measured it; of a target that is down nothing is asked, and nothing told."""
+    poll = replace(EVENTS.poll(1.0), periods={"bloat": 301.5, "wal": 60.0})
+
+    assert samples(EVENTS.ping(1.0), poll)["datatier_query_period_seconds"] == {
+        (("query", "bloat"),): 301.5, (("query", "wal"),): 60.0
+    }  # fmt: skip
+    assert "datatier_query_period_seconds" not in samples(EVENTS.failed_ping(1.0), poll)
+
+
 def test_checks_are_metrics() -> None:
     """What /health says of a check, an alert can see."""
     slow = EVENTS.ping(1.0, seconds=0.7)
 
     assert samples(slow)["datatier_check_state"] == {
         (("check", "responseTime"),): 2.0, (("check", "replicationLag"),): 1.0, (("check", "diskSpace"),): 1.0,
-        (("check", "privileges"),): 0.0, (("check", "queries"),): 0.0,
+        (("check", "overrun"),): 0.0, (("check", "privileges"),): 0.0, (("check", "queries"),): 0.0,
     }  # fmt: skip
 
 

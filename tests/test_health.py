@@ -72,6 +72,15 @@ def test_the_body() -> None:
                     "time": "1970-01-01T00:00:02.000Z",
                 }
             ],
+            "orders:overrun": [
+                {
+                    "componentId": "orders",
+                    "observedValue": 0.0,
+                    "status": "pass",
+                    "warnAbove": 0,
+                    "time": "1970-01-01T00:00:02.000Z",
+                }
+            ],
             "orders:privileges": [
                 {
                     "componentId": "orders",

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.datastores.minio.client import open_datastore
 from exporter.datastores.minio.xml_page import read_xml
-from exporter.poller import attempt
+from exporter.execution import attempt
 from exporter.query import QueryError, unsupported
 from exporter.query_files import load_queries
 from tests.integration.collect import target_of

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter import poller
+from exporter import execution, poller
 from exporter.events import Ping, Poll
 from exporter.query import QueryError
 from exporter.schedule import places
@@ -171,7 +171,7 @@ async def test_a_session_that_explodes_fails_its_queries(
     opening: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is their failure, not the process's end."""
-    monkeypatch.setattr(poller, "_PING_TIMEOUT", 0.02)
+    monkeypatch.setattr(poller, "PING_SECONDS", 0.02)
     fake = Fake()
     fake.opening = opening
     watch = await seen(4, fake, asked("a"), asked("b"), target=FAST)
@@ -191,7 +191,7 @@ async def test_a_session_that_hangs_ends_with_its_pass() -> None:
 
 async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are there already; and one that hangs does not stop the next poll."""
-    monkeypatch.setattr(poller, "_CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr(execution, "_CLOSE_TIMEOUT", 0.01)
     for closing in (RuntimeError("bug"), HANG):
         fake = Fake()
         fake.closing = closing

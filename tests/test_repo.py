@@ -116,7 +116,7 @@ def test_failures_are_caught_in_one_place() -> None:
         and not _passes_on(handler)
     }
 
-    assert blanket == {"exporter/poller.py:Try", "exporter/service.py:TryStar"}
+    assert blanket == {"exporter/execution.py:Try", "exporter/service.py:TryStar"}
 
 
 BLANKET = ("Exception", "BaseException")

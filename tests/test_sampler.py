@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from exporter.datastores.base import Operation, States, run_operation, take_step
-from exporter.poller import failed_canary
+from exporter.execution import failed_canary
 from exporter.query import QueryError
 from exporter.server import When
 from exporter.verdict import HealthRule

@@ -65,6 +65,7 @@ def test_checks_stand_against_their_limits() -> None:
         ["replication lag the server does not tell", "unknown", "", "", ""],
         ["disk space the server does not tell", "unknown", "", "", ""],
         ["keys app:a, app:b", "warn", "2", "> 1", "> 10"],
+        ["queries asked too seldom", "pass", "0", "> 0", ""],
         ["privileges", "pass", "0", "> 0", ""],
         ["failing queries", "pass", "0", "> 0", ""],
     ]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.poller import attempt
+from exporter.execution import attempt
 from exporter.query import QueryError
 from tests.integration.collect import target_of
 from tests.servers.proxy import Proxy

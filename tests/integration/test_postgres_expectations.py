@@ -8,7 +8,7 @@ import pytest
 
 from exporter.checks import checks
 from exporter.events import Now, Ping, Watched
-from exporter.poller import Question, run
+from exporter.execution import Question, run
 from exporter.query_files import load_queries
 from exporter.snapshot import Snapshot
 from tests.integration.collect import target_of

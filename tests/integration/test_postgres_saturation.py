@@ -11,7 +11,8 @@ from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.events import Event, Ping, Result, Watched
-from exporter.poller import Poller, attempt
+from exporter.execution import attempt
+from exporter.poller import Poller
 from exporter.query import Query, QueryError
 from exporter.query_files import load_queries
 from exporter.schedule import lane

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.postgres.client import PostgresDatastore, PostgresSession, open_patroni
-from exporter.poller import attempt
+from exporter.execution import attempt
 from exporter.query import QueryError
 from exporter.server import ServerInfo
 from exporter.targets import PostgresTarget
