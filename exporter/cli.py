@@ -15,6 +15,7 @@ from exporter.logs import LOG_LEVELS, configure_logs
 from exporter.settings import Settings, Source
 from exporter.shard import Shard, parse_shard
 from exporter.thresholds import limits
+from exporter.watchdog import within_a_minute
 from exporter.yaml_file import ConfigError
 
 _LAST_STANDARD_STREAM = 2
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "rules":
             return _rules(options)
         source = Source(options.config, options.shard, options.web_config_file)
-        settings = source.load()
+        with within_a_minute():
+            settings = source.load()
         configure_logs(options.log_format, options.log_level, source.secrets)
         if options.command == "check":
             return _check(settings, options.format)

@@ -16,6 +16,7 @@ from exporter.connection import IDLE_SECONDS, Connection
 from exporter.reloader import Load
 from exporter.service import Service
 from exporter.settings import Settings
+from exporter.watchdog import keep_alive, tell_crashes
 
 # Nearly all that a poll makes is freed by its count. By default the collector would look at everything several times in
 # each 15 s of a thousand targets, stop the loop for a tenth of a second each time, and find nothing.
@@ -62,11 +63,14 @@ def serve(settings: Settings, load: Load, listen: str) -> int:
     SIGHUP is blocked by the caller, and let in when a reload can be done.
     """
     gc.set_threshold(*_GARBAGE)
+    tell_crashes()
+    keep_alive()
     app = create_app(*settings, load)
     service: Service = app.state.service
     counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
     _log.info("starting", version=__version__, listen=listen, **counts)
     _Server(server_settings(app, listen), service).run()
+    keep_alive()  # a thread that never returns does not hold the end up
     _log.info("stopped")
     return 1 if service.crashed else 0
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import pytest
@@ -82,6 +83,55 @@ def test_a_stuck_poller_ends_the_process(tmp_path: Path) -> None:
 
     assert ran.returncode == 1
     assert "targets=postgres" in critical(ran)
+
+
+HELD = """
+import ctypes, os, re, signal
+from exporter import journal, settings, watchdog
+watchdog._LAST_RESORT = 1.0
+def in_c(*_):
+    lock, libc = ctypes.create_string_buffer(64), ctypes.PyDLL(None)
+    libc.pthread_mutex_lock(lock)
+    libc.pthread_mutex_lock(lock)
+def in_re(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    re.match("(-+)*x", "-" * 100)
+def term(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    in_c()
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "function"),
+    [
+        ("journal.Journal.note = term", "in_c"),
+        ("journal.Journal.note = in_re", "in_re"),
+        ("settings.load_config = in_c", "in_c"),
+        ("watchdog.Watchdog.__exit__ = in_c; journal.Journal.note = lambda *_: signal.raise_signal(15)", "in_c"),
+    ],
+)
+def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
+    """A call into C that never returns stops all of Python, SIGTERM with it: while it runs, starts or ends."""
+    ran = ended(tmp_path, f"{HELD}{held}\n{RUN}", free_port())
+
+    assert ran.returncode == 1
+    assert "Timeout (0:00:01)!" in ran.stderr
+    assert f"in {function}" in ran.stderr
+
+
+def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pipe: tuple[int, int]) -> None:
+    _, writing = full_pipe
+    code = f"{HELD}journal.Journal.note = in_c\n{RUN}"
+    config = f"{{listen: '127.0.0.1:{free_port()}', targets: {closed('qdrant')}}}"
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(config)
+        file.flush()
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "--config", file.name], cwd=ROOT, stderr=writing, timeout=20, check=False
+        )
+
+    assert ran.returncode == 1
 
 
 def test_who_was_frozen_is_not_stuck() -> None:
