@@ -11,6 +11,7 @@ from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.events import Result, Watched
 from exporter.execution import Question, attempt, failure, opened, run
+from exporter.logins import Logins
 from exporter.logs import blanked
 from exporter.query import Query, QueryError
 from exporter.schedule import lane, places
@@ -24,18 +25,20 @@ _PING_SECONDS = 10.0
 
 async def check(config: Config, queries: Sequence[Query]) -> list[dict[str, Any]]:
     """Check all targets side by side; return one report each, in the order of the configuration."""
+    logins = Logins()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_check_target(config, target, queries_of(target, queries))) for target in config.targets
+            group.create_task(_check_target(config, target, queries_of(target, queries), logins))
+            for target in config.targets
         ]
     return [task.result() for task in tasks]
 
 
-async def _check_target(config: Config, target: Target, queries: Sequence[Query]) -> dict[str, Any]:
+async def _check_target(config: Config, target: Target, queries: Sequence[Query], logins: Logins) -> dict[str, Any]:
     report: dict[str, Any] = {"target": target.name, "store": target.store, "up": False}
     secrets = target.secrets()
     began = time.perf_counter()
-    async with open_datastore(target) as datastore:
+    async with logins.guarded(target, open_datastore(target)) as datastore:
         try:
             info = await attempt(datastore.ping, _PING_SECONDS, datastore.reason)
         except QueryError as error:

@@ -10,6 +10,7 @@ from exporter.datastores.base import Datastore, Session
 from exporter.events import Event, Ping, Poll, Result, Waiting, Watched, fresh_seconds
 from exporter.execution import PING_SECONDS, Question, attempt, failure, opened, run
 from exporter.local_fault import LocalFault, local_fault
+from exporter.logins import PAUSE as _AUTH_PAUSE
 from exporter.query import NoSessionError, Query, QueryError, Reason
 from exporter.schedule import lane, seconds_to_tick
 from exporter.server import ServerInfo, same_server
@@ -19,7 +20,6 @@ Publish = Callable[[Event], None]
 _PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
 _LEAST_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
-_AUTH_PAUSE = 60.0  # three bad passwords lock a Neo4j user out for everybody
 _HOPELESS = 3  # databases in a row that let nobody in, or queries that time out: the others wait for the next tick
 _UNREACHED: tuple[Reason, ...] = ("connect", "auth")
 

@@ -10,6 +10,7 @@ import structlog
 
 from exporter.datastores import STORES, load_client, open_datastore
 from exporter.events import Event, Watched
+from exporter.logins import Logins
 from exporter.poller import Poller, Publish
 from exporter.query import Query
 from exporter.targets import Target
@@ -25,6 +26,7 @@ class Pollers:
     def __init__(self, group: asyncio.TaskGroup, publish: Publish) -> None:
         self._group = group
         self._publish = publish
+        self._logins = Logins()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, target: Target, watched: Watched, queries: Sequence[Query], delay: float) -> None:
@@ -32,7 +34,7 @@ class Pollers:
             if self._tasks.get(target.name) is task:  # one that was ended is heard no more
                 self._publish(event)
 
-        task = self._group.create_task(_poll(target, watched, queries, publish, delay), name=target.name)
+        task = self._group.create_task(self._poll(target, watched, queries, publish, delay), name=target.name)
         self._tasks[target.name] = task
 
     def end(self, target: str) -> Coroutine[Any, Any, None]:
@@ -41,16 +43,18 @@ class Pollers:
         task.cancel()
         return _ended(task)
 
+    async def _poll(
+        self, target: Target, watched: Watched, queries: Sequence[Query], publish: Publish, delay: float
+    ) -> None:
+        if f"{STORES[target.store]}.client" not in sys.modules:
+            await asyncio.to_thread(load_client, target.store)  # this may take half a second, and the loop answers
+            gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
+        await asyncio.sleep(delay)
+        datastore = self._logins.guarded(target, open_datastore(target))
+        await Poller(watched, datastore, queries, publish).watch()
+
 
 async def _ended(task: asyncio.Task[None]) -> None:
     _, pending = await asyncio.wait([task], timeout=_END_SECONDS)
     if pending:
         _log.warning("a poller does not end: left behind", target=task.get_name(), seconds=_END_SECONDS)
-
-
-async def _poll(target: Target, watched: Watched, queries: Sequence[Query], publish: Publish, delay: float) -> None:
-    if f"{STORES[target.store]}.client" not in sys.modules:
-        await asyncio.to_thread(load_client, target.store)  # this may take half a second, and the loop answers
-        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
-    await asyncio.sleep(delay)
-    await Poller(watched, open_datastore(target), queries, publish).watch()

@@ -71,6 +71,10 @@ class Keeper(Strict):
             self.present(name)
         return {*self._written, *self._read.values()}
 
+    def present_secrets(self) -> set[str]:
+        """Return every secret under a key of its own as it is now, but those of files that cannot be read."""
+        return {secret for name in self._secret_names() if (secret := self.present(name))}
+
     @cached_property
     def _written(self) -> frozenset[str]:
         values = [getattr(self, name) for name in self._secret_names()]
