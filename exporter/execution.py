@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.events import Result, Watched, fresh_seconds
 from exporter.local_fault import local_fault
-from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, unsupported
+from exporter.query import DATABASE_LABELS, Query, QueryError, Reason, measured, unsupported
 from exporter.schedule import interval
 from exporter.server import ServerInfo
 from exporter.verdict import DURATION, Verdict
@@ -60,7 +60,7 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
             raise error
         rows = await session.fetch(_within(query, question.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
-        families = tuple(query.samples(rows, extra))
+        families = measured(query.samples(rows, extra), question.info)
         verdict = query.verdict(rows, families, time.perf_counter() - began)
         return {"rows": len(rows), "families": families, "verdict": verdict, "findings": query.named(rows)}
 

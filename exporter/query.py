@@ -67,6 +67,7 @@ class Metric(BaseModel):
     help: str
     value: str | None = None
     sum: str | None = None
+    needs: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
 
 
@@ -178,6 +179,11 @@ def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
     """Return why this server cannot answer the query, or None when it can."""
     reason = query.when.unmet(info)
     return QueryError("unsupported", reason) if reason else None
+
+
+def measured(families: Iterable[Family], info: ServerInfo) -> tuple[Family, ...]:
+    """Leave out what needs a capability that the server lacks: the 0 that it tells is no measurement."""
+    return tuple(f for f in families if f.metric.needs is None or info.capabilities.get(f.metric.needs) == "")
 
 
 def _family(metric: Metric, labels: Sequence[Labels], rows: Sequence[Row]) -> Family:

@@ -19,6 +19,7 @@ PING = {
     "started_at": 12.5,
     "databases": ["app", "shop"],
     "octets": ["3", "4"],
+    "tracked": ["track_counts=on", "track_activities=off", "pg_stat_statements.track_planning=off"],
 }
 
 
@@ -82,6 +83,14 @@ def test_packagers_additions_are_no_part_of_the_version() -> None:
     info = server_info(PING, NO_FACTS)
 
     assert (info.version, info.role, info.started_at) == ("15.19", "replica", 12.5)
+
+
+def test_what_is_not_measured_is_a_capability_that_is_missing() -> None:
+    assert server_info(PING, NO_FACTS).capabilities == {
+        "track_counts": "",
+        "track_activities": "track_activities is off",
+        "track_planning": "pg_stat_statements.track_planning is off",
+    }
 
 
 async def test_a_url_that_the_client_cannot_read_is_not_quoted() -> None:

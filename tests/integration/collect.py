@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.query import DATABASE_LABELS, Query, QueryError, Value, unsupported
+from exporter.query import DATABASE_LABELS, Query, QueryError, Value, measured, unsupported
 from exporter.query_files import load_queries
 from exporter.schedule import places
 from exporter.server import ServerInfo
@@ -77,7 +77,7 @@ async def collect_from(
 
 def _keep(collected: Collected, query: Query, database: str | None, rows: list[Any]) -> None:
     extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
-    families = query.samples(rows, extra)
+    families = measured(query.samples(rows, extra), collected.info)
     verdict = query.verdict(rows, families)
     if verdict is not None:
         collected.verdicts[verdict.rule.check] = verdict.status

@@ -12,7 +12,7 @@ from exporter.query_files import load_queries
 from tests.integration.collect import Collected
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import client, opened, poll, until
-from tests.servers.postgres import Postgres
+from tests.servers.postgres import PASSWORDS, Postgres
 from tests.servers.session import Servers
 
 VERSIONS = ("14", "15", "16", "17", "18")
@@ -90,7 +90,7 @@ async def test_statements_of_known_length_are_counted_within_their_bracket(serve
 async def test_only_clients_that_run_something_are_counted(servers: Servers, sampler: Query) -> None:
     """Neither a transaction that waits for its client, nor the exporter itself, here or elsewhere."""
     server = servers.postgres("18")
-    async with client(server) as idle, client(server) as busy:
+    async with client(server) as idle, client(server, user="monitor", password=PASSWORDS["monitor"]) as busy:
         await idle.execute("BEGIN; SELECT 1")
         await busy.execute("SET application_name = 'datatier-exporter'")
         own = asyncio.create_task(busy.execute("SELECT pg_sleep(4)"))

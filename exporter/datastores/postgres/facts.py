@@ -30,14 +30,22 @@ SELECT
         SELECT rolname::text FROM pg_roles
         WHERE rolname IN ('pg_monitor', 'pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
             AND NOT pg_has_role(oid, 'usage')
-    ) AS not_granted
+    ) AS not_granted,
+    ARRAY(
+        SELECT name || '=' || current_setting(name, true)
+        FROM unnest(ARRAY[
+            'track_activities', 'track_counts', 'track_io_timing', 'track_wal_io_timing', 'track_cost_delay_timing',
+            'pg_stat_statements.track_planning'
+        ]) AS name
+        WHERE current_setting(name, true) IS NOT NULL
+    ) AS tracked
 """
 _FACTS = """
 SELECT
     current_user::text AS role,
     current_database()::text AS database,
     (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
-    current_setting('track_io_timing') AS track_io_timing,
+    current_setting('pg_stat_statements.track', true) AS statements_tracked,
     has_table_privilege('pg_file_settings', 'SELECT')
         AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE') AS pg_file_settings,
     ARRAY(
@@ -78,7 +86,7 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
         role="replica" if ping["is_replica"] else "primary",
         started_at=started_at if isinstance(started_at, float) else None,
         identity=str(started_at),
-        capabilities=facts.capabilities,
+        capabilities={**facts.capabilities, **_tracking(names(ping["tracked"]))},
         missing_privileges=facts.missing_privileges,
         extensions=facts.extensions,
         tls_not_after=tls_not_after,
@@ -105,14 +113,21 @@ def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, st
         "pg_file_settings": "" if row["pg_file_settings"] else _NO_FILE_SETTINGS,
         "pg_stat_statements": _statements_reason(row, extensions),
         "statement_timeouts": "the server's views do not count the statements that a timeout ended",
-        "track_io_timing": "" if row["track_io_timing"] == "on" else "track_io_timing is off: block times stay 0",
     }
+
+
+def _tracking(settings: Iterable[str]) -> dict[str, str]:
+    """Tell what the server measures; what it does not measure stays 0, and is no measurement."""
+    pairs = (setting.split("=", 1) for setting in settings)
+    return {name.rpartition(".")[2]: "" if value == "on" else f"{name} is off" for name, value in pairs}
 
 
 def _statements_reason(row: Row, extensions: Mapping[str, Extension]) -> str:
     preloaded = row["preloaded"]  # NULL to a role that may not see it
     if isinstance(preloaded, str) and "pg_stat_statements" not in preloaded:
         return "pg_stat_statements is not in shared_preload_libraries"
+    if row["statements_tracked"] == "none":
+        return "pg_stat_statements.track is none"
     if "pg_stat_statements" not in extensions:
         database = row["database"]
         return (

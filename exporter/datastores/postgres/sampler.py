@@ -16,12 +16,18 @@ SELECT
     pg_database.datname::text,
     pid,
     extract(epoch FROM query_start)::float8 AS began_at,
-    extract(epoch FROM statement_timestamp() - query_start)::float8 AS age
+    extract(epoch FROM statement_timestamp() - query_start)::float8 AS age,
+    EXISTS (
+        SELECT FROM pg_stat_activity AS hiding
+        WHERE hiding.datid = oid
+            AND (hiding.state = 'disabled' AND hiding.backend_type = 'client backend' OR hiding.backend_type IS NULL)
+            AND NOT (hiding.application_name = 'datatier-exporter' AND hiding.usename = session_user)
+    ) AS hidden
 FROM pg_database LEFT JOIN pg_stat_activity AS activity
     ON datid = oid
     AND state = 'active'
     AND backend_type = 'client backend'
-    AND application_name <> current_setting('application_name')
+    AND NOT (application_name = 'datatier-exporter' AND usename = session_user)
 WHERE datallowconn AND NOT datistemplate
 """
 
@@ -31,17 +37,22 @@ class Activity:
 
     A query that ran longer than a threshold and a second more is always seen then, and one that ran shorter than the
     threshold never: so each count lies between the numbers of queries longer than the two.
+
+    hidden: databases where sessions do not show what they run. What was seen there is the least there was; nothing
+    seen says nothing.
     """
 
     def __init__(self) -> None:
         self.longer: dict[str, Counts] = {}  # by database, then by threshold
         self.oldest: WindowMaxima[str] = WindowMaxima()
+        self.hidden: set[str] = set()
         self._passed: dict[tuple[object, object], int] = {}  # by process and start of the query
 
     def look(self, running: Sequence[Row], now: float) -> None:
         """Take in a row a running query, and one without for each database where none runs."""
         passed: dict[tuple[object, object], int] = {}
         longer = {str(row["datname"]): [0.0] * len(_THRESHOLDS) for row in running}
+        self.hidden = {str(row["datname"]) for row in running if row["hidden"]}
         ages = dict.fromkeys(longer, 0.0)
         for row in running:
             datname, query, age = str(row["datname"]), (row["pid"], row["began_at"]), row["age"]
@@ -54,6 +65,9 @@ class Activity:
         self.longer = {name: _plus(self.longer.get(name), counts) for name, counts in longer.items()}
         self.oldest.add({name: (age,) for name, age in ages.items()}, now)
 
+    def seen(self, datname: str, value: float) -> float | None:
+        return value if value or datname not in self.hidden else None
+
 
 async def _step(session: Any, _params: Params, activity: Activity) -> None:
     activity.look(await session.rows(_RUNNING), time.monotonic())
@@ -62,13 +76,13 @@ async def _step(session: Any, _params: Params, activity: Activity) -> None:
 async def _rows(_session: Any, _params: Params, activity: Activity) -> Sequence[Row]:
     """Return a row a database and threshold, and one a database for its longest query of the last minute."""
     counted: list[Row] = [
-        {"datname": name, "threshold": f"{threshold:.0f}", "longer": count, "longest": None}
+        {"datname": name, "threshold": f"{threshold:.0f}", "longer": activity.seen(name, count), "longest": None}
         for name, counts in activity.longer.items()
         for threshold, count in zip(_THRESHOLDS, counts, strict=True)
     ]
     oldest: Mapping[str, Counts] = activity.oldest.maxima(time.monotonic())
     longest = [
-        {"datname": name, "threshold": "", "longer": None, "longest": oldest[name][0]}
+        {"datname": name, "threshold": "", "longer": None, "longest": activity.seen(name, oldest[name][0])}
         for name in activity.longer
         if name in oldest
     ]
