@@ -23,7 +23,7 @@ class Access:
         basic = ['Basic realm="datatier-exporter"'] if self._web_file.config.basic_auth_users else []
         return [*basic, "Bearer"] if self._web().guarded else basic
 
-    async def trusts(self, authorization: str) -> bool:
+    async def trusts(self, authorization: str, client: str) -> bool:
         """Judge an Authorization header; raise Busy when too many passwords wait to be checked."""
         if not self.challenges():
             return True
@@ -32,7 +32,7 @@ class Access:
             case "bearer":
                 return self._is_token(credentials.strip())
             case "basic":
-                return await self._is_user(credentials.strip())
+                return await self._is_user(credentials.strip(), client)
             case _:
                 return False
 
@@ -40,11 +40,11 @@ class Access:
         token = self._web().present("token")
         return bool(token) and hmac.compare_digest(str(token).encode(), credentials.encode())
 
-    async def _is_user(self, credentials: str) -> bool:
+    async def _is_user(self, credentials: str, client: str) -> bool:
         users = self._web_file.config.basic_auth_users
         try:
             user, colon, password = base64.b64decode(credentials, validate=True).partition(b":")
             name = user.decode()
         except (binascii.Error, ValueError):
             return False
-        return bool(users and colon) and await self._passwords.are_right(users, name, password)
+        return bool(users and colon) and await self._passwords.are_right(users, name, password, client)

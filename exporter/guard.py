@@ -1,5 +1,6 @@
 """What stands before all pages: probes are answered to everybody, all else in measure, and to whom it is meant for."""
 
+from collections import Counter
 from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.access import Access
+from exporter.origin import origin
 from exporter.passwords import Busy
 from exporter.service import Service
 from exporter.throttle import Throttle
@@ -17,6 +19,7 @@ from exporter.web_file import WebFile
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PROBES = ("/livez", "/startupz", "/readyz", "/health")
 _AT_ONCE = 40  # answers to all but probes: as many as node_exporter has
+_AT_ONCE_EACH = 30  # of one client: who reads slowly leaves room for others
 _SLICE = 256 * 1024
 
 RawHeaders = Mapping[bytes, bytes]
@@ -40,41 +43,43 @@ class Guard:
         self._web_file = web_file
         self._access = Access(lambda: service.config.web, web_file)
         self._throttle = Throttle()
-        self._answering = 0
+        self._answering: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, path = dict(scope["headers"]), scope["path"]
+        headers, path, client = dict(scope["headers"]), scope["path"], origin(scope)
         send = _outfitted(send, self._web_file.config.http_server_config.headers)
         if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
             await refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"})(scope, receive, send)
         elif path in _PROBES or path.startswith("/health/"):
-            scope["trusted"] = await self._trusts(headers) or False
+            scope["trusted"] = await self._trusts(headers, client) or False
             await self._app(scope, receive, send)
-        elif refused := await self._refused(headers):
+        elif refused := await self._refused(headers, client):
             await refused(scope, receive, send)
         else:
             scope["trusted"] = True
-            self._answering += 1
+            self._answering[client] += 1
             try:
                 await self._app(scope, receive, send)
             finally:
-                self._answering -= 1
+                self._answering[client] -= 1
+                self._answering += Counter()  # without those who have none left
 
-    async def _refused(self, headers: RawHeaders) -> Response | None:
-        if not self._throttle.lets_through(self._web_file.config.rate_limit):
+    async def _refused(self, headers: RawHeaders, client: str) -> Response | None:
+        if not self._throttle.lets_through(self._web_file.config.rate_limit, client):
             return refusal(HTTPStatus.TOO_MANY_REQUESTS)
-        trusts = await self._trusts(headers)
-        if trusts is None or self._answering >= _AT_ONCE:
+        trusts = await self._trusts(headers, client)
+        busy = self._answering.total() >= _AT_ONCE or self._answering[client] >= _AT_ONCE_EACH
+        if trusts is None or busy:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
         return None if trusts else self._unauthorized()
 
-    async def _trusts(self, headers: RawHeaders) -> bool | None:
+    async def _trusts(self, headers: RawHeaders, client: str) -> bool | None:
         """Judge a client; None says that there was no time to."""
         try:
-            return await self._access.trusts(headers.get(b"authorization", b"").decode("latin-1"))
+            return await self._access.trusts(headers.get(b"authorization", b"").decode("latin-1"), client)
         except Busy:
             return None
 

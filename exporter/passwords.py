@@ -1,21 +1,31 @@
-"""Passwords of basic authentication: bcrypt, off the loop, and once for each that is right."""
+"""Passwords of basic authentication: bcrypt, off the loop, in turn for all who ask, and once for each that is right."""
 
 import asyncio
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import bcrypt
 from pydantic import SecretStr
 
 _REMEMBERED = 128
-_WAITING = 32
+_WAITING = 64
+_WAITING_EACH = 4  # of one client: a flood from there leaves room for others
 _BYTES = 72  # bcrypt sees no more, and neither do the tools that make the hashes
 
 
 class Busy(Exception):  # noqa: N818 - nothing is wrong with the password
     """Too many passwords wait to be checked."""
+
+
+class _Share:
+    """Hold what one client has of the queue: as many as wait, one of them in the executor at a time."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
 
 
 class Passwords:
@@ -25,25 +35,39 @@ class Passwords:
         self._executor = ThreadPoolExecutor(1, "bcrypt")
         self._key = os.urandom(32)
         self._right: dict[bytes, None] = {}
-        self._waiting = 0
+        self._shares: dict[str, _Share] = {}
 
-    async def are_right(self, users: Mapping[str, SecretStr], user: str, password: bytes) -> bool:
-        """Tell whether a user has this password; raise Busy rather than let a crowd of guesses queue up."""
+    async def are_right(self, users: Mapping[str, SecretStr], user: str, password: bytes, client: str) -> bool:
+        """Tell whether a user has this password; raise Busy rather than let a crowd of guesses queue up.
+
+        Clients take turns, so that nobody waits for the many guesses of somebody else.
+        """
         hashed = users[user].get_secret_value().encode() if user in users else _decoy(users)
         proof = self._proof(user, hashed, password)
         if user in users and proof in self._right:
             return True
-        if self._waiting >= _WAITING:
-            raise Busy
-        self._waiting += 1
-        try:
+        async with self._turn(client):
             matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
-        finally:
-            self._waiting -= 1
         if matches and user in users:
             self._remember(proof)
             return True
         return False
+
+    @asynccontextmanager
+    async def _turn(self, client: str) -> AsyncIterator[None]:
+        share = self._shares.setdefault(client, _Share())
+        try:
+            if share.waiting >= _WAITING_EACH or sum(each.waiting for each in self._shares.values()) >= _WAITING:
+                raise Busy
+            share.waiting += 1
+            try:
+                async with share.turn:
+                    yield
+            finally:
+                share.waiting -= 1
+        finally:
+            if not share.waiting:
+                self._shares.pop(client, None)
 
     def _proof(self, user: str, hashed: bytes, password: bytes) -> bytes:
         digest = hashlib.blake2b(key=self._key)

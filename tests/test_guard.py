@@ -1,7 +1,11 @@
 """Who sees what, once authentication is configured."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -9,8 +13,10 @@ from starlette.testclient import TestClient
 
 from exporter.app import create_app
 from exporter.config import Config
+from tests.integration.exporter_process import Exporter
 from tests.making import Events, info, watched, write
 from tests.test_passwords import hashed
+from tests.test_serve import closed
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-test"}
 CLOSED = [
@@ -225,3 +231,44 @@ def test_a_bug_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = TestClient(client().app, raise_server_exceptions=False).get("/findings")
 
     assert (answer.status_code, answer.text) == (500, "internal server error\n")
+
+
+def test_a_rate_is_one_clients_alone(tmp_path: Path) -> None:
+    """Who asks too often keeps nobody else out; an IPv6 customer has 2^64 addresses, and one share."""
+    web = write(tmp_path / "web.yml", "rate_limit: {interval: 1h, burst: 2}\n")
+    app = client(config_file=web).app
+
+    def statuses(*addresses: str) -> list[int]:
+        return [TestClient(app, client=(address, 1)).get("/metrics").status_code for address in addresses]
+
+    assert statuses("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1") == [200, 200, 429]
+    assert statuses("2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1") == [200, 200, 429, 200]
+    assert statuses("192.0.2.2") == [200]
+
+
+def test_a_flood_of_wrong_passwords_keeps_nobody_out(tmp_path: Path) -> None:
+    """From an address of its own, 50 at once, against users who have not logged in since the start."""
+    users = {f"user{n}": hashed(f"right{n}", 9).get_secret_value() for n in range(4)}
+    web = write(tmp_path / "web.yml", f"basic_auth_users: {users}\n")
+    over = Event()
+    with Exporter(closed("qdrant"), web={"config_file": str(web)}) as exporter, ThreadPoolExecutor(50) as pool:
+
+        def status(source: str, user: str, password: str) -> int:
+            connection = HTTPConnection("127.0.0.1", exporter.port, timeout=20, source_address=(source, 0))
+            with closing(connection):
+                connection.request("GET", "/metrics", headers=basic(user, password))
+                return connection.getresponse().status
+
+        def flood(number: int) -> list[int]:
+            found = []
+            while not over.wait(0.1):
+                found.append(status("127.0.0.2", "user0", f"wrong{number}"))
+            return found
+
+        floods = [pool.submit(flood, number) for number in range(50)]
+        found = [status("127.0.0.1", user, user.replace("user", "right")) for user in users if not over.wait(0.1)]
+        over.set()
+        flooded = {status for each in floods for status in each.result()}
+
+    assert found == [200] * 4
+    assert flooded == {401, 503}
