@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from exporter.datastores.base import Datastore, Lane, Session
@@ -199,8 +199,7 @@ def _plain(address: str) -> str:
 
 
 def _in_url(target: Target) -> tuple[str, str | None]:
-    """Return the user and the password of the URL; the user of the key beside it where there is none."""
+    """Return the user and the password that the URL may hold, or the user of the key beside it."""
     if isinstance(target, LibpqTarget):
         return target.conninfo.user, target.conninfo.password
-    parts = urlsplit(target.url.get_secret_value())
-    return unquote(parts.username or "") or getattr(target, "user", ""), unquote(parts.password or "")
+    return getattr(target, "user", ""), None

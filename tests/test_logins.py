@@ -55,7 +55,6 @@ def keys(**changes: Any) -> set[Any]:
         ({"url": "bolt://localhost:7687"}, True),
         ({"url": "neo4j://localhost"}, True),
         ({"url": "bolt://[::ffff:127.0.0.1]"}, True),
-        ({"url": "bolt://neo4j:right@127.0.0.1", "password": None}, True),
         ({"url": "bolt://127.0.0.1:7688"}, False),
         ({"url": "bolt://nowhere.invalid"}, False),
         ({"user": "monitor"}, False),

@@ -21,7 +21,7 @@ def error(code: str) -> Neo4jError:
 
 def test_the_driver_is_given_neither_login_nor_tls_by_its_uri() -> None:
     """It refuses a login there, and a context of ours beside a scheme that speaks of TLS."""
-    assert place(target("neo4j+s://me:word@graph:7687")) == "neo4j://graph:7687"
+    assert place(target("neo4j+s://graph:7687")) == "neo4j://graph:7687"
     assert place(target("bolt+ssc://graph")) == "bolt://graph"
 
 

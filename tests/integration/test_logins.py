@@ -43,8 +43,8 @@ def test_a_server_is_asked_once_for_all_its_targets(servers: Servers) -> None:
         with Exporter([*aliases(server), other]) as exporter:
             exporter.wait(lambda: refused(exporter), "all to be refused")
 
-        asked = server.log.read_text().count("password authentication failed")
-        subprocess.run(exporter.command("check"), cwd=ROOT, check=False, capture_output=True)
+            asked = server.log.read_text().count("password authentication failed")
+            subprocess.run(exporter.command("check"), cwd=ROOT, check=False, capture_output=True)
 
         assert asked == 2
         assert server.log.read_text().count("password authentication failed") == 2 + 2

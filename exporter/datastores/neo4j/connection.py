@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from neo4j import AsyncDriver, AsyncGraphDatabase, Query, basic_auth
 from neo4j.auth_management import AsyncAuthManager
@@ -102,21 +102,18 @@ class _PresentLogin(AsyncAuthManager):
         self._target = target
 
     async def get_auth(self) -> Any:
-        parts = urlsplit(self._target.url.get_secret_value())
-        password = unquote(parts.password) if parts.password else self._target.secret("password")
-        if password is None:
-            return None
-        return basic_auth(unquote(parts.username) if parts.username else self._target.user, password)
+        password = self._target.secret("password")
+        return None if password is None else basic_auth(self._target.user, password)
 
     async def handle_security_exception(self, auth: Any, error: Neo4jError) -> bool:  # noqa: ARG002 - the driver's
         return False
 
 
 def place(target: Neo4jTarget) -> str:
-    """Return the URL without a login, and without a word of TLS: the driver takes no context beside that."""
+    """Return the URL without a word of TLS: the driver takes no context beside that."""
     parts = urlsplit(target.url.get_secret_value())
     scheme = parts.scheme.partition("+")[0]
-    return parts._replace(scheme=scheme, netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(scheme=scheme).geturl()
 
 
 def reason_of(error: BaseException) -> Reason:
