@@ -268,3 +268,34 @@ async def test_a_replica_of_a_replica_shows_on_the_one_it_follows(replica: Postg
     assert slots.value("pg_replication_slots_active", **slot) == 1
     assert slots.value("pg_replication_slots_pg_wal_lsn_diff", **slot) is not None
     assert receiver.value("pg_replication_is_replica") == 1
+
+
+async def test_a_replica_that_delays_replay_is_behind_by_what_exceeds_the_delay(
+    primary: Postgres, replica: Postgres
+) -> None:
+    """It holds back what it has; once the primary is gone, and nothing is held back any more, it falls behind."""
+    replica.psql("ALTER SYSTEM SET recovery_min_apply_delay = '3s'")
+    replica.psql("SELECT pg_reload_conf()")
+    async with opened(replica.target("replica")) as datastore:
+        write(primary)
+        holding = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'RecoveryApplyDelay'"
+        await until(replica, holding)
+        held = await poll(datastore, "replication", "replication_lag_bytes")
+        primary.stop()
+        behind = await eventually(datastore, "replication", lambda now: lag(now) > 0)
+
+    assert (lag(held), held.value("pg_replication_worst_lag_seconds"), worst_bytes(held)) == (0, 0, 0)
+    assert lag(behind) <= (behind.value("pg_replication_last_replay_seconds") or 0) - 2.9
+
+
+async def test_a_replica_of_an_archive_has_no_receiver_that_is_down(primary: Postgres, replica: Postgres) -> None:
+    async with opened(replica.target("replica")) as datastore:
+        before = await poll(datastore, "replication")
+        replica.psql("ALTER SYSTEM SET primary_conninfo = ''")
+        replica.psql("SELECT pg_reload_conf()")
+        await eventually(datastore, "replication", lambda now: now.value("pg_wal_receiver_up") is None)
+        write(primary)
+        after = await poll(datastore, "replication")
+
+    assert before.value("pg_wal_receiver_up") == 1
+    assert lag(after) > 0

@@ -118,3 +118,19 @@ async def test_what_may_not_be_seen_is_not_called_missing(primary: Postgres, nea
     assert near.pid is not None
     assert standbys(collected) == (1, None, None)
     assert collected.verdicts == {}
+
+
+@pytest.mark.parametrize(("commit", "missing"), [("local", 0), ("off", 0), ("remote_write", 1)])
+async def test_nobody_is_missing_where_commits_wait_for_none(
+    primary: Postgres, near: Postgres, commit: str, missing: int
+) -> None:
+    assert near.pid
+    async with opened(primary.target("db")) as datastore:
+        primary.psql(f"ALTER SYSTEM SET synchronous_commit = '{commit}'")
+        wait_for(primary, "far")
+        await eventually(datastore, "sync_standbys", lambda now: standbys(now) == (missing, 0, missing))
+        verdicts = (await poll(datastore, "sync_standbys")).verdicts
+        primary.psql("ALTER SYSTEM RESET synchronous_commit")
+        wait_for(primary, "")
+
+    assert verdicts == {"syncStandbys": "fail" if missing else "pass"}
