@@ -30,6 +30,17 @@ BEGIN
     RETURN 1;
 END $$;
 """
+POISON = """
+CREATE FUNCTION poison() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'DEALLOCATE ALL';
+    FOR n IN 1..200 LOOP
+        EXECUTE format('PREPARE "__asyncpg_stmt_%s__" AS SELECT ''x'' AS path, ''y'' AS name, 2::float8', to_hex(n));
+        EXECUTE format('PREPARE "__asyncpg_stmt_%s__" AS SELECT 2', to_hex(n + 200));
+    END LOOP;
+    RETURN (SELECT count(*) FROM pg_prepared_statements);
+END $$;
+"""
 MILLION = "SELECT n::text AS name, n::float8 AS value FROM generate_series(1, 1000000) AS n"
 HOSTILE: dict[str, tuple[str, Reason]] = {
     "insert": ("WITH row AS (INSERT INTO journal VALUES ('x') RETURNING 1 AS value) SELECT * FROM row", "query"),
@@ -41,8 +52,17 @@ HOSTILE: dict[str, tuple[str, Reason]] = {
     "for_update": ("SELECT 1 AS value FROM journal FOR UPDATE", "query"),
     "function": ("SELECT meddle() AS value", "query"),
     "terminate": (
-        "SELECT pg_terminate_backend(pid)::int AS value FROM pg_stat_activity WHERE usename = 'postgres'", "privilege",
+        "SELECT pg_terminate_backend(pid)::int AS value FROM pg_stat_activity WHERE usename = 'postgres'", "query",
     ),
+    "dblink": ("SELECT value FROM dblink('dbname=postgres', 'DELETE FROM journal') AS d (value int)", "query"),
+    "dblink_quoted": ("""SELECT * FROM public."dblink_exec" /* now */ ('dbname=postgres', 'DELETE FROM t')""", "query"),
+    "emit": ("SELECT 'a' AS name, 1 AS value, pg_logical_emit_message(false, 'x', 'y')", "query"),
+    "read_file": ("SELECT pg_read_file('/etc/passwd') AS name, 1 AS value", "query"),
+    "lo_import": ("SELECT lo_import('/etc/passwd') AS value", "query"),
+    "reset": ("SELECT 'a' AS name, 1 AS value, pg_catalog.pg_stat_reset()", "query"),
+    "slot": ("SELECT 1 AS value FROM pg_create_physical_replication_slot('x')", "query"),
+    "setval": ("SELECT setval('tickets', 7)::float8 AS value", "query"),
+    "copy_program": ("COPY (SELECT 1) TO PROGRAM 'touch /tmp/x'", "query"),
     "sleep": ("SELECT 1 AS value FROM pg_sleep(60)", "timeout"),
     "million_rows": (MILLION, "limit"),
     "duplicates": ("SELECT 'a' AS name, n AS value FROM generate_series(1, 2) AS n", "decode"),
@@ -127,7 +147,9 @@ async def test_it_fails_with_its_reason_and_changes_nothing(
 
 async def test_the_connection_is_afterwards_as_before(server: Postgres, datastore: PostgresDatastore) -> None:
     """No lock, no setting, no transaction stays, and statements prepared for others are still known."""
-    settings = sql("SELECT current_setting('default_transaction_read_only') AS setting, pg_backend_pid() AS value")
+    settings = sql(
+        "SELECT current_setting('default_transaction_read_only') AS setting, pg_backend_pid() AS value", fenced=True
+    )
     async with datastore.session("fast") as session:
         [before] = await session.fetch(settings)
         for text in (
@@ -144,6 +166,32 @@ async def test_the_connection_is_afterwards_as_before(server: Postgres, datastor
     assert (after["setting"], after["value"]) == ("on", before["value"])
     assert held == [("0",)]
     assert states == [("idle",)]
+
+
+async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
+    server: Postgres, datastore: PostgresDatastore
+) -> None:
+    """A prepared statement outlives ROLLBACK: under a name of the driver's it would run in the place of ours."""
+    server.psql(POISON)
+    ours = sql("SELECT current_setting('search_path') AS path, 'ours' AS name, 1::float8 AS value")
+    async with datastore.session("fast") as session:
+        await session.fetch(ours)
+        [poisoned] = await session.fetch(fenced("SELECT 'a' AS name, poison() AS value"))
+        found = [dict(row) for row in [*await session.fetch(ours), *await session.fetch(ours)]]
+        pids = {
+            (await session.fetch(sql("SELECT pg_backend_pid() AS value", fenced=users)))[0]["value"]
+            for users in (True, False)
+        }
+
+    assert poisoned["value"] == 400
+    assert found == [{"path": "pg_catalog, pg_temp", "name": "ours", "value": 1.0}] * 2
+    assert len(pids) == 2
+
+
+async def test_users_find_the_search_path_that_they_know(datastore: PostgresDatastore) -> None:
+    [path] = await fetch(datastore, fenced("SELECT current_setting('search_path') AS name, 1 AS value"))
+
+    assert path["name"] == '"$user", public'
 
 
 async def test_a_missing_table_is_no_failure_where_databases_are_visited(

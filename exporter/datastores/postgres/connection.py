@@ -183,7 +183,7 @@ class Link:
         if self.rival is not None:
             await self.rival.close()
         try:
-            self._connection = await self.door.connect(database, seconds)
+            self._connection = await self.door.connect(database, seconds, cached=not self._users)
         except asyncpg.PostgresError as error:
             unknown = isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))
             if not (unknown and self.door.target.via_pgbouncer and database):

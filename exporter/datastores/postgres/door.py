@@ -50,8 +50,8 @@ class Door:
         self.certificate: bytes | None = None
         self._tls = tls_of(target)
 
-    async def connect(self, database: str | None, seconds: float) -> Any:
-        """Log in with the secret as it is now; None is the URL's database."""
+    async def connect(self, database: str | None, seconds: float, *, cached: bool = True) -> Any:
+        """Log in with the secret as it is now; None is the URL's database. Cached: statements stay prepared."""
         pooled = self.target.via_pgbouncer
         server_settings = {
             **NAME,
@@ -64,7 +64,7 @@ class Door:
                 **self._place(database),
                 password=self._password(),
                 server_settings=server_settings,
-                statement_cache_size=0 if pooled else 100,
+                statement_cache_size=100 if cached and not pooled else 0,
                 max_cached_statement_lifetime=0,  # for ever: the statements are always the same
                 max_cacheable_statement_size=0,
             )

@@ -5,6 +5,7 @@ from typing import Any
 
 import asyncpg
 
+from exporter.datastores.postgres.harmful import harmful_call
 from exporter.query import QueryError, Row
 from exporter.sql_text import POSTGRES, first_word
 
@@ -32,6 +33,8 @@ async def fenced_rows(
     """
     if first_word(sql, POSTGRES) not in _READING:
         raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")
+    if name := harmful_call(sql):
+        raise QueryError("query", f"may not call {name}, which does what no read-only transaction holds back")
     try:
         return await _rows(connection, sql, arguments, most_rows)
     except asyncpg.PostgresError as error:
@@ -41,7 +44,8 @@ async def fenced_rows(
 
 
 async def _rows(connection: Any, sql: str, arguments: Sequence[object], most: int) -> Sequence[Row]:
-    statement = await connection.prepare(sql)
+    # Without a name, by which a function may have left a prepared statement in the session.
+    statement = await connection.prepare(sql, name="")
     cursor = await statement.cursor(*arguments)
     rows: list[Row] = []
     characters = 0

@@ -1,0 +1,29 @@
+"""Functions that users' statements may not call: no read-only transaction holds them back, and no ROLLBACK undoes them.
+
+Only what the statement itself names can be told: not what a function, a view or a foreign table calls that it reads.
+"""
+
+import re
+
+_NAMES = (
+    r"dblink\w*",  # another connection, on which anything may be written
+    r"http_(?:get|post|put|patch|delete|head)",
+    r"lo_(?:import|export|put|from_bytea|creat|create|unlink)|lowrite",
+    r"pg_read_(?:binary_)?file|pg_stat_file",
+    r"pg_(?:terminate|cancel)_backend|pg_log_backend_memory_contexts",
+    r"pg_(?:promote|reload_conf|rotate_logfile|switch_wal|create_restore_point|log_standby_snapshot|prewarm|file_write)",
+    r"pg_(?:backup_start|backup_stop|start_backup|stop_backup|wal_replay_pause|wal_replay_resume)",
+    r"pg_logical_emit_message|pg_logical_slot_get_(?:binary_)?changes|pg_replication_slot_advance",
+    r"pg_(?:create|copy)_(?:physical|logical)_replication_slot|pg_drop_replication_slot|pg_sync_replication_slots",
+    r"pg_replication_origin_\w+",
+    r"pg_stat_(?:\w+_)?reset\w*",
+)
+# Blanks and comments may stand before the parenthesis: so many that the search stays linear.
+_BETWEEN = r"(?:\s|/\*[^*]{0,80}\*/|--[^\n]{0,80}\n){0,8}"
+_CALL = re.compile(rf'(?<![\w$])({"|".join(_NAMES)})"?{_BETWEEN}\(', re.IGNORECASE | re.ASCII)
+
+
+def harmful_call(sql: str) -> str | None:
+    """Return the first such function that a statement calls; also where a text of it merely looks like a call."""
+    found = _CALL.search(sql)
+    return found[1] if found else None
