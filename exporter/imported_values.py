@@ -11,9 +11,10 @@ from typing import Any
 
 Number = float | None
 
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity)|nan", re.IGNORECASE)
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|h|days?|d|w)(?![a-zµ])")
+# Possessive (++), and from the first digit on alone: a tenant's text of nothing but digits takes no longer than others.
+_NUMBER = re.compile(r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf|infinity)|nan", re.IGNORECASE)
+_CLOCK = re.compile(r"(?<!\d)(\d++):(\d\d):(\d\d(?:\.\d++)?)")
+_SPAN = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?)\s*+(ns|us|µs|ms|s|m|h|days?|d|w)(?![a-zµ])")
 _MILLISECONDS = {
     "ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6,
     "d": 8.64e7, "day": 8.64e7, "days": 8.64e7, "w": 6.048e8,
@@ -64,7 +65,7 @@ def milliseconds(value: object) -> float | None:
     if not text or _SPAN.sub("", _CLOCK.sub("", text)).strip():
         return None
     spans = sum(float(count) * _MILLISECONDS[unit] for count, unit in _SPAN.findall(text))
-    clocks = sum((int(h) * 3600 + int(m) * 60 + float(s)) * 1000 for h, m, s in _CLOCK.findall(text))
+    clocks = sum((float(h) * 3600 + int(m) * 60 + float(s)) * 1000 for h, m, s in _CLOCK.findall(text))
     return sign * (spans + clocks)
 
 

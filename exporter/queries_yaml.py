@@ -17,6 +17,7 @@ from exporter.yaml_file import ConfigError, Document, KeyPath, read_document
 _MAX_SERIES = 100_000  # these files have no limit of their own, and tables are many
 _SLOW_FROM = 60  # seconds between two runs; who asks so seldom expects it to take long
 _SLOW_TIMEOUT = "30s"
+_LONGEST_RANGE = 200
 _CLAUSE = re.compile(r"(>=|<=|==|>|<|=)?\s*v?(\d+(?:\.\d+)*)")
 # The name that its column gets: an alias, or its own.
 _DATABASE = re.compile(
@@ -144,6 +145,8 @@ def _named_twice(document: Document, queries: Iterable[ImportedQuery]) -> Iterat
 
 def _version(text: str) -> tuple[str | None, str | None]:
     """Turn a range such as '>=13.0.0 <15.0.0' into our clauses; return them, or what is wrong."""
+    if len(text) > _LONGEST_RANGE:
+        return None, f"a range of versions has at most {_LONGEST_RANGE} characters"
     clauses = [f"{'==' if sign in ('', '=') else sign}{version}" for sign, version in _CLAUSE.findall(text)]
     if _CLAUSE.sub("", text).strip(" ,") or bool(text.strip()) != bool(clauses):
         return None, f"{text!r} is not understood; write it like '>=13.0.0 <15.0.0'"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CLAUSE = re.compile(r"^\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
+_VERSION = re.compile(r"\D*(\d{1,9}(?:\.\d{1,9})*)")
 _EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
 _RESTART = 5.0  # seconds: some stores tell for how long they have run, and that is no exact time
 _COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
@@ -66,7 +67,7 @@ def _standing(info: ServerInfo) -> tuple[object, ...]:
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return the leading dotted number as integers: 5.10 sorts after 5.9, and 15 is the same as 15.0."""
-    match = re.match(r"\D*(\d+(?:\.\d+)*)", version)
+    match = _VERSION.match(version)
     parts = [int(part) for part in match[1].split(".")] if match else []
     while parts and parts[-1] == 0:
         parts.pop()

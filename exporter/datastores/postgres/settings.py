@@ -1,5 +1,6 @@
 """Settings as numbers in base units, and compared with what is written for them as the server itself reads it."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,10 @@ from exporter.query import Row
 _BYTES: Mapping[str, float] = {"B": 1, "kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SECONDS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _OWN_UNIT = re.compile(r"(\d*)([A-Za-z]+)")  # kB, or a page: 8kB
-_NUMBER = re.compile(r"\s*([+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))\s*([A-Za-z]*)\s*")
+_NUMBER = re.compile(
+    r"\s*+([+-]?(?:0[xX][0-9a-fA-F]++|(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?))\s*+([A-Za-z]*+)\s*+"
+)
+_LONGEST_NUMBER = 200  # characters, of which a float holds the value whatever its base
 _OCTAL = re.compile(r"[+-]?0\d+")
 
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
@@ -115,7 +119,7 @@ def _items(text: str) -> list[str]:
 def _number(text: str, setting: Setting) -> str | None:
     """Return the number in the setting's own unit, rounded and printed as the server does."""
     match = _NUMBER.fullmatch(text)
-    if match is None:
+    if match is None or len(match[1]) > _LONGEST_NUMBER:
         return None
     number, unit = match.groups()
     whole = setting.vartype == "integer"
@@ -126,7 +130,7 @@ def _number(text: str, setting: Setting) -> str | None:
     else:
         value = float(number)
     converted = _converted(value, unit, setting.unit) if unit else value
-    if converted is None:
+    if converted is None or not math.isfinite(converted):
         return None
     return f"{round(converted)}" if whole else f"{converted:g}"
 

@@ -1,0 +1,67 @@
+"""Give long texts to whatever reads a server's or a user's words, and name who does so; who waits ends it."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from exporter import imported_values, libpq, negotiation, passfile, queries_yaml, server
+from exporter.byte_size import parse_bytes
+from exporter.datastores.neo4j.operations import quantity
+from exporter.datastores.postgres.settings import Setting, meets
+from exporter.datastores.prometheus_page import parse
+from exporter.duration import parse_duration
+from exporter.query import QueryError
+from exporter.sql_text import POSTGRES, first_word
+from exporter.targets import Globs
+from exporter.visible import visible
+from exporter.yaml_file import ConfigError
+
+LENGTH = 50_000
+_SETTING = Setting("work_mem", "4096", "kB", "integer")
+
+READERS: Mapping[str, Callable[[str], object]] = {
+    "a value": imported_values.number,
+    "a duration of queries.yaml": imported_values.milliseconds,
+    "a label": imported_values.label_text,
+    "runonserver": queries_yaml._version,  # noqa: SLF001 - the file around it would be cut short
+    "a query's database": lambda text: queries_yaml._database_label(text, ["datname"]),  # noqa: SLF001 - the same
+    "a version": server.version_key,
+    "a range of versions": lambda text: server.version_satisfies("15", text),
+    "an extension": lambda text: server.When(extension=text),
+    "a setting": lambda text: meets(_SETTING._replace(setting=text), "4MB"),
+    "an expected setting": lambda text: meets(_SETTING, text),
+    "a setting's unit": lambda text: meets(_SETTING._replace(unit=text), "4MB"),
+    "a quantity": quantity,
+    "a duration": parse_duration,
+    "a size": parse_bytes,
+    "a connection string": libpq.conninfo,
+    "several of them": libpq.split_targets,
+    "a line of passwords": passfile._fields,
+    "Accept": negotiation.choose_format,
+    "Accept-Encoding": negotiation.accepts_gzip,
+    "a name": lambda text: Globs(include=("*a*b*a*b*a*b*1*.*c",)).admits(text),
+    "a glob": lambda text: Globs(include=(text[:1000],)).admits("ab1" * 1000),
+    "a metrics page": lambda text: list(parse(f"a {text}\na{{{text[:16_000]}\n".encode(), ("a",))),
+    "a statement": lambda text: first_word(text, POSTGRES),
+    "a line of the log": visible,
+}
+_PIECES = (
+    "1", "a", " ", "-", ".", ":", ",", ";", "=", "\\", "'", '"', "{", "(", "[", "*", "%", "/", "<", "²", "\n", "\x1b",
+    "1.", "1:", "1 ", "1e", "1s", "0x", "a=", 'a="', "a='", "\\a", "+-", "--", "/*", "*/", ";q=1", ">=", "1:11:11",
+    "1 day ", "current_database() ", "current_database ( ", "::", ",postgres", ",host=", ",postgresql://",
+)  # fmt: skip
+TEXTS = tuple(piece * (LENGTH // len(piece)) + end for piece in _PIECES for end in ("", "!", "1", " 1"))
+
+
+def main() -> None:
+    for name, read in READERS.items():
+        sys.stdout.write(f"{name}\n")
+        sys.stdout.flush()
+        for text in TEXTS:
+            with suppress(ValueError, QueryError, ConfigError):
+                read(text)
+    sys.stdout.write("all\n")
+
+
+if __name__ == "__main__":
+    main()
