@@ -6,6 +6,7 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 import re
 import stat
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 
@@ -67,6 +68,16 @@ def _ports(value: str) -> str | None:
     return None if fine and len(value) < 1000 else "expected a port, 1 to 65535"  # noqa: PLR2004 - 100 hosts are many
 
 
+def _addresses(value: str) -> str | None:
+    """Admit a list, in which an empty entry is looked up by its name."""
+    try:
+        for address in filter(None, value.split(",")):
+            ip_address(address)
+    except ValueError:
+        return "expected an IP address; a name is written as host"
+    return None
+
+
 def _methods(value: str) -> str | None:
     """Check a list of methods; either all are allowed or, with a `!` before each, all are forbidden."""
     listed = [method.strip() for method in value.split(",")]
@@ -95,7 +106,7 @@ PARAMETERS: Mapping[str, Check] = MappingProxyType(
     {
         # Where and who.
         "host": _free,
-        "hostaddr": _refused("write the address as host, and server_name in the target where TLS has another name"),
+        "hostaddr": _addresses,
         "port": _ports,
         "dbname": _free,
         "user": _free,
@@ -104,9 +115,9 @@ PARAMETERS: Mapping[str, Check] = MappingProxyType(
         "service": _free,
         "servicefile": _free,
         # How it is found out who the other one is.
-        "require_auth": _refused(_NOT_HERE),
-        "channel_binding": _one_of("disable", "prefer"),
-        "requirepeer": _refused(_NOT_HERE),
+        "require_auth": _methods,
+        "channel_binding": _one_of("disable", "prefer", "require"),
+        "requirepeer": _free,
         "scram_client_key": _refused("write the password; a key in its place is not supported"),
         "scram_server_key": _refused("write the password; a key in its place is not supported"),
         "krbsrvname": _refused(_NO_KERBEROS),

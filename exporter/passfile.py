@@ -6,14 +6,17 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.libpq import Conninfo, Host
+from exporter.libpq import Conninfo
 
 _MOST_BYTES = 1 << 20
 _FIELD = re.compile(r"((?:[^\\:]|\\.)*)(?::|$)")
 
 
-def password_in_file(info: Conninfo, host: Host, database: str) -> str | None:
-    """Return the password of the first line that fits; None where no line does, or nobody else may read the file."""
+def password_in_file(info: Conninfo, database: str) -> str | None:
+    """Return the password of the first line that fits one of the hosts; None without one.
+
+    A file that others may read counts for nothing, as with libpq.
+    """
     named = info.word("passfile")
     file = Path(named) if named else Path(os.environ.get("HOME", "/")) / ".pgpass"
     try:
@@ -23,16 +26,17 @@ def password_in_file(info: Conninfo, host: Host, database: str) -> str | None:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except (OSError, ValueError):
         return None
-    wanted = ("localhost" if host.socket else host.name, str(host.port), database, info.user)
-    for line in lines:
-        *pattern, password = _fields(line) or [""]
-        if (
-            not line.startswith("#")
-            and len(pattern) == len(wanted)
-            and all(said in ("*", want) for said, want in zip(pattern, wanted, strict=True))
-        ):
-            return password
+    entries = [_fields(line) for line in lines if not line.startswith("#")]
+    for host in info.hosts:
+        wanted = ["localhost" if host.socket else host.name, str(host.port), database, info.user]
+        for entry in entries:
+            if len(entry) == len(wanted) + 1 and all(map(_fits, entry, wanted)):
+                return entry[-1]
     return None
+
+
+def _fits(said: str, wanted: str) -> bool:
+    return said in ("*", wanted)
 
 
 def _fields(line: str) -> list[str]:

@@ -64,9 +64,9 @@ def test_what_is_not_said_comes_from_the_environment_or_a_service(tmp_path: Path
 
 # A value of each parameter that is honoured, or None where none is.
 TAKEN: dict[str, str | None] = {
-    "host": "db", "hostaddr": None, "port": "5433", "dbname": "pgbouncer", "user": "u", "password": "p",
+    "host": "db", "hostaddr": "127.0.0.1", "port": "5433", "dbname": "pgbouncer", "user": "u", "password": "p",
     "passfile": "/none",
-    "require_auth": None, "channel_binding": "prefer", "requirepeer": None, "gssdelegation": "0",
+    "require_auth": "!password,!md5", "channel_binding": "prefer", "requirepeer": "postgres", "gssdelegation": "0",
     "gssencmode": "prefer", "sslmode": "require", "ssl": "true", "sslnegotiation": "postgres", "sslcompression": "0",
     "sslpassword": "p", "sslcertmode": "allow", "sslrootcert": "system", "sslsni": "1",
     "ssl_min_protocol_version": "TLSv1.2", "ssl_max_protocol_version": "TLSv1.3", "connect_timeout": "5",
@@ -92,7 +92,7 @@ def test_every_parameter_is_honoured_or_refused_with_its_name(store: str, name: 
     if taken is not None:
         assert TARGET.validate_python({"name": "one", "store": store, "url": good})
     bad = f"{place}?{name}=bogus"
-    if taken is None or name not in ("host", "user", "password", "dbname", "passfile", "sslpassword",
+    if taken is None or name not in ("host", "user", "password", "dbname", "passfile", "sslpassword", "requirepeer",
                                      "fallback_application_name", "options"):  # fmt: skip
         with pytest.raises(ValidationError, match=rf"{name}: "):
             TARGET.validate_python({"name": "one", "store": store, "url": bad})

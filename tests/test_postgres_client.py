@@ -4,8 +4,6 @@ import asyncpg
 import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.datastores.postgres.connection import Link
-from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import QueryError, Reason
@@ -91,18 +89,6 @@ def test_what_is_not_measured_is_a_capability_that_is_missing() -> None:
         "track_activities": "track_activities is off",
         "track_planning": "pg_stat_statements.track_planning is off",
     }
-
-
-async def test_a_url_that_the_client_cannot_read_is_not_quoted() -> None:
-    """A message of the client's own might quote what it cannot read."""
-    link = Link(Door(target("postgresql://user@localhost/db?sslmode=top-s3cret")))
-
-    with pytest.raises(asyncpg.ClientConfigurationError) as caught:
-        await link.rows("SELECT 1")
-
-    assert "s3cret" not in str(caught.value)
-    assert caught.value.__suppress_context__
-    assert reason_of(caught.value) == "connect"
 
 
 async def test_a_session_before_the_first_ping_says_so() -> None:

@@ -40,6 +40,8 @@ def spellings(server: Postgres) -> list[str]:
         f"postgresql://monitor@{folder}:{port}/postgres",
         f"postgresql:///postgres?host={server.folder}&port={port}&user=monitor",
         f"host={server.folder} port={port} user=monitor dbname=postgres",
+        f"postgresql://monitor@%40{server.folder.name}:{port}/postgres",
+        f"host=@{server.folder.name} port={port} user=monitor dbname=postgres",
     ]
 
 

@@ -14,6 +14,7 @@ from exporter.datastores.pgbouncer.words import unknown_database
 from exporter.datastores.postgres.door import AnotherServerError, Door, recognised
 from exporter.datastores.postgres.fence import LEAVE, fenced_rows
 from exporter.datastores.postgres.installed import EXTENSIONS, Extension
+from exporter.datastores.postgres.network import network_of
 from exporter.datastores.postgres.pooled import transaction
 from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
 from exporter.query import QueryError, Row
@@ -153,16 +154,20 @@ class Link:
         except AnotherServerError:
             self.terminate()
             raise self._elsewhere(database) from None
-        except (asyncio.CancelledError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        except asyncio.CancelledError:
             self.terminate()
             raise
-        except asyncpg.PostgresError as error:
-            if error.severity_en in _FAREWELLS:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            fault = network_of(self._connection).fault if self._connection is not None else None
+            if not isinstance(error, asyncpg.PostgresError) or error.severity_en in _FAREWELLS:
                 self.terminate()
+            if fault is not None:
+                raise fault from None
             raise
 
     def _is_open(self, database: str | None) -> bool:
         usable = self._connection is not None and not self._connection.is_closed()
+        usable = usable and not network_of(self._connection).worn
         return usable and database == self._database and self._moves == self.door.moves
 
     def _check(self) -> str:

@@ -9,10 +9,13 @@ import asyncpg
 import asyncpg.protocol.protocol
 
 from exporter.datastores.keepalive import keepalive
+from exporter.datastores.pgwire.login import Terms
 from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
+from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.session_settings import NAME, at_login
 from exporter.datastores.tls import tls_of
 from exporter.libpq import Conninfo
+from exporter.passfile import password_in_file
 from exporter.query import QueryError
 from exporter.targets import PostgresTarget
 
@@ -59,10 +62,12 @@ class Door:
             **({} if pooled else at_login(seconds)),
             **(UNCONVERTED if database in self.unconverted else {}),
         }
+        network = Network(self.target.conninfo, self._terms(database))
         try:
             connection = await asyncpg.connect(
                 **self._place(database),
-                password=self._password(),
+                loop=network,
+                password="",  # the login is made by the network
                 server_settings=server_settings,
                 statement_cache_size=100 if cached and not pooled else 0,
                 max_cached_statement_lifetime=0,  # for ever: the statements are always the same
@@ -70,6 +75,10 @@ class Door:
             )
         except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
             raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            if network.fault is not None:
+                raise network.fault from None
+            raise
         self._look_at(connection._transport)  # noqa: SLF001 - asyncpg has no other way to its socket
         return connection
 
@@ -81,7 +90,6 @@ class Door:
             "host": [host.name for host in info.hosts],
             "port": [host.port for host in info.hosts],
             "user": info.user,
-            "passfile": info.word("passfile") or None,
             "database": database or info.database,
             "ssl": False if info.local else self._tls,  # None: as libpq's words say
             "direct_tls": info.word("sslnegotiation") == "direct" or None,
@@ -107,11 +115,16 @@ class Door:
         started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
         return f"SELECT 1 / ({started} = {self.watched!r})::int"
 
-    def _password(self) -> str | None:
+    def _terms(self, database: str | None) -> Terms:
+        info = self.target.conninfo
         try:
-            return self.target.secret("password") or self.target.conninfo.password
+            password = self.target.secret("password") or info.password
         except ValueError as error:  # its file can be read no more
             raise QueryError("auth", str(error)) from None
+        if password is None:
+            password = password_in_file(info, database or info.database)
+        binding = info.word("channel_binding", "prefer")
+        return Terms(self.target.name, info.user, password, info.word("require_auth"), binding)
 
     def _look_at(self, transport: Any) -> None:
         encrypted = transport.get_extra_info("ssl_object")

@@ -1,12 +1,13 @@
 """What a ping tells about a PostgreSQL server."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.datastores.postgres.connection import Link
 from exporter.datastores.postgres.encoding import is_replaced
 from exporter.datastores.postgres.installed import Extension
-from exporter.query import Row
+from exporter.query import QueryError, Row
 from exporter.server import ServerInfo
 from exporter.targets import Globs
 
@@ -54,6 +55,7 @@ SELECT
             AND NOT has_database_privilege(oid, 'CONNECT')
     ) AS closed
 """
+_VERSION = re.compile(r"[1-9][0-9]?([.+a-z-][0-9A-Za-z.+-]{0,60})?")
 _NO_FILE_SETTINGS = "needs SELECT on pg_file_settings and EXECUTE on pg_show_all_file_settings(), beyond pg_monitor"
 
 
@@ -81,8 +83,11 @@ async def read_facts(link: Link, databases: Globs, not_granted: Sequence[str]) -
 
 def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> ServerInfo:
     started_at = ping["started_at"]
+    version = str(ping["version"]).partition(" ")[0]  # packagers append their own: "15.19 (Debian 15.19-1)"
+    if not _VERSION.fullmatch(version):
+        raise QueryError("decode", "the server does not say a version of PostgreSQL that can be read")
     return ServerInfo(
-        version=str(ping["version"]).partition(" ")[0],  # packagers append their own: "15.19 (Debian 15.19-1)"
+        version=version,
         role="replica" if ping["is_replica"] else "primary",
         started_at=started_at if isinstance(started_at, float) else None,
         identity=str(started_at),

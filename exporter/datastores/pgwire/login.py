@@ -1,0 +1,140 @@
+"""The login: what a server may ask of us before it lets us in, and what we answer."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import structlog
+
+from exporter.datastores.pgwire.messages import message
+from exporter.datastores.pgwire.scram import Scram
+from exporter.libpq_parameters import METHODS
+from exporter.query import QueryError
+
+_OK, _CLEAR, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
+_METHODS: Mapping[int, str] = MappingProxyType(
+    {_CLEAR: "password", _MD5: "md5", 7: "gss", 9: "sspi", _SASL: "scram-sha-256"}
+)
+_PLAIN, _BOUND = b"SCRAM-SHA-256", b"SCRAM-SHA-256-PLUS"
+
+_log = structlog.get_logger("exporter")
+_warned: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What we are willing to do for whom: one target's."""
+
+    target: str
+    user: str
+    password: str | None
+    require_auth: str = ""  # as libpq has it: a list of methods, each with a ! before or none
+    channel_binding: str = "prefer"
+
+    def forbid(self, method: str) -> None:
+        """Raise QueryError where the method is not among those that the target allows."""
+        listed = [word.strip() for word in self.require_auth.split(",")] if self.require_auth else list(METHODS)
+        allowed = method not in {word[1:] for word in listed} if listed[0].startswith("!") else method in listed
+        if not allowed:
+            asks = "lets everybody in" if method == "none" else f"asks for the login by {method}"
+            raise QueryError("auth", f"the server {asks}, which require_auth={self.require_auth} forbids")
+
+
+@dataclass(slots=True)
+class Login:
+    """One login, message by message.
+
+    certificate: the server's, in DER; None where nothing is encrypted. private: nobody can listen, because it is
+    encrypted or goes over a Unix socket.
+    """
+
+    terms: Terms
+    certificate: bytes | None
+    private: bool
+    _method: str = "none"
+    _scram: Scram | None = field(default=None)
+    _bound: bool = False
+
+    async def respond(self, code: int, body: bytes) -> bytes | None:
+        """Answer a request; raise QueryError instead of anything that the target does not allow."""
+        if code == _OK:
+            self._accept()
+            return None
+        if self._scram is not None and code == _SASL_CONTINUE:
+            return message(b"p", await self._scram.final(body))
+        if self._scram is not None and code == _SASL_FINAL:
+            self._scram.verify(body)
+            return None
+        method = _METHODS.get(code)
+        if method is None or self._method != "none":
+            raise QueryError("auth", "the server asks for a login of a kind that the exporter does not know")
+        self.terms.forbid(method)
+        self._method = method
+        return message(b"p", await self._begin(code, body))
+
+    def _accept(self) -> None:
+        if self._method == "none":
+            self.terms.forbid("none")
+        if self._scram is not None and not self._scram.proven:
+            raise QueryError("auth", "the server ended the login without proving that it knows the password")
+        if self.terms.channel_binding == "require" and not self._bound:
+            raise QueryError("auth", "the server did not bind the login to its certificate (channel_binding=require)")
+
+    async def _begin(self, code: int, body: bytes) -> bytes:
+        if self.terms.channel_binding == "require" and (code != _SASL or _BOUND not in body.split(b"\0")):
+            raise QueryError("auth", "the server offers no login that channel_binding=require allows")
+        if code == _CLEAR:
+            self._warn()
+            return self._password().encode() + b"\0"
+        if code == _MD5:
+            inner = hashlib.md5((self._password() + self.terms.user).encode(), usedforsecurity=False).hexdigest()
+            outer = hashlib.md5(inner.encode() + body[:4], usedforsecurity=False).hexdigest()
+            return f"md5{outer}\0".encode()
+        if code == _SASL:
+            return await self._begin_scram(body.split(b"\0"))
+        raise QueryError("auth", "the server asks for Kerberos, which the exporter does not speak")
+
+    async def _begin_scram(self, offered: list[bytes]) -> bytes:
+        binding = None
+        if self.certificate is not None and _BOUND in offered and self.terms.channel_binding != "disable":
+            # In a thread: the first one imports for 50 ms, for which the loop must not stop.
+            binding = await asyncio.to_thread(end_point, self.certificate)
+        if binding is None and (_PLAIN not in offered or self.terms.channel_binding == "require"):
+            raise QueryError("auth", "the server offers no SASL login that the exporter knows")
+        if binding is not None:
+            self._scram = Scram(self._password(), "p=tls-server-end-point", binding)
+            self._bound = True
+        else:
+            could = self.certificate is not None and _BOUND not in offered and self.terms.channel_binding != "disable"
+            self._scram = Scram(self._password(), "y" if could else "n")
+        first = self._scram.first()
+        return (_BOUND if self._bound else _PLAIN) + b"\0" + len(first).to_bytes(4) + first
+
+    def _password(self) -> str:
+        if not self.terms.password:
+            raise QueryError("auth", "the server asks for a password, and the target has none")
+        return self.terms.password
+
+    def _warn(self) -> None:
+        if not self.private and self.terms.target not in _warned:
+            _warned.add(self.terms.target)
+            _log.warning(
+                "sends the password in clear, as the server asks for it so: whoever is between can read it; "
+                "use sslmode=verify-full, or require_auth=scram-sha-256",
+                target=self.terms.target,
+            )
+
+
+def end_point(certificate: bytes) -> bytes | None:
+    """Return the hash of a certificate that SCRAM binds a login to; None where it has none of its own."""
+    from cryptography import x509  # noqa: PLC0415 - 10 MiB, for those alone who use TLS
+
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except ValueError:
+        return None
+    if algorithm is None:
+        return None
+    return hashlib.new("sha256" if algorithm.name in ("md5", "sha1") else algorithm.name, certificate).digest()

@@ -1,0 +1,109 @@
+"""Messages of the protocol: made, taken out of a buffer, and weighed before anybody keeps them."""
+
+from collections.abc import Mapping
+
+from exporter.query import QueryError
+
+SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
+LOGIN_BYTES = 256 * 1024  # what a server may say before it lets us in; a real one says about 600 bytes
+ANSWER_BYTES = 48 * 1024 * 1024  # what an answer may take of memory, in the objects that it becomes
+
+_VERSION = (3 << 16).to_bytes(4)
+_HEADER = 5  # a letter and a length
+_MESSAGE_BYTES = 96  # about: what Python keeps beside the bytes of a row or of a parameter
+_COLUMN_BYTES = 48
+_LETTERS = b"z"[0]
+_ROW, _PARAMETER = b"D"[0], b"S"[0]
+_DESCRIPTIONS = b"Tt"  # asyncpg keeps these of each statement
+_DESCRIPTION_BYTES = 64 * 1024
+_WORDS_BYTES = 256 * 1024  # of errors, notices, parameters: of all in an answer that is no row
+_WORN_BYTES = 4 * 1024 * 1024
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4) + body
+
+
+def startup(parameters: Mapping[str, str]) -> bytes:
+    words = [word.encode() for pair in parameters.items() for word in pair]
+    return message(b"", _VERSION + b"\0".join([*words, b"", b""]))
+
+
+def length_of(header: bytes | bytearray) -> int:
+    """Return how many bytes follow a message's header; raise QueryError where it is none."""
+    length = int.from_bytes(header[1:_HEADER]) - 4
+    if not chr(header[0]).isalnum() or header[0] > _LETTERS or not 0 <= length < 1 << 30:
+        raise QueryError("decode", "what answers does not speak PostgreSQL's protocol")
+    return length
+
+
+def take(buffer: bytearray) -> bytes | None:
+    """Take the first message out of a buffer, None where the whole of it is not there yet."""
+    if len(buffer) < _HEADER:
+        return None
+    end = _HEADER + length_of(buffer[:_HEADER])
+    if end > LOGIN_BYTES:
+        raise too_much("before the login ended", LOGIN_BYTES)
+    if len(buffer) < end:
+        return None
+    taken = bytes(buffer[:end])
+    del buffer[:end]
+    return taken
+
+
+def too_much(when: str, bound: int) -> QueryError:
+    return QueryError("limit", f"the server sent more than {bound // 1024} KiB {when}; the connection was closed")
+
+
+class Scale:
+    """Weighs what a server says since it was last asked, message by message, by the headers alone.
+
+    worn: so many reports of parameters came that the connection is to be replaced: the client may keep them all.
+    """
+
+    def __init__(self) -> None:
+        self.worn = False
+        self._parameters = 0
+        self._weight = 0
+        self._words = 0
+        self._rest = bytearray()  # of a header that came in pieces
+        self._skip = 0  # bytes of a message that are still to come
+
+    def reset(self) -> None:
+        """Begin anew: something is asked."""
+        self._weight = self._words = 0
+
+    def add(self, data: bytes) -> None:
+        """Weigh the next piece; raise QueryError where it is more than an answer may be, or no message at all."""
+        at, end = self._skip, len(data)
+        if self._rest:
+            at = 0
+            data, self._rest = bytes(self._rest) + data, bytearray()
+            end = len(data)
+        weight = self._weight
+        while at + _HEADER + 2 <= end:
+            kind, length = data[at], int.from_bytes(data[at + 1 : at + _HEADER]) - 4
+            if length < 0:
+                raise QueryError("decode", "the server sent what is no message of PostgreSQL's protocol")
+            weight += length + _MESSAGE_BYTES
+            if kind == _ROW:
+                weight += _COLUMN_BYTES * int.from_bytes(data[at + _HEADER : at + _HEADER + 2])
+            else:
+                self._weigh_words(kind, length)
+            if weight > ANSWER_BYTES:
+                raise too_much("in answer to one statement", ANSWER_BYTES)
+            at += _HEADER + length
+        self._weight = weight
+        if at < end:
+            self._rest, at = bytearray(data[at:]), end
+        self._skip = at - end
+
+    def _weigh_words(self, kind: int, length: int) -> None:
+        self._words += length + _MESSAGE_BYTES
+        if kind == _PARAMETER:
+            self._parameters += length + _MESSAGE_BYTES
+            self.worn = self._parameters > _WORN_BYTES
+        if kind in _DESCRIPTIONS and length > _DESCRIPTION_BYTES:
+            raise too_much("to describe one statement", _DESCRIPTION_BYTES)
+        if self._words > _WORDS_BYTES:
+            raise too_much("that are no rows in answer to one statement", _WORDS_BYTES)
