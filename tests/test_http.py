@@ -139,3 +139,13 @@ async def test_what_time_it_is_for_the_server(
     transport = httpx.MockTransport(lambda _: httpx.Response(401, headers={} if date is None else {"Date": date}))
     async with http_client("http://server.test", None, 1.0, transport) as client:
         assert (await client.get("/")).extensions["clock_skew"] == skew
+
+
+async def test_no_cookie_is_kept() -> None:
+    """The jar has no bound: a hostile server, or a proxy's login page, would fill it for ever."""
+    head = OK + b"Set-Cookie: a=b; Path=/\r\nset-cookie: c=d\r\nContent-Length: 0\r\n\r\n"
+    async with server(head) as (url, _), http_client(url, None, 1.0) as client:
+        answer = await client.get("/page")
+
+        assert answer.status_code == 200
+        assert not client.cookies

@@ -77,6 +77,7 @@ def date_of(headers: Mapping[str, str]) -> float | None:
 class Bounded(httpx.AsyncBaseTransport):
     """Read each answer whole: a server that drips, never ends or compresses costs a typed error, and no memory.
 
+    Cookies are not taken: a server that sets others with each answer would fill the client's jar for ever.
     The request's read timeout is the deadline of the whole exchange, from the connection to the last byte. The
     response's extension `clock_skew` is how many seconds the server's clock is ahead of ours, or None.
     """
@@ -107,7 +108,8 @@ class Bounded(httpx.AsyncBaseTransport):
         finally:
             await response.aclose()
         extensions = {**response.extensions, "clock_skew": None if told is None else told - half_way}
-        return httpx.Response(response.status_code, headers=response.headers, content=content, extensions=extensions)
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"set-cookie"]
+        return httpx.Response(response.status_code, headers=headers, content=content, extensions=extensions)
 
     async def _body(self, request: httpx.Request, response: httpx.Response) -> bytes:
         most = int(request.extensions.get("body_bytes", self._body_bytes))

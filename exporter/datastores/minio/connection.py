@@ -3,7 +3,6 @@
 import re
 import secrets
 import ssl
-import time
 from collections.abc import Mapping
 
 import httpx
@@ -11,7 +10,7 @@ import httpx
 from exporter.datastores.http import http_client, http_reason
 from exporter.datastores.json_page import parse_json
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
-from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal, server_time
+from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason
@@ -120,13 +119,10 @@ class Connection:
 
     async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Answer:
         renewing, self._renewing = self._renewing, {}
-        began = time.time()
         async with self._shared:
             response = await self._client.get(path, headers={**headers, **renewing}, extensions={"body_bytes": most})
-        answer = Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
-        said = server_time(answer)
-        self.skew = None if said is None else said - (began + time.time()) / 2
-        return answer
+        self.skew = response.extensions["clock_skew"]
+        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
 
 
 def reason_of(error: BaseException) -> Reason:

@@ -8,10 +8,8 @@ headers that only S3 servers send.
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from exporter.datastores.http import date_of
 from exporter.datastores.minio.answers import Health, Refused
 from exporter.datastores.minio.xml_page import XmlPage, read_xml
 
@@ -56,15 +54,6 @@ def health_of(what: str, answer: Answer) -> Health:
     if answer.status not in _ANSWERS or not silent or not _of_minio(answer) or "etag" in answer.headers:
         raise refusal(what, answer)
     return Health(answer.status, answer.headers)
-
-
-def server_time(answer: Answer) -> float | None:
-    """Return what time it was for the server when it answered, as Unix time; None where it does not tell."""
-    said = _error(answer).get("ServerTime", "") if answer.status >= _REDIRECTS.start else ""
-    try:
-        return datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp()
-    except (ValueError, OverflowError):
-        return date_of(answer.headers)
 
 
 def _of_minio(answer: Answer) -> bool:
