@@ -96,7 +96,7 @@ def test_keyless_connection_signs_nothing() -> None:
     connection = Connection("http://127.0.0.1:1", "us-east-1", None)
 
     with pytest.raises(QueryError, match="access_key") as caught:
-        asyncio.run(connection.info())
+        asyncio.run(connection.admin("info"))
     assert caught.value.reason == "unsupported"
 
 

@@ -1,11 +1,15 @@
 """What a MinIO server's answers look like to us, whichever client brought them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from exporter.datastores.prometheus_page import PageSample, parse
+from exporter.query import QueryError
 
 Json = Mapping[str, object]
+
+_MOST_SAMPLES = 30_000  # of one family: 100 nodes have as many
 
 # Without a word of the server's own these prove nothing: a proxy, too, may say so.
 _NOT_THERE = {404, 405, 426, 501}
@@ -64,7 +68,10 @@ class NativePage:
         return len(self._body)
 
     def samples(self, family: str) -> list[PageSample]:
-        return list(parse(b"\n".join(self._lines(family.encode())), (family,)))
+        lines = list(islice(self._lines(family.encode()), _MOST_SAMPLES + 1))
+        if len(lines) > _MOST_SAMPLES:
+            raise QueryError("limit", f"the metrics page has more than {_MOST_SAMPLES} samples of {family}")
+        return list(parse(b"\n".join(lines), (family,)))
 
     def value(self, family: str) -> float | None:
         """Return a fact of the whole cluster, whose only label is the node that happened to answer."""

@@ -1,5 +1,6 @@
 """One MinIO server, or any S3 server as far as it answers."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,7 +23,10 @@ from exporter.targets import MinioTarget
 from exporter.wording import span
 
 _FACTS_SECONDS = 600.0
-_INCOMPLETE_FACTS_SECONDS = 60.0
+_RETRY_SECONDS = 60.0
+# A node that is gone keeps its peers' pages waiting, 10,000 buckets take a second: the ping's verdict must not wait.
+_PING_SECONDS = 1.0
+_PATIENCE_SECONDS = 20.0
 # Read quorum is lost: the server is up, knows our keys and says so; the health checks show it.
 _ALIVE_CODES = {"NoSuchBucket", "InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
 
@@ -42,12 +46,15 @@ class MinioDatastore:
         self._connection = Connection(target.url.get_secret_value(), target.region, self._tls, transport)
         self._facts: Facts | None = None
         self._facts_due = 0.0
+        self._doubted = False
+        self._reading: asyncio.Task[None] | None = None
         self._states: States = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._forget()
         await self._connection.close()
 
     @property
@@ -58,27 +65,45 @@ class MinioDatastore:
         self._connection.skew = None
         keys = self._keys()
         if keys != self._connection.keys:
+            self._forget()
             self._connection.sign_in(keys)
-            self._facts = None
         try:
             known = await self._known()
             not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
         except BaseException:
-            self._facts = None
+            self._forget()
             raise
         return replace(known.info, tls_not_after=not_after)
 
     async def _known(self) -> Facts:
-        """Make the round trip, and read the facts again when they are due."""
-        if self._facts is not None and time.monotonic() < self._facts_due:
-            await self._round_trip()
-            return self._facts
-        self._connection.renew()  # what is held may lead nowhere, or have shown a certificate that is an old one now
+        """Make the round trip; read the facts when there are none, and beside the next pings when they are old."""
+        old = time.monotonic() >= self._facts_due
+        if old:
+            self._connection.renew()  # what is held may lead nowhere, or have shown a certificate of yesterday
         await self._round_trip()
-        facts = await read_facts(self._connection)
-        self._facts_due = time.monotonic() + (_FACTS_SECONDS if facts.complete else _INCOMPLETE_FACTS_SECONDS)
+        if self._facts is None or self._doubted:
+            self._doubted = False
+            return self._keep(await read_facts(self._connection, _PING_SECONDS), 0.0)
+        if old and (self._reading is None or self._reading.done()):
+            self._reading = asyncio.create_task(self._read_again(), name=f"{self._target.name} facts")
+        return self._facts
+
+    async def _read_again(self) -> None:
+        try:
+            self._keep(await read_facts(self._connection, _PATIENCE_SECONDS), _RETRY_SECONDS)
+        except (Refused, QueryError, httpx.HTTPError, OSError):
+            self._facts_due = time.monotonic() + _RETRY_SECONDS  # the ping and the queries tell why
+
+    def _keep(self, facts: Facts, retry_seconds: float) -> Facts:
+        """Hold facts that are whole, or the best there are."""
+        self._facts_due = time.monotonic() + (_FACTS_SECONDS if facts.complete else retry_seconds)
         self._facts = facts if facts.complete else self._facts or facts
         return self._facts
+
+    def _forget(self) -> None:
+        self._facts = None
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def databases(self) -> Sequence[str]:
         return ()
@@ -128,7 +153,7 @@ class MinioDatastore:
 
     def _doubt(self) -> None:
         """Read the facts again at the next ping: a page said otherwise."""
-        self._facts_due = 0.0
+        self._doubted = True
 
 
 class MinioSession:
@@ -165,15 +190,15 @@ class MinioSession:
         return page
 
     async def info(self) -> Json:
-        answer: Json = await self._once("info", self._connection.info)
+        answer: Json = await self._once("info", lambda: self._connection.admin("info"))
         return answer
 
     async def account(self) -> Json:
-        answer: Json = await self._once("account", self._connection.account)
+        answer: Json = await self._once("account", lambda: self._connection.admin("account"))
         return answer
 
     async def usage(self) -> Json:
-        answer: Json = await self._once("usage", self._connection.usage)
+        answer: Json = await self._once("usage", lambda: self._connection.admin("usage"))
         return answer
 
     async def _once(self, page: str, read: Callable[[], Awaitable[Any]]) -> Any:

@@ -3,15 +3,18 @@
 import re
 import secrets
 import ssl
+from asyncio import Lock, timeout
 from collections.abc import Mapping
 
 import httpx
 
 from exporter.datastores.http import http_client, http_reason
 from exporter.datastores.json_page import parse_json
+from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
 from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal
 from exporter.datastores.minio.signing import Keys, Signer
+from exporter.datastores.off_loop import off_loop
 from exporter.datastores.shared import Shared
 from exporter.query import QueryError, Reason
 
@@ -21,13 +24,13 @@ NO_KEYS = "needs access_key and secret_key"
 _BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
 _SMALL, _METRICS = 64 * 1024, 8 * 2**20  # bytes of an answer
 _ADMIN, _PARSED = 12 * 2**20, 40 * 2**20  # 12,000 buckets take as much, whose counts the scanner has
+_ADMIN_SECONDS = 5.0
+_NOT_ASCII = bytes(range(0x80, 0x100))
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AUTH_CODES = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId", "ExpiredToken",
     "InvalidToken", "AuthorizationHeaderMalformed", "AuthorizationParametersError",
 }  # fmt: skip
-# What each admin call always says; another program's JSON does not.
-_ACCOUNT, _INFO, _USAGE = "AccountName", "servers", "lastUpdate"
 _OK, _OWN_TROUBLE = 200, 500
 _REASONS: Mapping[int, Reason] = {401: "auth", 407: "auth", 408: "timeout", 429: "limit", 504: "timeout"}
 
@@ -45,6 +48,7 @@ class Connection:
         self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
         self._base = str(self._client.base_url).rstrip("/")
         self._shared = Shared(self._client.aclose)
+        self._large = Lock()
         self._region = region
         self._signer: Signer | None = None
         self._renewing: Mapping[str, str] = {}
@@ -80,15 +84,21 @@ class Connection:
         if not knows_keys(answer):
             raise refusal("S3 call", answer)
 
-    async def info(self) -> Json:
-        return await self._admin("info", _INFO)
+    async def admin(self, name: str) -> Json:
+        """Read one of ADMIN_PAGES.
 
-    async def account(self) -> Json:
-        # Never with prefix-usage: the server then answers with the first bucket's prefixes for every bucket.
-        return await self._admin("accountinfo", _ACCOUNT)
-
-    async def usage(self) -> Json:
-        return await self._admin("datausageinfo", _USAGE)
+        Never the account with prefix-usage: the server then answers with the first bucket's prefixes for every bucket.
+        """
+        page = ADMIN_PAGES[name]
+        what = f"admin call {page.call}"
+        async with self._large, timeout(_ADMIN_SECONDS):  # one at a time: each takes much memory for a moment
+            answer = await self._signed(f"/minio/admin/v3/{page.call}", _ADMIN)
+            if answer.status != _OK or not answer.body.lstrip().startswith(b"{"):
+                raise refusal(what, answer)
+            content = await parse_json(_ascii(answer.body), what, _PARSED)
+            if not isinstance(content, dict) or page.sign not in content:
+                raise refusal(what, answer)
+            return await off_loop(len(answer.body), page.kept, content)
 
     async def health(self, endpoint: str) -> Health:
         path = f"/minio/health/{endpoint}"
@@ -103,15 +113,6 @@ class Connection:
             raise refusal("metrics page", answer)
         return page
 
-    async def _admin(self, call: str, sign: str) -> Json:
-        answer = await self._signed(f"/minio/admin/v3/{call}", _ADMIN)
-        if answer.status != _OK or not answer.body.lstrip().startswith(b"{"):
-            raise refusal(f"admin call {call}", answer)
-        page = await parse_json(answer.body, f"admin call {call}", _PARSED)
-        if not isinstance(page, dict) or sign not in page:
-            raise refusal(f"admin call {call}", answer)
-        return page
-
     async def _signed(self, path: str, most: int) -> Answer:
         if self._signer is None:
             raise QueryError("unsupported", NO_KEYS)
@@ -123,6 +124,11 @@ class Connection:
             response = await self._client.get(path, headers={**headers, **renewing}, extensions={"body_bytes": most})
         self.skew = response.extensions["clock_skew"]
         return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def _ascii(page: bytes) -> bytes:
+    """Leave out what only free texts hold, none of which is read: one such sign makes the whole four times as large."""
+    return page if page.isascii() else page.translate(None, _NOT_ASCII)
 
 
 def reason_of(error: BaseException) -> Reason:

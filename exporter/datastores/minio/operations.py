@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
-from exporter.datastores.minio.answers import Json, NativePage, Pages, Refused
+from exporter.datastores.minio.answers import Json, NativePage, Pages, Refused, objects
 from exporter.datastores.minio.largest import LargestParams, Members
 from exporter.datastores.off_loop import off_loop
 from exporter.query import QueryError, Row
@@ -83,7 +83,8 @@ async def erasure_sets(session: Pages, _params: Params, _state: object) -> Seque
 
 async def drives(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
     try:
-        return cluster_rows.drive_rows(await session.info())
+        info = await session.info()
+        return await off_loop(_size(info), cluster_rows.drive_rows, info)
     except Refused as refused:
         _unless_forbidden(refused)
         page = await session.metrics()
@@ -101,10 +102,18 @@ async def nodes(session: Pages, _params: Params, _state: object) -> Sequence[Row
 
 async def buckets(session: Pages, params: LargestParams, state: Members) -> Sequence[Row]:
     try:
-        return usage_rows.bucket_rows(await session.usage(), params.top, state)
+        usage = await session.usage()
+        return await off_loop(_size(usage), usage_rows.bucket_rows, usage, params.top, state)
     except Refused as refused:
         _unless_forbidden(refused)
-        return usage_rows.bucket_rows_of_account(await session.account(), params.top, state)
+        account = await session.account()
+        return await off_loop(_size(account), usage_rows.bucket_rows_of_account, account, params.top, state)
+
+
+def _size(page: Json) -> int:
+    """Return about how many bytes what is listed on an admin page would take."""
+    drives = sum(len(objects(node, "drives")) for node in objects(page, "servers"))
+    return 200 * (drives + sum(len(found) for found in page.values() if isinstance(found, list | dict)))
 
 
 def _unless_forbidden(refused: Refused) -> None:
@@ -130,7 +139,8 @@ def _of_usage(rows: Callable[[Json], Sequence[Row]]) -> Operation:
 
 def _of_account(rows: Callable[[Json, int, Members], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, params: LargestParams, state: Members) -> Sequence[Row]:
-        return rows(await session.account(), params.top, state)
+        account = await session.account()
+        return await off_loop(_size(account), rows, account, params.top, state)
 
     return Operation(operation, LargestParams, Members)
 
