@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from exporter.core_metrics import CORE_METRICS
+from exporter.cypher_text import forbidden
 from exporter.query import DATABASE_LABELS, Metric, Query
 from exporter.thresholds import BEYOND_ONE, is_share
 from exporter.verdict import DURATION, HealthRule
@@ -55,6 +56,8 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
     for version in query.query if isinstance(query.query, dict) else ():
         if not _VERSION.fullmatch(version):
             yield ("query", version), f"{version!r} is not a version such as '14' or '5.26'"
+    if query.store == "neo4j":
+        yield from _lint_cypher(query)
     yield from _lint_labels(query)
     for metric in query.metrics:
         problems = _lint_fed(metric, query) if metric.name in CORE_METRICS else _lint_own(metric, query)
@@ -62,6 +65,15 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
             yield ("metrics", metric.name), message
     if query.health is not None:
         yield from _lint_health(query.health, query)
+
+
+def _lint_cypher(query: Query) -> Iterator[tuple[KeyPath, str]]:
+    """Refuse what a session that is opened for reading would run, although it does more."""
+    texts = query.query if isinstance(query.query, dict) else {None: query.query or ""}
+    for version, text in texts.items():
+        if found := forbidden(text):
+            key = ("query",) if version is None else ("query", version)
+            yield key, f"{found} does more than read: what changes the server or opens files is not run"
 
 
 def _lint_labels(query: Query) -> Iterator[tuple[KeyPath, str]]:

@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from neo4j import GraphDatabase
+from neo4j.exceptions import Neo4jError
 
+from exporter.cypher_text import forbidden
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.query import Query, QueryError
@@ -29,6 +33,7 @@ SOMETIMES_ABSENT = {
     "neo4j_index_population_ratio",
     "neo4j_transactions_oldest_timestamp_seconds",
 }
+ACTS = re.compile(r"(?i)await|clear|collect|create|drop|kill|prepare|refresh|resample|set|stop|upgrade")
 HEAP = 512 * 1024**2  # -Xmx of the test servers
 STRING_TOO_LONG_FOR_AN_INDEX = "x" * 50_000
 
@@ -217,6 +222,29 @@ async def test_users_query_of_the_server_may_need_a_graph(server: Neo4j) -> None
     assert datastore.reason(missing.value) == "unsupported"
     assert flood.value.reason == "limit"
     assert server.run("MATCH (n:Written) RETURN count(n) AS n") == [{"n": 0}]
+
+
+@each_version
+def test_procedures_that_users_may_call_only_read(server: Neo4j) -> None:
+    """Of those that a session for reading would run: the server calls many of them READ that act."""
+    told = server.run("SHOW PROCEDURES YIELD name, mode WHERE mode IN ['READ', 'DBMS'] RETURN name")
+    named = {str(row["name"]) for row in told}
+    let_through = {name for name in named if forbidden(f"CALL {name}()") is None}
+
+    assert {"db.clearQueryCaches", "dbms.killConnections", "db.stats.stop"} <= named - let_through
+    assert {"db.labels", "db.ping", "dbms.components", "dbms.queryJmx"} <= let_through
+    assert [name for name in sorted(let_through) if ACTS.search(name)] == []
+
+
+@each_version
+def test_reading_sessions_change_no_user(server: Neo4j) -> None:
+    """The server sees to that, where a query file does not begin with it."""
+    login, change = (server.user, server.password), "ALTER CURRENT USER SET PASSWORD FROM 'neo4j-secret' TO 'another'"
+    with GraphDatabase.driver(server.url, auth=login) as driver, driver.session(default_access_mode="READ") as session:
+        for text in (change, "CREATE USER bob SET PASSWORD 'long-enough'", "CALL { CREATE (n:Sub) } IN TRANSACTIONS"):
+            with pytest.raises(Neo4jError) as refused:
+                session.run(text).consume()
+            assert refused.value.code == "Neo.ClientError.Statement.AccessMode"
 
 
 @each_version
