@@ -67,6 +67,9 @@ async def ping(keys: dict[str, str], status: int, headers: dict[str, str], body:
         (403, {}, error("AccessDenied"), "another S3", "another S3"),  # another S3 server
         (404, {}, error("NoSuchBucket"), "another S3", "another S3"),
         (403, {}, error("SignatureDoesNotMatch"), "another S3", "auth"),
+        (404, {}, error("XAdminUserNotFound"), "another S3", "auth"),  # versitygw, to an unknown access key
+        (403, {}, error("NoSuchUser"), "another S3", "auth"),
+        (400, OF_MINIO, error("InvalidArgument"), "unsupported", "unsupported"),  # MinIO's console
         (403, {}, error("RequestTimeTooSkewed"), "limit", "limit"),
         (200, OF_MINIO, b"", "up", "unsupported"),
         (200, {"server": "nginx", "x-amz-request-id": "1"}, b"", "up", "unsupported"),

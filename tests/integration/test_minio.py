@@ -1,16 +1,21 @@
 """MinIO as it is: every built-in query answers, and its numbers are what was done."""
 
 import asyncio
+from collections.abc import Sequence
 
+import httpx
 import pytest
 import urllib3
 from minio import S3Error
 from minio.versioningconfig import VersioningConfig
 
+from exporter.datastores.minio.client import open_datastore
+from exporter.datastores.minio.largest import LargestParams
 from exporter.datastores.minio.token import metrics_token
-from exporter.query import HistogramValue
+from exporter.query import HistogramValue, Row
 from exporter.query_files import load_queries
-from tests.integration.collect import Collected, collect
+from exporter.targets import MinioTarget
+from tests.integration.collect import Collected, collect, target_of
 from tests.integration.minio_admin import admin, put, s3, see, shown, total
 from tests.servers.minio import Minio
 from tests.servers.session import Servers
@@ -121,6 +126,7 @@ async def test_versions_and_delete_markers(private: Minio) -> None:
 
     assert seen.value("s3_bucket_delete_markers", bucket="versions") == 1.0
     assert seen.value("s3_bucket_versions", bucket="versions") == 4.0
+    assert seen.value("s3_bucket_objects", bucket="versions") == 1.0  # a key whose latest version is a delete marker
     for bucket, state in {"versions": "enabled", "suspended": "suspended", "plain": "off", "locked": "enabled"}.items():
         for other in ("enabled", "suspended", "off"):
             assert seen.value("s3_bucket_versioning", bucket=bucket, state=other) == float(state == other)
@@ -184,3 +190,72 @@ async def test_names_are_ours(private: Minio) -> None:
 
     assert len(native) > 100
     assert {metric.name for query in load_queries(["minio"]) for metric in query.metrics} & native == set()
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """Carry requests, and keep what the answers were."""
+
+    def __init__(self) -> None:
+        self._inner = httpx.AsyncHTTPTransport()
+        self.seen: list[tuple[str, int, int]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        self.seen.append((request.url.path, answer.status_code, int(answer.headers.get("content-length", "0"))))
+        return answer
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def test_the_ping_costs_the_same_with_many_buckets(private: Minio) -> None:
+    """It asks one small question, about a bucket that is there: neither a list of all nor an error in the counters."""
+    client, counting = s3(private), Counting()
+    client.make_bucket(bucket_name="a-first-one")
+    target = target_of(private.target("objects"))
+    assert isinstance(target, MinioTarget)
+    pings: list[list[tuple[str, int, int]]] = []
+    async with open_datastore(target, counting) as datastore:
+        await datastore.ping()
+        for few in (0, 100):
+            for number in range(few):
+                client.make_bucket(bucket_name=f"one-of-many-{number}")
+            counting.seen.clear()
+            await datastore.ping()
+            pings.append(list(counting.seen))
+
+    assert pings[0] == pings[1]
+    [(path, status, length)] = pings[0]
+    assert path.removeprefix("/") in {bucket.name for bucket in client.list_buckets()}
+    assert (status, length < 200) == (200, True)
+
+
+async def test_the_largest_buckets_of_a_server(servers: Servers) -> None:
+    """What has no series of its own is added up, whichever page it comes from."""
+    with servers.private_minio(1) as server:
+        client = s3(server)
+        for number in range(5):
+            client.make_bucket(bucket_name=f"bucket-{number}")
+            put(client, f"bucket-{number}", "object", 1000 * (number + 1))
+        client.set_bucket_versioning(bucket_name="bucket-0", config=VersioningConfig(status="Enabled"))
+        await see(server, lambda seen: seen.value("s3_bucket_objects", bucket="bucket-4") == 1.0, "buckets")
+        target = target_of(server.target("objects"))
+        assert isinstance(target, MinioTarget)
+        async with open_datastore(target) as datastore:
+            await datastore.ping()
+            rows: dict[str, Sequence[Row]] = {}
+            async with datastore.session("slow") as session:
+                for query in load_queries(["minio"]):
+                    if query.name in ("buckets", "bucket_flags", "bucket_versioning"):
+                        few = query.model_copy(update={"params": LargestParams(top=2)})
+                        rows[query.name] = await session.fetch(few)
+
+    *kept, others = rows["buckets"]
+    assert [row["bucket"] for row in kept] == ["bucket-3", "bucket-4"]
+    assert (others["others"], others["other_bytes"]) == (3.0, 1000 + 2000 + 3000)
+    *kept, others = rows["bucket_flags"]  # whose page may not know the sizes yet
+    assert (len(kept), others["others"]) == (2, 3.0)
+    states = [row["state"] for row in rows["bucket_versioning"] if row["is"]]
+    others_in = {row["state"]: row["others"] for row in rows["bucket_versioning"][-3:]}
+    for state, count in (("enabled", 1.0), ("suspended", 0.0), ("off", 4.0)):
+        assert others_in[state] == count - states.count(state)

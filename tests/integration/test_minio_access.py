@@ -7,8 +7,10 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.datastores.minio.answers import Refused
+from exporter.execution import attempt
+from exporter.query import QueryError
 from tests.integration.collect import collect, collect_from, target_of
-from tests.integration.minio_admin import allow, put, s3, see, shown, statement, total
+from tests.integration.minio_admin import allow, eventually, put, s3, see, shown, statement, total
 from tests.servers.minio import Minio
 from tests.servers.session import Servers
 
@@ -18,8 +20,8 @@ SEE_BUCKETS = statement("s3:GetBucketLocation")
 
 @pytest.fixture(scope="module")
 def private(servers: Servers) -> Minio:
-    """Return a server of this file's own, where nobody else counts."""
-    return servers.private_minio(1)
+    """Return a server of this file's own, where nobody else counts, with its console."""
+    return servers.private_minio(1, {"MINIO_BROWSER": "on"})
 
 
 @pytest.mark.parametrize("wrong", [{"secret_key": "wrong-secret"}, {"access_key": "nobody"}])
@@ -31,6 +33,24 @@ async def test_wrong_keys(private: Minio, wrong: dict[str, str]) -> None:
 
     assert datastore.reason(caught.value) == "auth"
     assert not {"wrong-secret", "nobody", private.secret_key} & set(re.split(r"[^\w-]", repr(caught.value)))
+
+
+@pytest.mark.parametrize("keys", ["with", "without"])
+async def test_the_consoles_port(private: Minio, keys: str) -> None:
+    """It answers HTML with 200 to every path, and is no server that is live and writable."""
+    target = private.target("objects", url=f"http://127.0.0.1:{private.console_port}")
+    if keys == "without":
+        del target["access_key"], target["secret_key"]
+    async with open_datastore(target_of(target)) as datastore:
+
+        async def reason() -> str:
+            with pytest.raises(QueryError) as caught:
+                await attempt(datastore.ping, 5.0, datastore.reason)
+            return caught.value.reason
+
+        assert (
+            await eventually(reason, lambda reason: reason != "connect") == "unsupported"
+        )  # it listens a little later
 
 
 async def test_least_privilege(private: Minio) -> None:

@@ -23,6 +23,7 @@ from exporter.targets import MinioTarget
 from exporter.wording import span
 
 _FACTS_SECONDS = 600.0
+_CONSOLE = "InvalidArgument"  # to what is signed, where no bucket and no key can be wrong
 _RETRY_SECONDS = 60.0
 # A node that is gone keeps its peers' pages waiting, 10,000 buckets take a second: the ping's verdict must not wait.
 _PING_SECONDS = 1.0
@@ -135,6 +136,10 @@ class MinioDatastore:
         except Refused as refused:
             if refused.code == CLOCKS_DIFFER:
                 raise QueryError("limit", f"{refused}: {self._clocks()}") from None
+            if refused.code == _CONSOLE:
+                raise QueryError(
+                    "unsupported", f"{refused}: MinIO's console says so; the API has a port of its own"
+                ) from None
             if not self._alive(refused):
                 raise
 

@@ -29,9 +29,9 @@ _NOT_ASCII = bytes(range(0x80, 0x100))
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AUTH_CODES = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidTokenId", "ExpiredToken",
-    "InvalidToken", "AuthorizationHeaderMalformed", "AuthorizationParametersError",
+    "InvalidToken", "AuthorizationHeaderMalformed", "AuthorizationParametersError", "XAdminUserNotFound",
 }  # fmt: skip
-_OK, _OWN_TROUBLE = 200, 500
+_OK, _FORBIDDEN, _OWN_TROUBLE = 200, 403, 500
 _REASONS: Mapping[int, Reason] = {401: "auth", 407: "auth", 408: "timeout", 429: "limit", 504: "timeout"}
 
 
@@ -137,12 +137,13 @@ def reason_of(error: BaseException) -> Reason:
 
 
 def _reason_of_answer(refused: Refused) -> Reason:
-    if refused.code in _AUTH_CODES:
-        return "auth"
     if refused.code == CLOCKS_DIFFER:
         return "limit"
     if refused.denied:
         return "privilege"
+    # Each server has words of its own for keys that it does not take.
+    if refused.code in _AUTH_CODES or (refused.status == _FORBIDDEN and not refused.foreign and not refused.not_there):
+        return "auth"
     if refused.status in _REASONS:
         return _REASONS[refused.status]
     if refused.status >= _OWN_TROUBLE and not refused.not_there:
