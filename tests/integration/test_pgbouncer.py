@@ -1,6 +1,8 @@
 """PgBouncer's console: pools, counters and waits as they are, and what is seen when it fails."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -263,3 +265,18 @@ async def _wait_a_while(bouncer: Pgbouncer, exporter: Exporter) -> None:
 
     async with crowd(bouncer, 3):
         await asyncio.to_thread(exporter.wait, seen, "the waits to be seen")
+
+
+async def test_a_name_that_is_not_utf8_takes_nothing_from_the_others(bouncer: Pgbouncer, datastore: Datastore) -> None:
+    settings = bouncer.folder / "pgbouncer.ini"
+    before = settings.read_bytes()
+    behind = f"host=127.0.0.1 port={bouncer.server.port} dbname=app".encode()
+    settings.write_bytes(before.replace(b"[databases]", b"[databases]\ncaf\xe9 = " + behind + b"\ncaf\xe8 = " + behind))
+    os.kill(bouncer.pid or 0, signal.SIGHUP)
+    await asyncio.sleep(0.3)
+    collected = await poll(datastore)
+    settings.write_bytes(before)
+    os.kill(bouncer.pid or 0, signal.SIGHUP)
+
+    names = {dict(labels).get("name") for labels in collected.samples["pgbouncer_databases_max_connections"]}
+    assert len([name for name in names if str(name).startswith("caf\ufffd")]) == 2

@@ -14,6 +14,7 @@ from psycopg.waiting import wait_async
 from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, LOST_MILLISECONDS, PROBES
 from exporter.datastores.pgbouncer.handshake import certificate, libpq_tls
 from exporter.datastores.pgbouncer.words import meaning
+from exporter.datastores.postgres.encoding import decode
 from exporter.datastores.tls import Tls
 from exporter.query import QueryError, Reason, Row
 from exporter.targets import PgbouncerTarget
@@ -83,6 +84,13 @@ class Console:
                 self._connection = None
 
 
+class _Text(psycopg.adapt.Loader):
+    """Names are bytes, which any client can make the pooler tell of; psycopg decodes strictly."""
+
+    def load(self, data: bytes | bytearray | memoryview) -> str:
+        return decode(bytes(data))[0]
+
+
 class _Connection(psycopg.AsyncConnection[dict[str, Any]]):
     async def wait(
         self,
@@ -112,7 +120,7 @@ async def _connect(target: PgbouncerTarget) -> _Connection:
     if password is not None:
         given["password"] = password
     try:
-        return await _Connection.connect(
+        connection = await _Connection.connect(
             **given,
             autocommit=True,
             prepare_threshold=None,
@@ -121,12 +129,14 @@ async def _connect(target: PgbouncerTarget) -> _Connection:
             application_name="datatier-exporter",
             connect_timeout=_CONNECT_SECONDS,
         )
+        connection.adapters.register_loader("text", _Text)
     except asyncio.CancelledError as ended:
         raise ended.with_traceback(None) from None  # its frames hold the connection that libpq has begun
     except psycopg.OperationalError as error:
         if target.tls and "certificate verify failed" in str(error):
             await _say_why(target, host, port)
         raise
+    return connection
 
 
 async def _say_why(target: PgbouncerTarget, host: str, port: str) -> None:
