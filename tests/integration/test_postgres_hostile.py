@@ -30,7 +30,7 @@ from tests.servers.hostile_postgres import (
 
 MEBIBYTE = 1 << 20
 MOST_MEMORY = 64 * MEBIBYTE
-SLOW = 0.5  # of the loop: generous, as machines of tests are busy
+SLOW = 0.5  # seconds that the loop may work at one piece
 
 
 @pytest.fixture
@@ -47,17 +47,17 @@ def hostile() -> Iterator[Hostile]:
 
 @asynccontextmanager
 async def watched_loop() -> AsyncIterator[list[float]]:
-    """Measure for how long the loop did not go on."""
-    gaps: list[float] = [0.0]
+    """Measure for how long the loop's thread worked before it went on; others' work on the machine does not count."""
+    spells: list[float] = [0.0]
 
     async def tick() -> None:
         while True:
-            began = time.monotonic()
+            began = time.thread_time()
             await asyncio.sleep(0.01)
-            gaps.append(time.monotonic() - began - 0.01)
+            spells.append(time.thread_time() - began)
 
     task = asyncio.create_task(tick())
-    yield gaps
+    yield spells
     task.cancel()
 
 
@@ -100,7 +100,7 @@ async def test_whatever_is_said_is_bounded(hostile: Hostile, when: str) -> None:
     before = peak()
     for name, (harm, reason) in HARMS.items():
         hostile.login, hostile.answer = (harm, None) if when == "login" else (None, harm)
-        async with watched_loop() as gaps:
+        async with watched_loop() as spells:
             error = await outcome(hostile.target("db"), 1.0 if reason == "timeout" else 5.0)
 
         assert error is not None, name
@@ -111,7 +111,7 @@ async def test_whatever_is_said_is_bounded(hostile: Hostile, when: str) -> None:
             expected = {"limit"}  # read as a message of a gigabyte
         assert error.reason in expected, (name, str(error))
         assert len(str(error)) < 300, name
-        assert max(gaps) < SLOW, (name, max(gaps))
+        assert max(spells) < SLOW, (name, max(spells))
     assert peak() - before < MOST_MEMORY, (peak() - before) / MEBIBYTE
 
 

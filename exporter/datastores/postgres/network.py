@@ -155,6 +155,7 @@ class Guard(asyncio.Protocol):
         self._said = 0
         self._buffer = bytearray()
         self._answering: asyncio.Task[None] | None = None
+        self._lost: tuple[Exception | None] | None = None
 
     def watch(self, real: Any) -> None:
         """Begin with a connection that is there."""
@@ -169,9 +170,14 @@ class Guard(asyncio.Protocol):
         self._inner.connection_made(Transport(self._network, transport, self))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._answering is not None:
-            self._answering.cancel()
-        self._inner.connection_lost(exc)
+        self._lost = (exc,)
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        """Tell asyncpg that the server has left, after all that it said before."""
+        if self._lost is not None and self._answering is None:
+            [exc], self._lost = self._lost, None
+            self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -244,8 +250,6 @@ class Guard(asyncio.Protocol):
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering = None
-        if task.cancelled():
-            return
         try:
             task.result()
             self._go_on()
@@ -255,6 +259,7 @@ class Guard(asyncio.Protocol):
             failed = QueryError("connect", f"the login failed: {error}")
             failed.__cause__ = error
             self._close(failed)
+        self._tell_lost()
 
     def _close(self, fault: QueryError) -> None:
         self._network.fault = fault
