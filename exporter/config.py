@@ -140,8 +140,9 @@ def _without_store(key: KeyPath) -> KeyPath:
 
 
 def parse_listen(value: str) -> tuple[str, int]:
-    """Split host:port; [::1]:9187 and :9187 are fine."""
+    """Split host:port; an empty host stands for all addresses: of :9187, *:9187 and [::]:9187."""
     host, colon, port = value.rpartition(":")
     if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 - the highest port
         raise ValueError(f"{value!r} is not an address such as 0.0.0.0:9187")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - what a bare port means everywhere
+    host = host.strip("[]")
+    return "" if host in ("*", "::") else host, int(port)

@@ -1,7 +1,9 @@
 """What stands before all pages: probes are answered to everybody, all else in measure, and to whom it is meant for."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -20,6 +22,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PROBES = ("/livez", "/startupz", "/readyz", "/health")
 _AT_ONCE = 40  # answers to all but probes: as many as node_exporter has
 _AT_ONCE_EACH = 30  # of one client: who reads slowly leaves room for others
+_END_SECONDS = 1.0
 _SLICE = 256 * 1024
 
 RawHeaders = Mapping[bytes, bytes]
@@ -51,7 +54,9 @@ class Guard:
             return
         headers, path, client = dict(scope["headers"]), scope["path"], origin(scope)
         send = _outfitted(send, self._web_file.config.http_server_config.headers)
-        if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+        if headers.get(b"content-length", b"0") != b"0" or (
+            b"transfer-encoding" in headers and not await _is_empty(receive)
+        ):
             await refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"})(scope, receive, send)
         elif path in _PROBES or path.startswith("/health/"):
             scope["trusted"] = await self._trusts(headers, client) or False
@@ -88,6 +93,15 @@ class Guard:
         for challenge in self._access.challenges():
             answer.headers.append("WWW-Authenticate", challenge)
         return answer
+
+
+async def _is_empty(receive: Receive) -> bool:
+    """Tell whether a body in chunks has none; one whose end is not there with its beginning is taken to have some."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            message = await receive()
+            return not message.get("body") and not message.get("more_body")
+    return False
 
 
 def _outfitted(send: Send, headers: Mapping[str, str]) -> Send:

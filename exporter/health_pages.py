@@ -12,12 +12,13 @@ from exporter.events import Now
 from exporter.guard import trusted
 from exporter.health import target_health, troubles, worst
 from exporter.health_text import Line, Part, body, line, verbose
-from exporter.parameters import flag, parameters
+from exporter.parameters import Pairs, flag, known_ones, parameters
 from exporter.process_checks import alive, ready, started
 from exporter.schedule import seconds_to_next_poll
 from exporter.service import Service, instant
 from exporter.target_conditions import conditions_of, judge
 
+_VIEW = ("verbose", "exclude")
 _SOON = 1  # seconds until something that will end by itself may have ended
 _Page = Callable[["HealthPages", Request], Awaitable[Response]]
 
@@ -51,9 +52,13 @@ class View(NamedTuple):
         return [f"exclude={name}: there is no such thing here" for name in sorted(self.excluded.difference(names))]
 
 
-def _view(request: Request) -> View:
-    found = parameters(request.query_params.multi_items(), ("verbose", "exclude"), repeatable=("exclude",))
+def _view(pairs: Pairs) -> View:
+    found = parameters(pairs, _VIEW, repeatable=("exclude",))
     return View(flag(found, "verbose"), frozenset(found.get("exclude", ())))
+
+
+def _probe_view(request: Request) -> View:
+    return _view(known_ones(request.query_params.multi_items(), _VIEW))
 
 
 class HealthPages:
@@ -76,7 +81,7 @@ class HealthPages:
     @_told
     async def readyz(self, request: Request) -> Response:
         """Ask the process alone, and with `readyz: {require: [group]}` the targets of these groups."""
-        now, view, snapshot = instant(), _view(request), self._service.snapshot
+        now, view, snapshot = instant(), _probe_view(request), self._service.snapshot
         required = self._service.config.readyz.require
         groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
         lines = list(ready(view.lines(self._started(now)), groups, draining=self._service.draining))
@@ -109,7 +114,7 @@ class HealthPages:
         return self._answer(request, View(conditions.verbose, frozenset()), [part], now)
 
     def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
-        now, view = instant(), _view(request)
+        now, view = instant(), _view(request.query_params.multi_items())
         return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
 
     def _answer(
@@ -132,7 +137,7 @@ class HealthPages:
 
     def _process(self, request: Request, lines: Sequence[Line], now: Now, failing: Sequence[str] = ()) -> Response:
         """Answer ok, or a line for each thing looked at when one of them fails or somebody wants to know."""
-        view, names = _view(request), [line.name for line in lines]
+        view, names = _probe_view(request), [line.name for line in lines]
         lines = view.lines(lines)
         failed = any(line.failed for line in lines)
         code, headers = (503, self._retry_after(failing, now)) if failed else (200, {})

@@ -22,6 +22,11 @@ def parameters(pairs: Pairs, known: Collection[str], repeatable: Collection[str]
     return found
 
 
+def known_ones(pairs: Pairs, known: Collection[str]) -> Pairs:
+    """Leave out what nobody knows: a supervisor that sends too much must not have a process ended for that."""
+    return [(name, value) for name, value in pairs if name in known]
+
+
 def flag(found: dict[str, list[str]], name: str) -> bool:
     """Tell whether a parameter is there as ?name, ?name=1 or ?name=true."""
     value = found.get(name, ["0"])[0]

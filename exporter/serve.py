@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import signal
+import socket
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -75,13 +77,23 @@ def serve(settings: Settings, load: Load, listen: str) -> int:
     return 1 if service.crashed else 0
 
 
+def everywhere() -> list[str]:
+    """Return the address of every family that this machine has; two sockets, so that IPv4 clients keep their names."""
+    found = []
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - it was asked for
+        with suppress(OSError), socket.socket(family) as probe:
+            probe.bind((address, 0))
+            found.append(address)
+    return found
+
+
 def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
     """Say how the application is served."""
     host, port = parse_listen(listen)
     context = app.state.web_file.context()
     return uvicorn.Config(
         app,
-        host=host,
+        host=[host] if host else everywhere(),  # type: ignore[arg-type]  # the loop takes several
         port=port,
         http=Connection,
         ws="none",

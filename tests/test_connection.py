@@ -46,6 +46,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
         (b"POST /livez HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + b"a" * 5_000_000, 413),
         (b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n" + b"a" * 5_000_000, 413),
+        (b"GET /livez HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+        (b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 413),
         (b"POST /livez HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 405),
         (b"hello\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400),

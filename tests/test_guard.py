@@ -223,6 +223,8 @@ def test_no_page_takes_a_body(path: str) -> None:
     assert site.request("POST", path, content=b"a").status_code == 413
     assert site.request("GET", path, content=iter([b"a"])).status_code == 413
     assert site.request("POST", path, content=b"").status_code in (404, 405)
+    assert site.request("POST", path, content=iter([])).status_code in (404, 405)
+    assert site.request("GET", path, content=iter([])).status_code == site.get(path).status_code
 
 
 def test_a_bug_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,21 @@
 """The process as people run it: its start, its drain and its end."""
 
+import errno
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporter.serve import everywhere
 from tests.integration.exporter_process import Exporter
 from tests.making import write
 from tests.servers.process import free_port
@@ -47,6 +51,30 @@ def test_all_targets_may_be_down_at_the_start() -> None:
 
     assert "Traceback" not in exporter.last_log
     assert "hunter22" not in exporter.last_log
+
+
+def test_everywhere_is_both_families() -> None:
+    exporter = Exporter(closed("postgres"))
+    exporter.write(closed("postgres"), listen=f"[::]:{exporter.port}")
+    with exporter:
+        for address in ("127.0.0.1", "::1"):
+            with closing(HTTPConnection(address, exporter.port, timeout=5)) as client:
+                client.request("GET", "/livez?x=1")
+                assert client.getresponse().status == 200
+
+
+@pytest.mark.parametrize("missing", [socket.AF_INET, socket.AF_INET6])
+def test_a_machine_may_have_one_family(monkeypatch: pytest.MonkeyPatch, missing: socket.AddressFamily) -> None:
+    class Socket(socket.socket):
+        def __init__(self, family: int) -> None:
+            if family == missing:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family)
+
+    there = {socket.AF_INET: "::", socket.AF_INET6: "0.0.0.0"}[missing]
+    monkeypatch.setattr(socket, "socket", Socket)
+
+    assert everywhere() == [there]
 
 
 def test_sigterm_drains_and_ends_well() -> None:
