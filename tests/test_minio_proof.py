@@ -176,3 +176,29 @@ def test_a_clock_that_differs_is_told(minutes: int, words: str) -> None:
             assert caught.value.reason == "limit"
 
     asyncio.run(scenario())
+
+
+async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What 10,000 buckets keep waiting is read beside the pings, and is known as soon as it is there."""
+    monkeypatch.setattr("exporter.datastores.minio.client._PING_SECONDS", 0.05)
+    ready = asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/minio/admin/"):
+            await ready.wait()
+            return httpx.Response(403, headers=OF_MINIO, content=error("AccessDenied"))
+        if request.url.path.startswith("/minio/"):
+            return httpx.Response(200, headers=OF_MINIO)
+        return httpx.Response(200, content=LOCATION)
+
+    target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
+    async with open_datastore(target, httpx.MockTransport(answer)) as datastore:
+        first = await attempt(datastore.ping, 5.0, datastore.reason)
+        second = await attempt(datastore.ping, 5.0, datastore.reason)
+        ready.set()
+        deadline = time.monotonic() + 20.0
+        while not (last := await datastore.ping()).missing_privileges and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    assert first.missing_privileges == second.missing_privileges == {}
+    assert last.missing_privileges.keys() == {"admin:ServerInfo", "admin:DataUsageInfo", "s3:GetBucketLocation"}

@@ -81,6 +81,7 @@ class MinioDatastore:
         old = time.monotonic() >= self._facts_due
         if old:
             self._connection.renew()  # what is held may lead nowhere, or have shown a certificate of yesterday
+            await self._round_trip()
         await self._round_trip()
         if self._facts is None or self._doubted:
             self._doubted = False
