@@ -196,9 +196,11 @@ async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.Mon
         first = await attempt(datastore.ping, 5.0, datastore.reason)
         second = await attempt(datastore.ping, 5.0, datastore.reason)
         ready.set()
-        deadline = time.monotonic() + 20.0
-        while not (last := await datastore.ping()).missing_privileges and time.monotonic() < deadline:
+        for _ in range(500):
             await asyncio.sleep(0.01)
+            last = await datastore.ping()
+            if last.missing_privileges:
+                break
 
     assert first.missing_privileges == second.missing_privileges == {}
     assert last.missing_privileges.keys() == {"admin:ServerInfo", "admin:DataUsageInfo", "s3:GetBucketLocation"}

@@ -99,7 +99,8 @@ class MinioDatastore:
     def _keep(self, facts: Facts, retry_seconds: float) -> Facts:
         """Hold facts that are whole, or the best there are."""
         self._facts_due = time.monotonic() + (_FACTS_SECONDS if facts.complete else retry_seconds)
-        self._facts = facts if facts.complete else self._facts or facts
+        if facts.complete or self._facts is None or not self._facts.complete:
+            self._facts = facts
         return self._facts
 
     def _forget(self) -> None:
