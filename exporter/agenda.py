@@ -71,13 +71,14 @@ class Agenda:
         return sorted(found, key=lambda item: self._entries[item].due)
 
     def visit(self, now: float) -> tuple[list[Item], float]:
-        """Return what is due in the most urgent place, the most urgent first, and how urgent another place will be."""
+        """Return what is due in the most urgent place, users' own last, and from when on another place is late."""
         due = self.due(now)
         if not due:
             return [], now
         place = min(due, key=self.urgency).place
         elsewhere = min((self.urgency(item) for item in self._entries if item.place != place), default=now)
-        return sorted((item for item in due if item.place == place), key=self.urgency), elsewhere
+        here = [item for item in due if item.place == place]
+        return sorted(here, key=lambda item: (self.query(item).fenced, self.urgency(item))), elsewhere
 
     def urgency(self, item: Item) -> float:
         """Return from when on it is late."""

@@ -103,11 +103,15 @@ def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[S
     yield Sample("datatier_tls_not_after_timestamp_seconds", (), info.tls_not_after)
     for privilege in sorted(info.missing_privileges):
         yield Sample("datatier_privilege_missing", (("privilege", privilege),), 1.0)
-    absent = {
-        result.query.name: result.error.shown
-        for result in results
-        if result.error is not None and result.error.reason == "unsupported"
-    }
+    runs: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        runs[result.query.name].append(result)
+    absent = {name: found[0].error.shown for name, found in runs.items() if found[0].error and not _offered(found)}
     for capability, reason in {**absent, **info.capabilities}.items():
         labels = (("capability", capability), ("reason", reason))
         yield Sample("datatier_capability_info", labels, float(not reason))
+
+
+def _offered(results: Sequence[Result]) -> bool:
+    """Tell whether a query can be answered, if in one database alone."""
+    return any(result.error is None or result.error.reason != "unsupported" for result in results)

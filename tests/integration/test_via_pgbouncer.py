@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from exporter.query import QueryError
+from exporter.query import NoSessionError, QueryError
 from exporter.query_files import load_queries
 from tests.integration.collect import collect_from
 from tests.integration.exporter_process import Exporter, names_of
@@ -134,7 +134,7 @@ async def test_a_database_that_the_pooler_does_not_know_is_left_out(bouncer: Pgb
 async def test_a_login_that_is_refused_has_its_reason(bouncer: Pgbouncer, changes: dict[str, str], reason: str) -> None:
     changes = {key: value.format(port=bouncer.port) for key, value in changes.items()}
     async with opened(bouncer.server_target("pooled") | changes) as datastore:
-        with pytest.raises(asyncpg.PostgresError) as caught:
+        with pytest.raises(NoSessionError) as caught:
             await datastore.ping()
 
         assert datastore.reason(caught.value) == reason

@@ -74,6 +74,7 @@ class PostgresDatastore:
             self._states.clear()
         self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
         self._databases = open_databases(row, facts, self._target.databases)
+        self._door.refusals.retain(self._databases)
         for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
             del self._states[key]
         return self._info
@@ -88,8 +89,9 @@ class PostgresDatastore:
         return self._facts
 
     async def databases(self) -> Sequence[str]:
-        """Name the databases as the last ping saw them, without those that a PgBouncer on the way refused."""
-        return [name for name in self._databases if name not in self._door.strangers]
+        """Name the databases as the last ping saw them, without those that refused us, here or in a PgBouncer."""
+        door = self._door
+        return [name for name in self._databases if name not in door.strangers and not door.refusals.waits(name)]
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
         return self._session(lane)

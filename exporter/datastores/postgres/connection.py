@@ -16,14 +16,17 @@ from exporter.datastores.postgres.fence import LEAVE, fenced_rows
 from exporter.datastores.postgres.installed import EXTENSIONS, Extension
 from exporter.datastores.postgres.network import network_of
 from exporter.datastores.postgres.pooled import transaction
+from exporter.datastores.postgres.reasons import reason_of
+from exporter.datastores.postgres.refusals import refusal_of
 from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
-from exporter.query import QueryError, Row
+from exporter.query import NoSessionError, QueryError, Row
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0
 
 # The driver cannot decode what came, or the server cannot convert what it has.
 _UNCONVERTIBLE = (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+_REFUSED = "this database does not let us in; the findings of `databases` say why"
 _FAREWELLS = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
 
 _log = structlog.get_logger("exporter")
@@ -140,8 +143,9 @@ class Link:
 
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
+        opening = not self._is_open(database)
         try:
-            if not self._is_open(database):
+            if opening:
                 await self.close()
                 await self._open(database, seconds)
             if self.door.target.via_pgbouncer or self._users:
@@ -161,9 +165,13 @@ class Link:
             fault = network_of(self._connection).fault if self._connection is not None else None
             if not isinstance(error, asyncpg.PostgresError) or error.severity_en in _FAREWELLS:
                 self.terminate()
+                # A PgBouncer lets in whomever it knows, and tells with the first statement that the server does not.
+                if opening and self.door.target.via_pgbouncer and (refusal := self._refusal(error, database)):
+                    raise refusal from None
             if fault is not None:
                 raise fault from None
             raise
+        self.door.refusals.admit(database)
 
     def _is_open(self, database: str | None) -> bool:
         usable = self._connection is not None and not self._connection.is_closed()
@@ -177,24 +185,24 @@ class Link:
         """Tell that another server answered; a PgBouncer may lead to another one with a single database."""
         if self.door.target.via_pgbouncer and database:
             self.door.strangers.add(database)
-            return QueryError("unsupported", "PgBouncer leads to another server with this database")
+            return NoSessionError("unsupported", "PgBouncer leads to another server with this database", database)
         self.door.lose()
-        return QueryError(
+        return NoSessionError(
             "connect", "another server answered than at the last ping; the next ping tells which is watched"
         )
 
     async def _open(self, database: str | None, seconds: float) -> None:
+        if self.door.refusals.waits(database):
+            raise NoSessionError("unsupported", _REFUSED, database)
         check, self._moves = self._check(), self.door.moves
         if self.rival is not None:
             await self.rival.close()
         try:
             self._connection = await self.door.connect(database, seconds, cached=not self._users)
-        except asyncpg.PostgresError as error:
-            unknown = isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))
-            if not (unknown and self.door.target.via_pgbouncer and database):
-                raise
-            self.door.strangers.add(database)
-            raise QueryError("unsupported", "PgBouncer does not know this database") from None
+        except (OSError, asyncpg.PostgresError) as error:
+            if (refusal := self._refusal(error, database)) is not None:
+                raise refusal from None
+            raise NoSessionError(reason_of(error), f"{type(error).__name__}: {error}") from error
         await self._settle(seconds, check)
         if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
             _warn_of_superuser(self.door.target.name)
@@ -202,6 +210,21 @@ class Link:
         self._extensions = None
         self._decodes_json = False
         self.opened += 1
+
+    def _refusal(self, error: BaseException, database: str | None) -> NoSessionError | None:
+        """Return what is to be said of all that was to be asked in a database that alone refuses us; None elsewhere."""
+        if database is None:
+            return None
+        pooled = self.door.target.via_pgbouncer
+        if pooled and (isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))):
+            self.door.strangers.add(database)
+            return NoSessionError("unsupported", "PgBouncer does not know this database", database)
+        why = refusal_of(error, via_pgbouncer=pooled)
+        if why is None:
+            return None
+        self.door.refusals.note(database, why)
+        _log.debug("a database refuses the login", target=self.door.target.name, database=database, error=str(error))
+        return NoSessionError("unsupported", _REFUSED, database)
 
     async def _settle(self, seconds: float, check: str) -> None:
         """Set what the session is to keep, and look whose it is; without that it is of no use."""

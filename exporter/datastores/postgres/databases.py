@@ -1,13 +1,16 @@
 """Which databases are visited, and why the others are not."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter.datastores.base import Operation, Params
 from exporter.datastores.postgres.encoding import is_replaced
 from exporter.query import Row
 from exporter.targets import Globs
+
+if TYPE_CHECKING:  # it brings the client along
+    from exporter.datastores.postgres.door import Door
 
 _DATABASES = """
 SELECT
@@ -34,21 +37,29 @@ _WHY: Mapping[str, str] = MappingProxyType(
 
 
 async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why."""
-    names: dict[str, list[str]] = {state: [] for state in ("visited", *_WHY)}
+    """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why.
+
+    status: warn of those that refuse us, though they should not.
+    """
+    door = session.link.door
+    names: dict[str, list[str]] = {state: [] for state in ("visited", "refused", *_WHY)}
     for row in await session.rows(_DATABASES):
-        names[_state_of(row, session.target.databases, session.link.door.strangers)].append(str(row["datname"]))
+        name = str(row["datname"])
+        state = _state_of(row, session.target.databases, door)
+        why = door.refusals.why(name) if state == "refused" else _WHY.get(state)
+        names[state].append(f"{name}: {why}")
     return [
         {
             "state": state,
             "databases": float(len(found)),
-            "names": [f"{name}: {_WHY[state]}" for name in found] if state in _WHY else None,
+            "names": None if state == "visited" else found,
+            "status": "warn" if state == "refused" and found else "pass",
         }
         for state, found in names.items()
     ]
 
 
-def _state_of(row: Mapping[str, Any], databases: Globs, strangers: Collection[str]) -> str:
+def _state_of(row: Mapping[str, Any], databases: Globs, door: "Door") -> str:
     """Name the first thing that keeps a database from being visited."""
     name = str(row["datname"])
     found = {
@@ -57,8 +68,9 @@ def _state_of(row: Mapping[str, Any], databases: Globs, strangers: Collection[st
         "no_connect": not row["connectable"],
         "excluded": not databases.admits(name),
         "not_utf8": is_replaced(name, row["octets"]),
-        "not_pooled": name in strangers,
+        "not_pooled": name in door.strangers,
         "no_privilege": not row["permitted"],
+        "refused": name in door.refusals,
     }
     return next((state for state, holds in found.items() if holds), "visited")
 

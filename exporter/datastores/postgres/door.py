@@ -12,6 +12,7 @@ from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.login import Terms
 from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
 from exporter.datastores.postgres.network import Network
+from exporter.datastores.postgres.refusals import Refusals
 from exporter.datastores.postgres.session_settings import NAME, at_login
 from exporter.datastores.tls import tls_of
 from exporter.libpq import Conninfo
@@ -37,6 +38,7 @@ class Door:
     """Lets all links of one target in.
 
     strangers: databases that a PgBouncer on the way does not know.
+    refusals: databases that let us in no more, or not yet.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.
     watched: when the server that the last ping reached was started, which no other server was in the same microsecond;
         None until a ping tells, and after a login that reached another one.
@@ -47,6 +49,7 @@ class Door:
     def __init__(self, target: PostgresTarget) -> None:
         self.target = target
         self.strangers: set[str] = set()
+        self.refusals = Refusals()
         self.unconverted: set[str | None] = set()
         self.watched: float | None = None
         self.moves = 0

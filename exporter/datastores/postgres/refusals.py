@@ -1,0 +1,79 @@
+"""Databases into which the server lets nobody, though it could: each is tried seldom, and said why not."""
+
+import time
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import asyncpg
+
+from exporter.datastores.pgbouncer.words import meaning
+
+_FIRST_PAUSE = 30.0
+_LONGEST_PAUSE = 300.0
+
+_WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "28000": "pg_hba.conf does not let the role in",
+        "3D000": "it was dropped",
+        "42501": "the role may not connect",
+        "53300": "its limit of connections is reached",
+        "55000": "it takes no connections",
+    }
+)
+_BROKEN = "the server cannot open it"
+_NOT_POOLED = "PgBouncer gets no connection to it"
+# Where the server says one thing of a database and of the role or itself: in which function it does of a database.
+_ABOUT_A_DATABASE: Mapping[str, str] = MappingProxyType({"28000": "ClientAuthentication", "53300": "CheckMyDatabase"})
+
+
+class Refusal(NamedTuple):
+    """Remember why a database refused us, and until when it is not tried again."""
+
+    why: str
+    until: float
+    pause: float
+
+
+class Refusals:
+    """Remember the databases that refused the last login: the next waits, each time twice as long."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Refusal] = {}
+
+    def __contains__(self, database: str) -> bool:
+        return database in self._known
+
+    def note(self, database: str, why: str) -> None:
+        before = self._known.get(database)
+        pause = min(2 * before.pause, _LONGEST_PAUSE) if before else _FIRST_PAUSE
+        self._known[database] = Refusal(why, time.monotonic() + pause, pause)
+
+    def admit(self, database: str | None) -> None:
+        """Forget that it refused us: it does no more."""
+        if database is not None:
+            self._known.pop(database, None)
+
+    def retain(self, databases: Collection[str]) -> None:
+        """Forget databases that are not there any more, or not asked for."""
+        self._known = {name: refusal for name, refusal in self._known.items() if name in databases}
+
+    def why(self, database: str) -> str:
+        return self._known[database].why
+
+    def waits(self, database: str | None) -> bool:
+        """Tell whether it is too early to try again."""
+        return database in self._known and time.monotonic() < self._known[database].until
+
+
+def refusal_of(error: BaseException, *, via_pgbouncer: bool) -> str | None:
+    """Say why a login to one database failed where that lies with the database; None where it does not."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return None
+    state = error.sqlstate or ""
+    if via_pgbouncer and isinstance(error, asyncpg.ProtocolViolationError):
+        return _NOT_POOLED if meaning(str(error)) in ("connect", "timeout") else None
+    about = _ABOUT_A_DATABASE.get(state)
+    if about is not None and error.server_source_function != about:
+        return None
+    return _WHY.get(state) or (_BROKEN if state[:2] in ("XX", "58") else None)
