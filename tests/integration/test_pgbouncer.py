@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
+from psycopg.pq import ConnStatus, PGconn
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
@@ -268,15 +269,21 @@ async def _wait_a_while(bouncer: Pgbouncer, exporter: Exporter) -> None:
 
 
 async def test_a_name_that_is_not_utf8_takes_nothing_from_the_others(bouncer: Pgbouncer, datastore: Datastore) -> None:
+    """Where the pooler takes any database, whoever may log in brings in such a name."""
     settings = bouncer.folder / "pgbouncer.ini"
-    before = settings.read_bytes()
-    behind = f"host=127.0.0.1 port={bouncer.server.port} dbname=app".encode()
-    settings.write_bytes(before.replace(b"[databases]", b"[databases]\ncaf\xe9 = " + behind + b"\ncaf\xe8 = " + behind))
+    any_database = f"[databases]\n* = host=127.0.0.1 port={bouncer.server.port} dbname=app"
+    settings.write_text(settings.read_text().replace("[databases]", any_database))
     os.kill(bouncer.pid or 0, signal.SIGHUP)
-    await asyncio.sleep(0.3)
+    names = (b"caf\xe9", b"caf\xe8")
+    logins = [bouncer.dsn(f"any?application_name={n}").encode().replace(b"any", name) for n, name in enumerate(names)]
+    deadline = asyncio.get_running_loop().time() + 10
+    sessions = [PGconn.connect(login) for login in logins]
+    while any(session.status != ConnStatus.OK for session in sessions):  # the file is not read yet
+        assert asyncio.get_running_loop().time() < deadline
+        sessions = [PGconn.connect(login) for login in logins]
     collected = await poll(datastore)
-    settings.write_bytes(before)
-    os.kill(bouncer.pid or 0, signal.SIGHUP)
+    for session in sessions:
+        session.finish()
 
-    names = {dict(labels).get("name") for labels in collected.samples["pgbouncer_databases_max_connections"]}
-    assert len([name for name in names if str(name).startswith("caf\ufffd")]) == 2
+    databases = {dict(labels).get("name") for labels in collected.samples["pgbouncer_databases_max_connections"]}
+    assert len([name for name in databases if str(name).startswith("caf\ufffd")]) == 2
