@@ -42,34 +42,40 @@ def in_time(path: Path, look: Callable[[], _Found]) -> _Found:
     Who waits for a mount that hangs cannot be interrupted: a thread does, one for each path, and while it does
     nobody else tries. The end of the process does not wait for it.
     """
-    for other, thread in list(_hanging.items()):
-        if not thread.is_alive():
-            _hanging.pop(other, None)
+    _forget_who_answered()
     if path in _hanging:
         raise OSError(errno.EIO, "it still does not answer", str(path))
-    found: list[_Found] = []
-    failed: list[Exception] = []
-
-    def try_it() -> None:
-        try:
-            found.append(look())
-        except (OSError, ValueError) as error:
-            failed.append(error)
-
-    thread = Thread(target=try_it, name=f"file {path}", daemon=True)
+    found: list[_Found | OSError] = []
+    thread = Thread(target=lambda: found.append(_tried(path, look)), name=f"file {path}", daemon=True)
     patience = _IMPATIENCE if _hanging else _PATIENCE
     try:
         thread.start()
     except RuntimeError:  # the machine has no thread left, and most files answer
-        try_it()
+        found.append(_tried(path, look))
     else:
         thread.join(patience)
     if thread.is_alive():
         _hanging[path] = thread
         raise OSError(errno.EIO, f"no answer within {patience:g} s", str(path))
-    if failed:
-        raise failed[0]
-    return found[0]
+    result = found[0] if found else OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), str(path))
+    if isinstance(result, OSError):
+        raise result
+    return result
+
+
+def _forget_who_answered() -> None:
+    for path, thread in list(_hanging.items()):
+        if not thread.is_alive():
+            _hanging.pop(path, None)
+
+
+def _tried(path: Path, look: Callable[[], _Found]) -> _Found | OSError:
+    try:
+        return look()
+    except OSError as error:
+        return error
+    except ValueError:
+        return OSError(errno.EINVAL, "no file can have this name", str(path))
 
 
 def _read(path: Path, most: int) -> bytes:

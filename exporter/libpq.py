@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from exporter.bounded_file import read_bounded
 from exporter.libpq_parameters import PARAMETERS, VARIABLES
 from exporter.url import NO_URL, PLACE, is_url
 
@@ -167,7 +168,7 @@ def _of_service(service: str, known: Mapping[str, str], environment: Mapping[str
     file = Path(named) if named else Path(environment.get("HOME", "/")) / ".pg_service.conf"
     if problem := PARAMETERS["sslcert"](str(file)):  # the same rules: a small regular file
         raise ValueError(f"service: {problem}")
-    lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line.strip() for line in read_bounded(file).decode(errors="replace").splitlines()]
     if f"[{service}]" not in lines:
         raise ValueError(f"service: {file} has no such service")
     pairs = []

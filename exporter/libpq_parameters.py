@@ -4,17 +4,17 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
 import re
-import stat
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 
+from exporter.bounded_file import read_bounded
+
 Check = Callable[[str], str | None]  # of a value: None where it is honoured, or why it cannot be
 
 METHODS = ("password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none")  # those of require_auth
 _SETTING = re.compile(r"(^|\s)--?[A-Za-z]")
-_MOST_BYTES = 1 << 20  # of a file of certificates
 _NO_KERBEROS = "the exporter speaks no Kerberos: leave it out"
 _NO_OAUTH = "the exporter has no login by OAuth: leave it out"
 _NOT_HERE = "the exporter does not support it: leave it out"
@@ -46,16 +46,11 @@ def _switch(value: str) -> str | None:
 
 
 def _file(value: str) -> str | None:
-    """Look at what is there: a device or a pipe would be read for ever."""
     try:
-        found = Path(value).stat()
-        with Path(value).open("rb") if stat.S_ISREG(found.st_mode) else Path("/dev/null").open("rb"):
-            pass
-    except (OSError, ValueError) as error:
-        return f"{value} cannot be read: {getattr(error, 'strerror', None) or 'no file can have this name'}"
-    if not stat.S_ISREG(found.st_mode):
-        return f"{value} is no regular file"
-    return None if found.st_size <= _MOST_BYTES else f"{value} is larger than {_MOST_BYTES >> 20} MiB"
+        read_bounded(Path(value))
+    except OSError as error:
+        return f"{value} cannot be read: {error.strerror}"
+    return None
 
 
 def _root_certificates(value: str) -> str | None:

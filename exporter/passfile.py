@@ -2,13 +2,12 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from exporter.bounded_file import in_time, read_bounded
 from exporter.libpq import Conninfo
 
-_MOST_BYTES = 1 << 20
 _FIELD = re.compile(r"((?:[^\\:]|\\.)*)(?::|$)")
 
 
@@ -20,11 +19,10 @@ def password_in_file(info: Conninfo, database: str) -> str | None:
     named = info.word("passfile")
     file = Path(named) if named else Path(os.environ.get("HOME", "/")) / ".pgpass"
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_size > _MOST_BYTES:
+        if in_time(file, file.stat).st_mode & 0o077:
             return None
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    except (OSError, ValueError):
+        lines = read_bounded(file).decode(errors="replace").splitlines()
+    except OSError:
         return None
     entries = [_fields(line) for line in lines if not line.startswith("#")]
     for host in info.hosts:

@@ -17,6 +17,7 @@ from exporter.yaml_file import ConfigError, Document, KeyPath, read_document
 _MAX_SERIES = 100_000  # these files have no limit of their own, and tables are many
 _SLOW_FROM = 60  # seconds between two runs; who asks so seldom expects it to take long
 _SLOW_TIMEOUT = "30s"
+_LONGEST_CACHE = 366 * 86400
 _LONGEST_RANGE = 200
 _CLAUSE = re.compile(r"(>=|<=|==|>|<|=)?\s*v?(\d+(?:\.\d+)*)")
 # The name that its column gets: an alias, or its own.
@@ -44,7 +45,7 @@ class _Column(_Lenient, Column):
 class _Namespace(_Lenient):
     query: str = ""
     master: bool = False
-    cache_seconds: int = Field(default=0, ge=0)
+    cache_seconds: int = Field(default=0, ge=0, le=_LONGEST_CACHE)
     runonserver: str = ""
     metrics: tuple[dict[str, _Column], ...] = ()
 

@@ -54,15 +54,20 @@ class Reloader:
         try:
             new, changes = await asyncio.to_thread(self._read)
         except ConfigError as error:
-            self._own.note_reload(success=False)
-            for problem in error.problems:
-                _log.error("not reloaded, all stays as it was", error=problem)
-            return error.problems
+            return self._refused(error.problems)
+        except (RuntimeError, MemoryError) as error:  # no thread, or no memory, is left
+            return self._refused([f"the configuration could not be read: {error or 'out of memory'}"])
         self.settings = new
         await self._apply(new, changes)
         self._own.note_reload(success=True)
         _log.info("reloaded", **{kind: ", ".join(names) or None for kind, names in changes._asdict().items()})
         return ()
+
+    def _refused(self, problems: Sequence[str]) -> Sequence[str]:
+        self._own.note_reload(success=False)
+        for problem in problems:
+            _log.error("not reloaded, all stays as it was", error=problem)
+        return problems
 
     def _read(self) -> tuple[Settings, Changes]:
         """Read and compare; in a thread, for a second is nothing with many files and targets."""

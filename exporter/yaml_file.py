@@ -19,6 +19,7 @@ _VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
 _QUOTED_VALUE = re.compile(r"(alias|tag) '.*'")  # a secret without quotes, taken for something else
 _MOST_BYTES = 4 * 2**20
 _MOST_PROBLEMS = 100
+_LONGEST_PROBLEM = 5_000  # characters
 _PLAIN_WORDS = {
     "extra_forbidden": "unknown key",
     "missing": "required, but not there",
@@ -35,7 +36,7 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         more = len(problems) - _MOST_PROBLEMS
         told = [*problems[:_MOST_PROBLEMS], f"and {more} more problems"] if more > 0 else problems
-        self.problems = [visible(problem) for problem in told]
+        self.problems = [visible(problem[:_LONGEST_PROBLEM]) for problem in told]
         super().__init__("\n".join(self.problems))
 
 
@@ -93,8 +94,6 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
-    except ValueError:
-        raise ConfigError([f"{str(path)!r} cannot be the name of a file"]) from None
 
 
 def expand_variables(document: Document, environment: Mapping[str, str] = os.environ) -> object:
