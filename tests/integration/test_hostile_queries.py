@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.datastores.postgres.operations import RatioParams
 from exporter.query import Query, QueryError, Reason
 from tests.integration.exporter_process import Exporter, names_of
 from tests.integration.postgres_polls import client, fetch, opened, sql
@@ -186,6 +187,22 @@ async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
     assert poisoned["value"] == 400
     assert found == [{"path": "pg_catalog, pg_temp", "name": "ours", "value": 1.0}] * 2
     assert len(pids) == 2
+
+
+async def test_a_statement_given_to_an_operation_is_as_fenced(datastore: PostgresDatastore) -> None:
+    metrics = ({"name": "test_ratio", "type": "gauge", "help": "A ratio.", "value": "ratio"},)
+    path = "SELECT current_setting('search_path') AS path, 1::float8 AS part, 0::float8 AS rest"
+    asked = {
+        text: Query.model_validate(
+            {"name": "test", "store": "postgres", "operation": "interval_ratio", "fenced": True, "metrics": metrics,
+             "params": RatioParams(sql=text, part="part", rest="rest")}
+        )
+        for text in (path, "INSERT INTO journal VALUES ('x')")
+    }  # fmt: skip
+    good, bad = asked.values()
+
+    assert [row["path"] for row in await fetch(datastore, good)] == ['"$user", public']
+    assert await reason(datastore, bad) == "query"
 
 
 async def test_users_find_the_search_path_that_they_know(datastore: PostgresDatastore) -> None:

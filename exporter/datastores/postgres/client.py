@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from exporter.datastores.postgres.patroni_api import PatroniApi
 
 FACTS_SECONDS = 600.0
+_MOST_ROWS = 100_000  # that an operation may add up of a user's statement
 
 
 def open_datastore(target: PostgresTarget) -> Datastore:
@@ -130,6 +131,7 @@ class PostgresSession:
     users: Link | None = None
     seconds: float = 5.0
     database: str | None = None
+    fenced: bool = False
     patroni: "PatroniApi | None" = None
     readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
 
@@ -138,7 +140,7 @@ class PostgresSession:
         if error := unsupported(query, self.info):
             raise error
         self.stays()
-        bound = replace(self, seconds=query.timeout, database=database)
+        bound = replace(self, seconds=query.timeout, database=database, fenced=query.fenced)
         if query.when.extension is not None:
             installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
             if reason := query.when.extension_unmet(installed):
@@ -163,6 +165,10 @@ class PostgresSession:
             await (self.users if query.fenced and self.users else self.link).decode_json(self.database)
         text = query.text(self.info.version)
         return await (self.users_rows(text, most=query.max_series) if query.fenced else self.rows(text))
+
+    async def given_rows(self, sql: str) -> Sequence[Row]:
+        """Run a statement that a query file gives an operation, in the manner of whose file it is."""
+        return await (self.users_rows(sql, most=_MOST_ROWS) if self.fenced else self.rows(sql))
 
     async def users_rows(self, sql: str, *arguments: object, most: int) -> Sequence[Row]:
         """Run a statement that a user wrote, or one that reads what a user made, apart from all others."""

@@ -19,7 +19,9 @@ async def _extension(session: Any, params: ExtensionParams, _state: None) -> Seq
     extension = (await session.extensions()).get(params.extension)
     if extension is None:
         raise QueryError("unsupported", f"extension {params.extension} is not installed")
-    rows: Sequence[Row] = await session.rows(params.sql.replace("{function}", extension.function(params.function)))
+    rows: Sequence[Row] = await session.given_rows(
+        params.sql.replace("{function}", extension.function(params.function))
+    )
     return rows
 
 

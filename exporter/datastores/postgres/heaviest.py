@@ -49,7 +49,7 @@ class _State:
 
 async def _heaviest(session: Any, params: HeaviestParams, state: _State) -> Sequence[Row]:
     """Return a row for each of the heaviest, and one with the columns `others` and `other_<counter or sum>`."""
-    rows = await session.rows(params.sql)
+    rows = await session.given_rows(params.sql)
     gains = state.deltas.update(_counters(rows, params.counters)) or {}
     groups = _grouped(rows, params.labels)
     zeros = (0.0,) * len(params.counters)

@@ -37,7 +37,7 @@ class RatioParams(Params):
 async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRatios[Key]) -> Sequence[Row]:
     """Return each row with `ratio`, the share of part in part and rest since the last poll, and both counted on."""
     counters: dict[Key, tuple[float, float]] = {}
-    for row in await session.rows(params.sql):
+    for row in await session.given_rows(params.sql):
         key = tuple((name, value) for name, value in row.items() if name not in (params.part, params.rest))
         counters[key] = (row[params.part] or 0.0, row[params.rest] or 0.0)
     return [
