@@ -99,7 +99,7 @@ async def test_the_server_ends_what_takes_long_and_waits(server: Postgres, bounc
     assert inside["transaction_read_only"] == "on"
     assert inside["TimeZone"] == "UTC"
     assert inside["application_name"] == "datatier-exporter"
-    assert outside == "0"
+    assert outside == "1min"  # the role's
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 ALTER DATABASE ... SET, which needs no more than to own a database, reaches every session there, and so do ALTER ROLE
 and a login trigger. A search path above all: with it, a function or an operator that somebody has planted would be
-called in the place of one of PostgreSQL's. So all of it is set after the login, by SET, which no such path bends.
+called in the place of one of PostgreSQL's. So all of it is set after the login, the search path first.
 
 Left as they are: what only a superuser may set; what costs time alone, which the deadlines end (enable_*, *_cost,
 work_mem, parallel workers); what only writing needs (default_tablespace, synchronous_commit ...); lc_*, xml* and other
@@ -42,9 +42,9 @@ _ALWAYS: Mapping[str, str] = {
     "exit_on_error": "off",
     "client_min_messages": "warning",
 }
+# pg_temp is named, and last, as it would come first otherwise.
+_SEARCH_PATH = "pg_catalog, pg_temp"
 _OURS: Mapping[str, str] = {
-    # pg_temp is named, and last, as it would come first otherwise.
-    "search_path": "pg_catalog, pg_temp",
     # How a statement is read.
     "standard_conforming_strings": "on",
     "array_nulls": "on",
@@ -59,7 +59,6 @@ _OURS: Mapping[str, str] = {
     "extra_float_digits": "1",
 }
 _SINCE: Mapping[str, int] = {"idle_session_timeout": 14, "stats_fetch_consistency": 15, "transaction_timeout": 17}
-_LISTS = ("search_path",)  # in quotes it would be one name
 
 
 def statement_timeout(seconds: float) -> str:
@@ -73,24 +72,24 @@ def at_login(seconds: float) -> Mapping[str, str]:
 
 
 def ours(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
-    """Return what is run before statements of our own: SET for the session or the transaction, then a check."""
-    return f"{_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
+    """Return what is run before statements of our own: settings for the session or the transaction, then a check."""
+    return f"{_path(local, _SEARCH_PATH)}; {_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
 
 
 def users_own(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
     """Return what is run before statements of users, who find the search path and the formats that they know."""
-    path = f"{_command(local)} search_path"
-    return f"{path} = {_OURS['search_path']}; {check}; {path} TO DEFAULT; {_set(connection, _ALWAYS, seconds, local)}"
+    settings = _set(connection, _ALWAYS, seconds, local)
+    return f"{_path(local, _SEARCH_PATH)}; {settings}; {check}; {_path(local, 'DEFAULT')}"
+
+
+def _path(local: bool, path: str) -> str:  # noqa: FBT001
+    """Return a command that no search path bends, unlike an expression."""
+    return f"SET {'LOCAL ' if local else ''}search_path TO {path}"
 
 
 def _set(connection: Any, settings: Mapping[str, str], seconds: float, local: bool) -> str:  # noqa: FBT001
+    """Return one statement for all: pg_stat_statements would keep each SET apart."""
     version = connection.get_server_version().major
-    return "; ".join(
-        f"{_command(local)} {name} = " + (value if name in _LISTS else f"'{value}'")
-        for name, value in {**settings, "statement_timeout": statement_timeout(seconds)}.items()
-        if version >= _SINCE.get(name, 0)
-    )
-
-
-def _command(local: bool) -> str:  # noqa: FBT001
-    return "SET LOCAL" if local else "SET"
+    wanted = {**settings, "statement_timeout": statement_timeout(seconds)}
+    known = [name for name in wanted if version >= _SINCE.get(name, 0)]
+    return "SELECT " + ", ".join(f"set_config('{name}', '{wanted[name]}', {local})" for name in known)
