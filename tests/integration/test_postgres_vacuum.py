@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.query_files import load_queries
 from tests.integration.collect import Collected
-from tests.integration.postgres_polls import client, eventually, opened, poll
+from tests.integration.postgres_polls import client, eventually, opened, poll, sql
+from tests.integration.postgres_polls import fetch as fetch_rows
+from tests.integration.postgres_scratch import scratch
 from tests.servers.postgres import Postgres
 from tests.servers.postgres_programs import fetch
 from tests.servers.session import Servers
@@ -55,6 +58,38 @@ async def running(server: Postgres, statement: str, **settings: str) -> AsyncIte
             server.psql(f"SELECT pg_terminate_backend({pid}, 10000)")
             await asyncio.wait([work])
             work.exception()
+
+
+# Statistics that are made up: a vacuum of each relation, and of one that is gone.
+VACUUMS = """
+WITH pg_stat_progress_vacuum AS (
+    SELECT oid AS relid, current_database() AS datname, 1 AS pid, 'scanning heap' AS phase, 1 AS heap_blks_total
+    FROM (SELECT oid FROM pg_class WHERE relkind IN ('r', 't') UNION ALL SELECT 9999999) AS c (oid)
+)
+"""
+ODD = """
+CREATE TABLE public.pg_class (id int);
+CREATE TABLE "Odd name" (id int);
+CREATE SCHEMA "public.x";
+CREATE TABLE "public.x"."t.u" (id int);
+CREATE SCHEMA shop;
+CREATE TABLE shop.slow (id int);
+"""
+
+
+@pytest.mark.parametrize("version", ["14", "18"])
+async def test_relations_are_named_as_the_default_search_path_does(servers: Servers, version: str) -> None:
+    """That is how PostgreSQL's own tools show them, and what `oid::regclass` gives to everybody but us."""
+    async with scratch(servers.postgres(version), ODD) as database:
+        named = "SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 't') UNION ALL SELECT '9999999'"
+        expected = {name for (name,) in database.server.psql(named, database.name, "monitor")}
+        [phases] = [query for query in load_queries(["postgres"]) if query.name == "progress_vacuum_phase"]
+        text = f"{VACUUMS} {phases.text(version)}".replace("LIMIT 350", "")
+        await database.datastore.ping()
+        rows = await fetch_rows(database.datastore, sql(text, scope="database"), database.name)
+
+    assert {"public.pg_class", "pg_class", '"Odd name"', '"public.x"."t.u"', "shop.slow", "9999999"} <= expected
+    assert {str(row["relname"]) for row in rows} == expected
 
 
 def having(metric: str, **labels: str) -> Callable[[Collected], bool]:
