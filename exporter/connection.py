@@ -4,9 +4,12 @@ import asyncio
 import math
 import resource
 import time
+from collections import Counter
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from exporter.origin import origin_of
 
 REQUEST_SECONDS = 10.0  # for a request to arrive whole
 ANSWER_SECONDS = 60.0  # for its answer to be made and taken
@@ -81,6 +84,10 @@ class Connection(HttpToolsProtocol):
         return self._since if self._waits else math.inf
 
     @property
+    def origin(self) -> str:
+        return origin_of(self.client[0]) if self.client else ""
+
+    @property
     def _waits(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -95,12 +102,16 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        """End the connection that has been waiting longest, perhaps this one; those that end already are no more."""
+        """End the connection that has been waiting longest, of the client that has most; it may be this one.
+
+        Those that end already are no more.
+        """
         ours = [
             other for other in self.connections if isinstance(other, Connection) and not other.transport.is_closing()
         ]
         if len(ours) > CONNECTIONS:
-            min(ours, key=lambda other: other.waiting_since).transport.abort()
+            crowds = Counter(other.origin for other in ours)
+            min(ours, key=lambda other: (-crowds[other.origin], other.waiting_since)).transport.abort()
 
     def _allow(self, seconds: float) -> None:
         self._stop()

@@ -9,11 +9,12 @@ from starlette.types import Scope
 def origin(scope: Scope) -> str:
     """Name the client of a request: its IPv4 address, or the half of its IPv6 address that one customer has whole."""
     client = scope.get("client")
-    return _origin(client[0]) if client else ""
+    return origin_of(client[0]) if client else ""
 
 
 @lru_cache(maxsize=1024)
-def _origin(host: str) -> str:
+def origin_of(host: str) -> str:
+    """Name the origin of an address."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:  # a Unix socket's, a test's

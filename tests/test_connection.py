@@ -201,6 +201,20 @@ def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.Monke
         client.close()
 
 
+def test_one_clients_crowd_takes_no_room_of_another(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was there first, and idle for longest, stays; it is the crowd that makes room."""
+    monkeypatch.setattr(connection, "CONNECTIONS", 50)
+    first = site.connect()
+    wait_until(lambda: site.connections == 1)
+    crowd = [site.connect("127.0.0.2") for _ in range(100)]
+    wait_until(lambda: site.connections == 50)
+    first.sendall(REQUEST + b"\r\n")
+    assert first.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+    for client in [first, *crowd]:
+        client.close()
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_handshake_that_never_ends_is_left(tmp_path: Path) -> None:
     """Not after a minute, as is usual; a plain client at a TLS port is one."""

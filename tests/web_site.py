@@ -83,8 +83,8 @@ class WebSite:
         finally:
             connection.close()
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(source, 0))
 
     def exchange(self, request: bytes) -> bytes:
         """Send bytes and return all that comes until the server closes."""
