@@ -5,6 +5,7 @@ from typing import Any
 import uvloop
 
 from exporter.connection import REQUEST_SECONDS
+from exporter.metering import METER
 
 
 class Loop(uvloop.Loop):
@@ -15,14 +16,16 @@ class Loop(uvloop.Loop):
         seconds = REQUEST_SECONDS if settings.get("ssl") else None
         return await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
 
-    async def create_connection(self, *arguments: Any, **settings: Any) -> Any:
-        """Connect; a socket that was given is the transport's alone from then on.
+    async def create_connection(self, protocol_factory: Any, *arguments: Any, **settings: Any) -> Any:
+        """Connect, and count what arrives for whoever asks; a socket that was given is the transport's alone.
 
         uvloop leaves it the number of its descriptor, for two to close. When a transport whose peer has ended is
         collected as garbage the socket goes first, and the transport then closes what has that number by now:
         any other connection of this process. Neo4j's driver brings its own sockets.
         """
-        connected = await super().create_connection(*arguments, **settings)
+        if meter := METER.get():
+            protocol_factory = meter.watching(protocol_factory)
+        connected = await super().create_connection(protocol_factory, *arguments, **settings)
         if settings.get("sock"):
             settings["sock"].detach()
         return connected

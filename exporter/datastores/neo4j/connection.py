@@ -22,10 +22,12 @@ from neo4j.exceptions import (
 from exporter import __version__
 from exporter.datastores.neo4j.marker import APP, MARKER, NO_PARAMETERS
 from exporter.datastores.shared import Shared
+from exporter.metering import METER, Meter
 from exporter.query import QueryError, Reason, Row
 from exporter.targets import Neo4jTarget
 
 _CLOSE_SECONDS = 1.0
+_MAX_BYTES = 1 << 20  # of an answer: made into Python's objects it may be 60 MiB, and hold the loop for a second or two
 _MAX_ROWS = 10_000  # a runaway query of a user must not fill our memory
 
 # Codes are matched by their start, from the special to the general; messages differ between versions.
@@ -66,6 +68,7 @@ class Connection:
             user_agent=f"{APP}/{__version__}",
             warn_notification_severity="OFF",  # notifications_min_severity breaks every query below Bolt 5.2
         )
+        self._meter = Meter(_MAX_BYTES)
         self._shared = Shared(self._close_driver)
 
     async def run(
@@ -74,11 +77,15 @@ class Connection:
         """Return a statement's rows; database None is the user's home database."""
         # The text is the operator's own, from a query file.
         statement = Query(cast("Any", MARKER + text), metadata={"app": APP}, timeout=seconds)
+        self._meter.start()
+        METER.set(self._meter)  # of this task: the driver opens its connections in it
         try:
             async with self._shared, self._driver.session(database=database, default_access_mode="READ") as session:
                 result = await session.run(statement, dict(parameters))
                 records = await result.fetch(_MAX_ROWS + 1)
-        except ServiceUnavailable as error:
+        except (ServiceUnavailable, SessionExpired) as error:
+            if self._meter.exceeded:
+                raise QueryError("limit", f"the answer is longer than {_MAX_BYTES >> 20} MiB") from error
             if why := _insecure(error):  # of which the driver's own message says nothing
                 raise QueryError("connect", f"TLS with the server failed: {why}") from error
             raise
