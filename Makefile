@@ -43,7 +43,7 @@ preview: .venv/dev
 	$(BIN)/python -m dashboards.preview
 
 lock: .venv/dev
-	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra pgbouncer -o deploy/requirements.txt
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o deploy/requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group demo -o deploy/demo-requirements.txt
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -o tests/requirements.txt
 LOCK := --quiet --upgrade --generate-hashes --no-strip-extras --universal --no-header --python-version 3.11 \

@@ -1,7 +1,6 @@
 """What is wrong with the exporter's own machine, told apart from what is wrong with a server."""
 
 import errno
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -19,7 +18,6 @@ MEANINGS: Mapping[LocalFault, str] = MappingProxyType(
 
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
 _NO_WAY = {errno.ENETUNREACH, errno.ENETDOWN}
-_NO_NAME_SERVER = "Temporary failure in name resolution"
 _ANSWERS = {socket.EAI_NONAME, socket.EAI_NODATA}  # "there is no such name" is what a name server that works says
 _SOMEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # addresses for documents: nobody's
 
@@ -33,19 +31,10 @@ def local_fault(error: BaseException) -> LocalFault | None:
 def _fault(error: BaseException) -> LocalFault | None:
     if isinstance(error, socket.gaierror):
         return None if error.errno in _ANSWERS else "names"
-    if type(error).__module__.startswith("psycopg"):
-        return _fault_in(str(error))
     number = getattr(error, "errno", None)
     if number in _OUT_OF:
         return "resources"
     return "network" if number in _NO_WAY and not _has_way() else None
-
-
-def _fault_in(words: str) -> LocalFault | None:
-    """Read what PgBouncer's client says: of the system's errors it keeps the words alone."""
-    if any(os.strerror(number) in words for number in _NO_WAY) and not _has_way():
-        return "network"
-    return "names" if _NO_NAME_SERVER in words else None
 
 
 def _roots(error: BaseException) -> Iterator[BaseException]:

@@ -3,7 +3,6 @@
 import re
 from fnmatch import fnmatchcase
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -259,15 +258,6 @@ class PgbouncerTarget(LibpqTarget):
     def check_url(cls, text: str) -> None:
         if conninfo(text).database != "pgbouncer":
             raise ValueError("the console is the database pgbouncer: write postgresql://USER@HOST:PORT/pgbouncer")
-
-    @field_validator("store")
-    @classmethod
-    def _client_is_there(cls, value: str) -> str:
-        try:
-            import_module("psycopg")
-        except ImportError as error:
-            raise ValueError(f"needs psycopg ({error}): pip install 'datatier-exporter[pgbouncer]'") from None
-        return value
 
 
 Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget

@@ -128,10 +128,8 @@ def test_without_a_network_nothing_can_be_asked(offline: tuple[str, ...], host: 
 
 
 def test_without_descriptors_nothing_can_be_asked() -> None:
-    """For every store but PgBouncer, whose client says nothing at all then."""
     found = faults("127.0.0.1", limited=True)
 
-    assert found.pop("pgbouncer") is None
     assert set(found.values()) == {"resources"}
 
 

@@ -1,12 +1,6 @@
 """PgBouncer's columns as other versions name them than the one that the integration tests run."""
 
-import sys
-
-import pytest
-
-from exporter.config import load_config
 from exporter.datastores.pgbouncer.rows import database_rows, pool_rows, stats_rows, waited_rows, worst_pool_row
-from exporter.yaml_file import ConfigError
 
 OLD_POOL = {"database": "app", "user": "me", "cl_active": 1, "cl_waiting": 2, "sv_active": 3, "sv_idle": 1,
             "sv_used": 1, "sv_tested": 1, "sv_login": 0, "maxwait": 7, "pool_mode": "session"}  # fmt: skip
@@ -39,11 +33,3 @@ def test_of_very_many_pools_those_in_trouble_are_shown() -> None:
 
     assert {row["user"] for row in pool_rows(pools, [])} == {f"u{number}" for number in range(100, 600)}
     assert waited_rows({("app", f"u{n}"): (1.0, float(n)) for n in range(600)})[0]["user"] == "u599"
-
-
-def test_without_psycopg_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigError) as caught:
-        load_config(None, {"PGBOUNCER_URL": "postgresql://monitor@localhost:6432/pgbouncer"})
-
-    assert "pip install 'datatier-exporter[pgbouncer]'" in str(caught.value.problems)

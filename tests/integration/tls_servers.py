@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from exporter.datastores.pgbouncer.handshake import certificate as shown_certificate
+from exporter.libpq import conninfo
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.machine import hand_over
 from tests.servers.minio import Minio
@@ -145,7 +146,7 @@ async def _wait_shown(port: int, certificate: Certificate) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with suppress(OSError):
-            if await shown_certificate("127.0.0.1", port, "any", _UNVERIFIED) == wanted:
+            if await shown_certificate(conninfo(f"postgresql://127.0.0.1:{port}/"), _UNVERIFIED) == wanted:
                 return
         await asyncio.sleep(0.05)
     raise AssertionError("the server does not show its new certificate")

@@ -11,7 +11,9 @@ import structlog
 from exporter.datastores.pgwire.messages import message
 from exporter.datastores.pgwire.scram import Scram
 from exporter.libpq_parameters import METHODS
+from exporter.passfile import password_in_file
 from exporter.query import QueryError
+from exporter.targets import LibpqTarget
 
 _OK, _CLEAR, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 _METHODS: Mapping[int, str] = MappingProxyType(
@@ -138,3 +140,15 @@ def end_point(certificate: bytes) -> bytes | None:
     if algorithm is None:
         return None
     return hashlib.new("sha256" if algorithm.name in ("md5", "sha1") else algorithm.name, certificate).digest()
+
+
+def terms_of(target: LibpqTarget, database: str) -> Terms:
+    """Return a target's terms, with the secret as it is now."""
+    info = target.conninfo
+    try:
+        password = target.secret("password") or info.password
+    except ValueError as error:  # its file can be read no more
+        raise QueryError("auth", str(error)) from None
+    if password is None:
+        password = password_in_file(info, database)
+    return Terms(target.name, info.user, password, info.word("require_auth"), info.word("channel_binding", "prefer"))

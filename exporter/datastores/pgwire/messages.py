@@ -61,8 +61,9 @@ class Scale:
     worn: so many reports of parameters came that the connection is to be replaced: the client may keep them all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bound: int = ANSWER_BYTES) -> None:
         self.worn = False
+        self._bound = bound
         self._parameters = 0
         self._weight = 0
         self._words = 0
@@ -80,23 +81,23 @@ class Scale:
             at = 0
             data, self._rest = bytes(self._rest) + data, bytearray()
             end = len(data)
-        weight = self._weight
         while at + _HEADER + 2 <= end:
             kind, length = data[at], int.from_bytes(data[at + 1 : at + _HEADER]) - 4
             if length < 0:
                 raise QueryError("decode", "the server sent what is no message of PostgreSQL's protocol")
-            weight += length + _MESSAGE_BYTES
-            if kind == _ROW:
-                weight += _COLUMN_BYTES * int.from_bytes(data[at + _HEADER : at + _HEADER + 2])
-            else:
-                self._weigh_words(kind, length)
-            if weight > ANSWER_BYTES:
-                raise too_much("in answer to one statement", ANSWER_BYTES)
+            self.weigh(kind, length, int.from_bytes(data[at + _HEADER : at + _HEADER + 2]) if kind == _ROW else 0)
             at += _HEADER + length
-        self._weight = weight
         if at < end:
             self._rest, at = bytearray(data[at:]), end
         self._skip = at - end
+
+    def weigh(self, kind: int, length: int, columns: int = 0) -> None:
+        """Weigh one message by its header."""
+        self._weight += length + _MESSAGE_BYTES + _COLUMN_BYTES * columns
+        if kind != _ROW:
+            self._weigh_words(kind, length)
+        if self._weight > self._bound:
+            raise too_much("in answer to one statement", self._bound)
 
     def _weigh_words(self, kind: int, length: int) -> None:
         self._words += length + _MESSAGE_BYTES

@@ -9,14 +9,13 @@ import asyncpg
 import asyncpg.protocol.protocol
 
 from exporter.datastores.keepalive import keepalive
-from exporter.datastores.pgwire.login import Terms
+from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals
 from exporter.datastores.postgres.session_settings import NAME, at_login
 from exporter.datastores.tls import tls_of
 from exporter.libpq import Conninfo
-from exporter.passfile import password_in_file
 from exporter.query import QueryError
 from exporter.targets import PostgresTarget
 
@@ -65,7 +64,7 @@ class Door:
             **({} if pooled else at_login(seconds)),
             **(UNCONVERTED if database in self.unconverted else {}),
         }
-        network = Network(self.target.conninfo, self._terms(database))
+        network = Network(self.target.conninfo, terms_of(self.target, database or self.target.conninfo.database))
         try:
             connection = await asyncpg.connect(
                 **self._place(database),
@@ -117,17 +116,6 @@ class Door:
             raise QueryError("connect", "the URL leads to another server than before; the next ping tells which one")
         started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
         return f"SELECT 1 / ({started} = {self.watched!r})::int"
-
-    def _terms(self, database: str | None) -> Terms:
-        info = self.target.conninfo
-        try:
-            password = self.target.secret("password") or info.password
-        except ValueError as error:  # its file can be read no more
-            raise QueryError("auth", str(error)) from None
-        if password is None:
-            password = password_in_file(info, database or info.database)
-        binding = info.word("channel_binding", "prefer")
-        return Terms(self.target.name, info.user, password, info.word("require_auth"), binding)
 
     def _look_at(self, transport: Any) -> None:
         encrypted = transport.get_extra_info("ssl_object")

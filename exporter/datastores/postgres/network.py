@@ -7,10 +7,8 @@ that says more than an answer may be. Nothing of asyncpg is replaced.
 """
 
 import asyncio
-import pwd
 import re
 import socket
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +16,7 @@ import asyncpg.protocol
 
 from exporter.datastores.pgwire.login import Login, Terms
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, Scale, take, too_much
+from exporter.datastores.pgwire.peer import check_peer
 from exporter.libpq import Conninfo, Host
 from exporter.query import QueryError
 
@@ -64,7 +63,7 @@ class Network:
         connection.settimeout(0)
         try:
             await self._loop.sock_connect(connection, path)
-            self._look_at_peer(connection)
+            check_peer(connection, self._peer)
             inner = factory()
             outer = self._outer(inner)
             real, _ = await self._loop.create_unix_connection(lambda: outer, sock=connection)
@@ -89,18 +88,6 @@ class Network:
         """Let asyncpg not try again, without TLS or at the next host, what we have ended."""
         if self.fault is not None:
             raise self.fault
-
-    def _look_at_peer(self, connection: socket.socket) -> None:
-        if not self._peer:
-            return
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, user, _ = struct.unpack("3i", credentials)
-        try:
-            name = pwd.getpwuid(user).pw_name
-        except KeyError:
-            name = str(user)
-        if name != self._peer:
-            raise QueryError("auth", f"the server runs as {name}, not as requirepeer={self._peer}")
 
 
 def network_of(connection: Any) -> Network:
