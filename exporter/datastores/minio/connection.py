@@ -93,7 +93,7 @@ class Connection:
         what = f"admin call {page.call}"
         async with self._large, timeout(_ADMIN_SECONDS):  # one at a time: each takes much memory for a moment
             answer = await self._signed(f"/minio/admin/v3/{page.call}", _ADMIN)
-            if answer.status != _OK or not answer.body.lstrip().startswith(b"{"):
+            if answer.status != _OK or not answer.body[:_SMALL].lstrip().startswith(b"{"):
                 raise refusal(what, answer)
             content = await parse_json(_ascii(answer.body), what, _PARSED)
             if not isinstance(content, dict) or page.sign not in content:

@@ -188,7 +188,7 @@ def _role(info: object, page: object, account: object) -> str:
 def _drives_per_set(account: object) -> Sequence[int]:
     server = account.get("Server") if isinstance(account, Mapping) else None
     found = server.get("DrivesPerSet") if isinstance(server, Mapping) else None
-    return tuple(int(size) for size in found) if isinstance(found, list) else ()
+    return tuple(size for size in found if isinstance(size, int)) if isinstance(found, list) else ()
 
 
 def _started_at(info: object, page: object) -> float | None:
