@@ -28,6 +28,7 @@ from exporter.query import Query
 from exporter.reloader import Load
 from exporter.sample_lines import Format
 from exporter.service import Service, instant
+from exporter.threads import in_thread
 from exporter.web_file import Loaded, WebFile
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
@@ -157,7 +158,7 @@ class Pages:
 async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
     """Make of a page what is to be sent: once, and off the loop, for all who ask for it while it lives."""
     if page not in ready:
-        ready[page] = asyncio.create_task(asyncio.to_thread(make, page.blocks()), name="page")
+        ready[page] = asyncio.create_task(in_thread(make, page.blocks()), name="page")
     return await asyncio.shield(ready[page])
 
 

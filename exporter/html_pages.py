@@ -16,6 +16,7 @@ from exporter.health import TargetHealth, compose, target_health
 from exporter.service import Service, instant
 from exporter.status_page import Moment, moment_of, overview, refresh_seconds
 from exporter.target_page import target_page
+from exporter.threads import in_thread
 from exporter.visible import visible
 
 if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
@@ -46,7 +47,7 @@ class HtmlPages:
         now, snapshot = instant(), self._service.snapshot
         refresh = refresh_seconds(snapshot.targets.values())
         body = compose(snapshot, await self._parts(now), now)
-        return await asyncio.to_thread(
+        return await in_thread(
             lambda: render("overview.html", page=overview(body, refresh, now), exporter=self._exporter(now))
         )
 
@@ -55,7 +56,7 @@ class HtmlPages:
         if name not in snapshot.targets:
             return PlainTextResponse("no such target is configured\n", 404)
         page = target_page(snapshot, name, now)
-        return await asyncio.to_thread(render, "target.html", page=page, exporter=self._exporter(now))
+        return await in_thread(render, "target.html", page=page, exporter=self._exporter(now))
 
     async def _parts(self, now: Now) -> list[TargetHealth]:
         parts, snapshot = [], self._service.snapshot

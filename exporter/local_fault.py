@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
+from exporter.threads import no_thread
+
 LocalFault = Literal["resources", "network", "names"]
 
 MEANINGS: Mapping[LocalFault, str] = MappingProxyType(
@@ -32,8 +34,10 @@ def _fault(error: BaseException) -> LocalFault | None:
     if isinstance(error, socket.gaierror):
         return None if error.errno in _ANSWERS else "names"
     number = getattr(error, "errno", None)
-    if number in _OUT_OF:
+    if number in _OUT_OF or isinstance(error, MemoryError) or no_thread(error):
         return "resources"
+    if isinstance(error, ImportError) and any(os.strerror(out) in str(error) for out in _OUT_OF):
+        return "resources"  # the dynamic linker keeps the system's words alone
     return "network" if number in _NO_WAY and not _has_way() else None
 
 

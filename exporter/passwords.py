@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import bcrypt
 from pydantic import SecretStr
 
+from exporter.threads import no_thread
+
 _REMEMBERED = 128
 _WAITING = 64
 _WAITING_EACH = 4  # of one client: a flood from there leaves room for others
@@ -47,7 +49,12 @@ class Passwords:
         if user in users and proof in self._right:
             return True
         async with self._turn(client):
-            matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
+            try:
+                matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
+            except RuntimeError as error:
+                if no_thread(error):  # none for bcrypt, which would stop the loop
+                    raise Busy from None
+                raise
         if matches and user in users:
             self._remember(proof)
             return True

@@ -3,18 +3,25 @@
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
 
 from exporter.datastores import STORES, load_client, open_datastore
-from exporter.events import Event, Watched
+from exporter.datastores.base import Datastore
+from exporter.events import Event, Ping, Poll, Watched, fresh_seconds
+from exporter.execution import attempt
+from exporter.local_fault import local_fault
 from exporter.logins import Logins
 from exporter.poller import Poller, Publish
-from exporter.query import Query
+from exporter.query import Query, QueryError, Reason
+from exporter.schedule import seconds_to_tick
 from exporter.targets import Target
+from exporter.threads import in_thread
 
+_OPEN_SECONDS = 60.0  # for an import from a slow disk
 _END_SECONDS = 5.0  # connections are closed politely, where somebody answers
 
 _log = structlog.get_logger("exporter")
@@ -46,12 +53,35 @@ class Pollers:
     async def _poll(
         self, target: Target, watched: Watched, queries: Sequence[Query], publish: Publish, delay: float
     ) -> None:
-        if f"{STORES[target.store]}.client" not in sys.modules:
-            await asyncio.to_thread(load_client, target.store)  # this may take half a second, and the loop answers
-            gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
         await asyncio.sleep(delay)
-        datastore = self._logins.guarded(target, open_datastore(target))
+        datastore = self._logins.guarded(target, await _opened(target, watched, publish))
         await Poller(watched, datastore, queries, publish).watch()
+
+
+async def _opened(target: Target, watched: Watched, publish: Publish) -> Datastore:
+    """Return a target's datastore; as long as its client cannot be had, that target alone is down, and tried again."""
+    while True:
+        began = time.monotonic()
+        try:
+            return await attempt(lambda: _open(target), _OPEN_SECONDS, _no_client)
+        except QueryError as error:
+            now = time.monotonic()
+            fresh_until = now + fresh_seconds(watched.interval)
+            fault = local_fault(error)
+            publish(Ping(target.name, time.time(), fresh_until, now - began, error=error, fault=fault))
+            publish(Poll(target.name, time.time(), now - began))
+        await asyncio.sleep(seconds_to_tick(watched, time.time()))
+
+
+async def _open(target: Target) -> Datastore:
+    if f"{STORES[target.store]}.client" not in sys.modules:
+        await in_thread(load_client, target.store)  # this may take half a second, and the loop answers
+        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
+    return open_datastore(target)
+
+
+def _no_client(_: BaseException) -> Reason:
+    return "connect"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

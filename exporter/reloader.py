@@ -9,6 +9,7 @@ from exporter.changes import Changes, compare, reuse
 from exporter.config import Config
 from exporter.own_metrics import OwnMetrics
 from exporter.settings import Settings
+from exporter.threads import in_thread
 from exporter.yaml_file import ConfigError
 
 Load = Callable[[], Settings]
@@ -52,10 +53,10 @@ class Reloader:
 
     async def _reload(self) -> Sequence[str]:
         try:
-            new, changes = await asyncio.to_thread(self._read)
+            new, changes = await in_thread(self._read)
         except ConfigError as error:
             return self._refused(error.problems)
-        except (RuntimeError, MemoryError) as error:  # no thread, or no memory, is left
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, thread or memory is left
             return self._refused([f"the configuration could not be read: {error or 'out of memory'}"])
         self.settings = new
         await self._apply(new, changes)

@@ -256,3 +256,65 @@ def test_a_clock_that_jumps(servers: Servers) -> None:
             assert target["data_age_seconds"] < 60
             assert exporter.get("/livez").status == 200
             assert exporter.value("datatier_polls_skipped_total") == 0
+
+
+STARVED = """
+import os, resource
+from exporter import pollers
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+load, tries = pollers.load_client, []
+def starved(store):
+    tries.append(store)
+    held = []
+    try:
+        while len(tries) < 3:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        return load(store)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+pollers.load_client = starved
+"""
+THREADLESS = """
+import threading
+start = threading.Thread.start
+def refused(thread):
+    if thread.name.startswith("asyncio"):
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = refused
+"""
+
+
+@pytest.mark.servers("postgres", "qdrant")
+def test_a_client_that_cannot_be_loaded_takes_its_target_down_alone(servers: Servers) -> None:
+    """Without descriptors for the import; it is tried again at each poll, and then the target is well."""
+    targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
+    with Patched(targets, STARVED) as exporter:
+        exporter.wait_up(*[str(target["name"]) for target in targets])
+        assert exporter.get("/startupz").status == 200
+        failures = exporter.samples()["datatier_poll_failures_total"]
+
+    assert sum(count for labels, count in failures.items() if ("reason", "connect") in labels) >= 2
+    assert "Too many open files" in exporter.last_log
+    assert "crashed" not in exporter.last_log
+
+
+@pytest.mark.servers("postgres", "qdrant")
+def test_a_machine_without_threads_is_survived(servers: Servers) -> None:
+    """The import, pages, gzip, a reload: all is done on the loop then."""
+    targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
+    with Patched(targets, THREADLESS) as exporter:
+        exporter.wait_up("postgres", "qdrant")
+        answers = {
+            path: exporter.get(path, **{"Accept-Encoding": "gzip"}).status
+            for path in ("/metrics", "/", "/targets/qdrant")
+        }
+        exporter.reload(targets, thresholds={"response_seconds": {"warn": 3, "fail": 4}})
+
+        assert set(answers.values()) == {200}
+        assert exporter.value("datatier_config_last_reload_successful") == 1
+    assert "crashed" not in exporter.last_log

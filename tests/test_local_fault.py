@@ -32,6 +32,10 @@ def no_way() -> bool:
     [
         (OSError(errno.EMFILE, "Too many open files"), "resources"),
         (chained(RuntimeError("no connection"), OSError(errno.ENFILE, "x")), "resources"),
+        (RuntimeError("can't start new thread"), "resources"),
+        (MemoryError(), "resources"),
+        (ImportError("libx.so: cannot open shared object file: Too many open files"), "resources"),
+        (ImportError("No module named 'neo4j'"), None),
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), None),
         (OSError(errno.EHOSTUNREACH, "a host that is off is not ours"), None),
         (OSError(errno.ENETUNREACH, "x"), "network"),

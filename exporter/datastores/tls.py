@@ -1,6 +1,5 @@
 """TLS to the stores, whatever their clients: files that rotate, a server's other name, and its certificate."""
 
-import asyncio
 import socket
 import ssl
 from typing import Self
@@ -8,6 +7,7 @@ from typing import Self
 import structlog
 
 from exporter.targets import TargetBase
+from exporter.threads import in_thread
 from exporter.tls_context import TlsFiles, client_context
 
 _log = structlog.get_logger("exporter")
@@ -83,7 +83,7 @@ class Expiry:
         """Return Unix time, None without a certificate that can be read."""
         if certificate != self._certificate:
             # In a thread: the first one imports for 50 ms, for which the loop must not stop.
-            self._not_after = await asyncio.to_thread(_not_after, certificate) if certificate else None
+            self._not_after = await in_thread(_not_after, certificate) if certificate else None
             self._certificate = certificate
         return self._not_after
 

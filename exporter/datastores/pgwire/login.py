@@ -1,6 +1,5 @@
 """The login: what a server may ask of us before it lets us in, and what we answer."""
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from exporter.libpq_parameters import METHODS
 from exporter.passfile import password_in_file
 from exporter.query import QueryError
 from exporter.targets import LibpqTarget
+from exporter.threads import in_thread
 
 _OK, _CLEAR, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 _METHODS: Mapping[int, str] = MappingProxyType(
@@ -102,7 +102,7 @@ class Login:
         binding = None
         if self.certificate is not None and _BOUND in offered and self.terms.channel_binding != "disable":
             # In a thread: the first one imports for 50 ms, for which the loop must not stop.
-            binding = await asyncio.to_thread(end_point, self.certificate)
+            binding = await in_thread(end_point, self.certificate)
         if binding is None and (_PLAIN not in offered or self.terms.channel_binding == "require"):
             raise QueryError("auth", "the server offers no SASL login that the exporter knows")
         if binding is not None:
