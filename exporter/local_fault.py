@@ -1,6 +1,7 @@
 """What is wrong with the exporter's own machine, told apart from what is wrong with a server."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
