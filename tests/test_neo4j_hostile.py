@@ -19,7 +19,7 @@ CHUNK = b"a" * 0xFFFF
 RECORD = b"\xb1\x71\x91"  # and one value
 DEADLINE = 0.7
 MOST_MIB = 160  # endless ones would be over 300 by then
-LIMIT = 1 << 20
+LIMIT = 512 << 10
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def endless_records(client: socket.socket) -> None:
 
 def small_objects(client: socket.socket) -> None:
     """Send a list of empty lists: each byte becomes 64, and takes the longest to read."""
-    count = LIMIT // 4
+    count = LIMIT // 2
     rest = b"\x90" * count
     chunks = (rest[at : at + 0xFFFF] for at in range(0, count, 0xFFFF))
     client.sendall(message(RECORD + b"\xd6" + count.to_bytes(4, "big"), *chunks))

@@ -27,7 +27,7 @@ from exporter.query import QueryError, Reason, Row
 from exporter.targets import Neo4jTarget
 
 _CLOSE_SECONDS = 1.0
-_MAX_BYTES = 1 << 20  # of an answer: made into Python's objects it may be 60 MiB, and hold the loop for a second or two
+_MAX_BYTES = 512 << 10  # of an answer: the driver may make 250 times as much of it, and hold the loop for a second
 _MAX_ROWS = 10_000  # a runaway query of a user must not fill our memory
 
 # Codes are matched by their start, from the special to the general; messages differ between versions.
@@ -85,7 +85,7 @@ class Connection:
                 records = await result.fetch(_MAX_ROWS + 1)
         except (ServiceUnavailable, SessionExpired) as error:
             if self._meter.exceeded:
-                raise QueryError("limit", f"the answer is longer than {_MAX_BYTES >> 20} MiB") from error
+                raise QueryError("limit", f"the answer is longer than {_MAX_BYTES >> 10} KiB") from error
             if why := _insecure(error):  # of which the driver's own message says nothing
                 raise QueryError("connect", f"TLS with the server failed: {why}") from error
             raise
