@@ -139,7 +139,7 @@ async def test_large_answers_come_whole(server: Postgres, encrypted: TlsPostgres
         async with opened(at(server, "by_scram", f"sslmode={mode}")) as datastore:
             await datastore.ping()
             rows = await fetch(datastore, large)
-            with pytest.raises(QueryError, match="more than 49152 KiB in answer to one statement") as caught:
+            with pytest.raises(QueryError, match="more than 32768 KiB in answer to one statement") as caught:
                 await fetch(datastore, larger)
             assert len(rows) == 20000
             assert str(rows[-1]["value"]).endswith("x20000")

@@ -22,6 +22,7 @@ ANSWER_BYTES = 16 * 1024 * 1024
 _TYPES: Mapping[int, Callable[[str], object]] = MappingProxyType(
     {16: lambda text: text == "t", 20: int, 21: int, 23: int, 26: int, 700: float, 701: float, 1700: float}
 )
+_ROWS_AT_ONCE = 256
 _CUT_OFF = "the server ended the connection amid an answer"
 
 
@@ -131,6 +132,8 @@ class Client:
                 columns = _columns(body)
             elif kind == b"D":
                 rows.append(_row(columns, body))
+                if len(rows) % _ROWS_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # a fast server has the next ready: nobody else would have a turn
             elif kind == b"E":
                 failed = ServerError(_fields(body))
                 if failed.fatal:

@@ -6,7 +6,7 @@ from exporter.query import QueryError
 
 SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 LOGIN_BYTES = 256 * 1024  # what a server may say before it lets us in; a real one says about 600 bytes
-ANSWER_BYTES = 48 * 1024 * 1024  # what an answer may take of memory, in the objects that it becomes
+ANSWER_BYTES = 32 * 1024 * 1024  # what an answer may take of memory, in the objects that it becomes
 
 _VERSION = (3 << 16).to_bytes(4)
 _HEADER = 5  # a letter and a length
