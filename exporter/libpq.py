@@ -77,6 +77,8 @@ def conninfo(text: str, environment: Mapping[str, str] = os.environ) -> Conninfo
 
 def written_parameters(text: str) -> Sequence[tuple[str, str]]:
     """Return the names and values as they are written, decoded; raise ValueError where the text is neither form."""
+    if "\0" in text:
+        raise ValueError("there is a NUL in it, which no connection string can have")
     if text.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         return list(_of_url(text))
     if _START.match(text):

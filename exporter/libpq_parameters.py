@@ -41,6 +41,13 @@ def _whole_number(value: str) -> str | None:
     return None if re.fullmatch(r"-?[0-9]{1,9}", value.strip()) else "expected a whole number"
 
 
+def _up_to(most: int) -> Check:
+    """Take what the system takes: with more, each connection would fail."""
+    return lambda value: (
+        None if not _whole_number(value) and int(value) <= most else f"expected a whole number, {most} at most"
+    )
+
+
 def _switch(value: str) -> str | None:
     return None if value.lower() in ("0", "1", "on", "off", "true", "false", "yes", "no") else "expected 0 or 1"
 
@@ -85,7 +92,7 @@ def _methods(value: str) -> str | None:
 
 def _options(value: str) -> str | None:
     """Admit what names a place behind a proxy (endpoint=…); settings would bend what our queries rely on."""
-    if _SETTING.search(value):
+    if _SETTING.search(value) or "\\" in value:
         return "the exporter sets up its sessions itself: write ALTER ROLE … SET … for what else the role needs"
     return None
 
@@ -145,9 +152,9 @@ PARAMETERS: Mapping[str, Check] = MappingProxyType(
         # Time, and what notices that nobody is there.
         "connect_timeout": _whole_number,
         "keepalives": _switch,
-        "keepalives_idle": _whole_number,
-        "keepalives_interval": _whole_number,
-        "keepalives_count": _whole_number,
+        "keepalives_idle": _up_to(32767),
+        "keepalives_interval": _up_to(32767),
+        "keepalives_count": _up_to(127),
         "tcp_user_timeout": _whole_number,
         # Which of several hosts.
         "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
