@@ -28,6 +28,8 @@ SETTINGS = {
     "synchronous_commit": "local",
     "archive_mode": "on",
     "archive_command": "true",
+    "track_wal_io_timing": "on",
+    "pg_stat_statements.track_planning": "on",
 }
 # What these servers have no series of, and other tests have: pgvector, statistics of a week, a superuser's view, and
 # work in progress other than VACUUM.
@@ -36,7 +38,8 @@ ELSEWHERE = {"vector_indexes", "vector_columns", "indexes_unused", "conf_load_er
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def primary(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    with servers.private_postgres(request.param, SETTINGS) as primary:
+    newer = {"track_cost_delay_timing": "on"} if request.param == "18" else {}
+    with servers.private_postgres(request.param, SETTINGS | newer) as primary:
         primary.psql("CREATE EXTENSION pg_buffercache")
         primary.psql((HERE / "prepared.sql").read_text(), "app")
         yield primary
