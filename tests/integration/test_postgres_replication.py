@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.collect import Collected
+from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import client, eventually, opened, poll, until
 from tests.servers.postgres import PASSWORDS, Postgres
 from tests.servers.proxy import Proxy
@@ -160,6 +161,22 @@ async def test_a_promoted_replica_is_a_primary(replica: Postgres) -> None:
     assert after.value("pg_replication_is_replica") == 0
     assert lag(after) == 0
     assert (before.value("pg_timeline"), after.value("pg_timeline")) == (1, 2)
+
+
+def test_a_promotion_makes_everything_due_at_once(replica: Postgres) -> None:
+    """Its timeline, and what is asked every five minutes otherwise: it was said of a replica."""
+    seldom = ("static", "replication_slot_stats", "database_size")
+
+    def asked(query: str) -> float:
+        return exporter.value("datatier_query_last_success_timestamp_seconds", query=query) or 0.0
+
+    with Exporter([replica.target("replica")]) as exporter:
+        exporter.wait(lambda: all(asked(query) for query in seldom), "the first round")
+        exporter.wait(lambda: exporter.value("pg_timeline") == 1, "the timeline of before")
+        before = {query: asked(query) for query in seldom}
+        replica.psql("SELECT pg_promote()")
+        exporter.wait(lambda: exporter.value("pg_timeline") == 2, "the timeline", 10)
+        exporter.wait(lambda: all(asked(query) > before[query] for query in seldom), "the next round", 10)
 
 
 async def test_a_replica_that_left_shows_in_its_slot(primary: Postgres, replica: Postgres) -> None:
