@@ -174,7 +174,10 @@ def test_no_traceback_from_a_process() -> None:
     )
 
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "environment: POSTGRES_URL: expected a URL that starts with postgresql:// or postgres://\n"
+    assert ran.stderr == (
+        "environment: POSTGRES_URL: expected a URL that starts with postgresql:// or postgres://, "
+        "or host=… user=… dbname=…\n"
+    )
 
 
 def test_nobody_reads_to_the_end(config: Path) -> None:
