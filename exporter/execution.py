@@ -41,13 +41,22 @@ async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Cal
     try:
         async with asyncio.timeout(seconds):
             return await work()
-    except QueryError:
+    except QueryError as error:
+        _forget_frames(error)
         raise
     except TimeoutError:
         raise QueryError("timeout", f"no answer within {seconds:.1f} s") from None
     except Exception as error:
         why = "connect" if local_fault(error) == "resources" else reason(error)
+        _forget_frames(error)
         raise QueryError(why, f"{type(error).__name__}: {error}") from error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what an error's frames hold, a page of megabytes perhaps: the snapshot keeps the error."""
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 async def run(question: Question, session: Session, datastore: Datastore) -> Result:

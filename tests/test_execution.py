@@ -1,0 +1,44 @@
+"""The boundary that all failures pass."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.execution import attempt
+from exporter.query import QueryError
+
+
+class Page:
+    """Megabytes, say."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", [QueryError("limit", "too large"), ValueError("no JSON"), None])
+async def test_an_error_that_is_kept_keeps_nothing_that_was_read(kind: Exception | None) -> None:
+    """The snapshot keeps it for as long as the target is down; the collector of garbage hardly ever comes."""
+    read: list[weakref.ref[Page]] = []
+
+    async def work() -> None:
+        page = Page()
+        read.append(weakref.ref(page))
+        caught = kind  # a frame that holds its own error is a cycle
+        try:
+            {}[len(read)]
+        except KeyError as error:
+            raise (caught or OSError("wrapped")) from error
+
+    with pytest.raises(QueryError) as kept:
+        await attempt(work, 1.0, lambda _: "decode")
+
+    assert kept.value.__traceback__ is not None
+    assert read[0]() is None
