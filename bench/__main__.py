@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from bench import cycle, endurance, faults, files, frozen, health, load, memory, scale, scrape, soak, startup
+from bench import cycle, endurance, faults, files, frozen, health, hostile, load, memory, scale, scrape, soak, startup
 from bench.compiled import compiled_modules
 from bench.results import write
 from tests.servers import Unavailable
@@ -23,6 +23,7 @@ LONG = {
     "scale": scale.measure,
     "soak": soak.measure,
     "faults": faults.measure,
+    "hostile": hostile.measure,
     "load": load.measure,
     "endurance": endurance.measure,
 }

@@ -14,7 +14,8 @@ README = HERE / "README.md"
 _WHOLE_FROM = 999.5
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
 ORDER = (
-    "scrape", "cycle", "startup", "memory", "health", "frozen", "files", "scale", "soak", "faults", "load", "endurance"
+    "scrape", "cycle", "startup", "memory", "health", "frozen", "files",
+    "scale", "soak", "faults", "hostile", "load", "endurance",
 )  # fmt: skip
 
 

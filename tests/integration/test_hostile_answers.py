@@ -26,6 +26,7 @@ QUICK = [
     ("minio", "endless"),
     ("patroni", "huge field"),
     ("postgres", "endless"),
+    ("postgres", "huge field"),
     ("pgbouncer", "garbage"),
     ("neo4j", "huge field"),
 ]
