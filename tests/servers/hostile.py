@@ -109,7 +109,7 @@ BOLT = bytes([0, 0, 4, 5])  # version 5.4
 _HTTP: Mapping[str, Attack] = {
     "endless": lambda: then(http(), then(b"[", endless(b"0," * 32768))),
     "gzip bomb": lambda: once(http(f"Content-Encoding: gzip, gzip\r\nContent-Length: {len(bomb())}\r\n") + bomb()),
-    "drip": lambda: then(http("Content-Length: 100000\r\n"), dripping(b" " * 100_000)),
+    "drip": lambda: then(http("Content-Length: 50000\r\n"), dripping(b" " * 50_000)),
     "huge field": lambda: then(http(f"Content-Length: {2**30}\r\n") + b'{"result": "', endless(_BLOCK)),
     "garbage": lambda: once(os.urandom(65536)),
 }
