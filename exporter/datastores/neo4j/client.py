@@ -10,7 +10,7 @@ from neo4j.exceptions import Neo4jError
 
 from exporter.datastores.base import Lane, run_operation
 from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
-from exporter.datastores.neo4j.facts import SYSTEM, closed_home, read_info, round_trip
+from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_info, round_trip
 from exporter.datastores.neo4j.marker import NO_PARAMETERS
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.datastores.tls import Expiry, tls_of
@@ -62,21 +62,22 @@ class Neo4jDatastore:
         known, due = self._info, self._facts_due
         self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
         self._answers = False
-        unserved = ""
+        started_at = known.started_at if known else None
         self.clock_skew, began = None, time.time()
-        try:
-            started_at, told_at = await round_trip(connection, known, _PING_SECONDS)
-            self.clock_skew = None if told_at is None else told_at - (began + time.time()) / 2
-        except Neo4jError as error:
-            unserved = await closed_home(connection, error, _PING_SECONDS)
-            started_at = known.started_at if known else None
+        closed = await home_state(connection, _PING_SECONDS) if known and known.unserved else None
+        if closed is None:  # else the server would wait two seconds for that database
+            try:
+                started_at, told_at = await round_trip(connection, known, _PING_SECONDS)
+                self.clock_skew = None if told_at is None else told_at - (began + time.time()) / 2
+            except Neo4jError as error:
+                closed = await closed_home(connection, error, _PING_SECONDS)
         self._answers = True
         if known is None or known.started_at != started_at or time.monotonic() >= due:
-            known = await read_info(connection, _PING_SECONDS)
+            known = await read_info(connection, _PING_SECONDS, home_open=closed is None)
             due = time.monotonic() + _FACTS_SECONDS
             self._home_only.clear()
         not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
-        self._info, self._facts_due = replace(known, tls_not_after=not_after, unserved=unserved), due
+        self._info, self._facts_due = replace(known, tls_not_after=not_after, unserved=closed or ""), due
         return self._info
 
     async def _connected(self) -> Connection:

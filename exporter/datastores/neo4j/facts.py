@@ -66,20 +66,27 @@ async def closed_home(connection: Connection, error: Neo4jError, seconds: float)
 
     The system database knows: it answers while the others cannot start. Raises the error where it explains nothing.
     """
-    rows = await connection.run(_HOME, SYSTEM, seconds) if reason_of(error) == "connect" else []
-    if not rows:
+    closed = await home_state(connection, seconds) if reason_of(error) == "connect" else None
+    if closed is None:
         raise error
-    closed = [row for row in rows if row["requested"] == "online"]
-    return f"{closed[0]['name']}: {closed[0]['status']}" if closed else ""
+    return closed
 
 
-async def read_info(connection: Connection, seconds: float) -> ServerInfo:
+async def home_state(connection: Connection, seconds: float) -> str | None:
+    """Return the same, and None where the home database is open."""
+    rows = await connection.run(_HOME, SYSTEM, seconds)
+    meant = [row for row in rows if row["requested"] == "online"]
+    return f"{meant[0]['name']}: {meant[0]['status']}" if meant else "" if rows else None
+
+
+async def read_info(connection: Connection, seconds: float, *, home_open: bool = True) -> ServerInfo:
     kernel = next(row for row in await connection.run(_COMPONENTS, SYSTEM, seconds) if row["name"] == _KERNEL)
     version, edition = str(kernel["versions"][0]), str(kernel["edition"])  # type: ignore[index]  # a list of strings
     procedures = await _told(connection, _PROCEDURES, SYSTEM, seconds)
     names = procedures if isinstance(procedures, str) else {str(row["name"]) for row in procedures}
     start = await _told(connection, _START, SYSTEM, seconds)
-    statistics = await _told(connection, _STATISTICS, None, seconds)
+    # A closed database is not asked: the server would wait two seconds for it.
+    statistics = await _told(connection, _STATISTICS, None, seconds) if home_open else "its database is not online"
     return ServerInfo(
         version=version,
         edition=edition,
@@ -113,8 +120,6 @@ async def _told(connection: Connection, text: str, database: str | None, seconds
             return "the user may not execute this"
         if reason in ("query", "unsupported"):
             return "this server does not offer it"
-        if reason == "connect":
-            return "its database is not online"
         raise
 
 
