@@ -44,7 +44,8 @@ async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Cal
     except QueryError as error:
         _forget_frames(error)
         raise
-    except TimeoutError:
+    except TimeoutError as error:
+        _forget_frames(error)
         raise QueryError("timeout", f"no answer within {seconds:.1f} s") from None
     except Exception as error:
         why = "connect" if local_fault(error) == "resources" else reason(error)
@@ -54,9 +55,12 @@ async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Cal
 
 def _forget_frames(error: BaseException | None) -> None:
     """Let go of what an error's frames hold, a page of megabytes perhaps: the snapshot keeps the error."""
-    while error is not None and error.__traceback__ is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+    behind: list[BaseException | None] = [error]
+    while behind:
+        one = behind.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            behind += [one.__cause__, one.__context__]
 
 
 async def run(question: Question, session: Session, datastore: Datastore) -> Result:

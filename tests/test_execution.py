@@ -1,5 +1,6 @@
 """The boundary that all failures pass."""
 
+import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
@@ -41,4 +42,20 @@ async def test_an_error_that_is_kept_keeps_nothing_that_was_read(kind: Exception
         await attempt(work, 1.0, lambda _: "decode")
 
     assert kept.value.__traceback__ is not None
+    assert read[0]() is None
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_a_deadline_lets_go_of_what_was_half_read() -> None:
+    read: list[weakref.ref[Page]] = []
+
+    async def work() -> None:
+        page = Page()
+        read.append(weakref.ref(page))
+        await asyncio.sleep(10)
+
+    with pytest.raises(QueryError) as kept:
+        await attempt(work, 0.01, lambda _: "decode")
+
+    assert kept.value.reason == "timeout"
     assert read[0]() is None
