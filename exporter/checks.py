@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from exporter.findings import in_database
+from exporter.duration import span
+from exporter.events import Result, Watched
+from exporter.target_state import Cause, State, TargetStatus
 from exporter.verdict import STATUSES, HealthRule, Status
-from exporter.wording import span
-
-if TYPE_CHECKING:  # the snapshot judges its targets by their checks
-    from exporter.events import Now, Result
-    from exporter.snapshot import Snapshot
 
 _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # those that no query makes
@@ -36,54 +33,81 @@ class Check:
     output: str | None = None
 
 
-def checks(snapshot: "Snapshot", target: str, now: "Now") -> list[Check]:
+class Known(NamedTuple):
+    """Hold what is known of one target at one moment.
+
+    results: those that may be served. fresh: whether its poller has told something lately.
+    """
+
+    watched: Watched
+    status: TargetStatus
+    results: Sequence[Result]
+    fresh: bool
+
+    @property
+    def up(self) -> bool:
+        return self.status.up and self.fresh
+
+
+def checks(known: Known) -> list[Check]:
     """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict.
 
     One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
     """
-    found = {"responseTime": _response(snapshot, target, now)}
-    if (clock := _clock(snapshot, target, now)) is not None:
+    found = {"responseTime": _response(known)}
+    if (clock := _clock(known)) is not None:
         found[clock.name] = clock
-    if snapshot.up(target, now.monotonic):
-        own = (_privileges(snapshot, target), _queries(snapshot, target, now), _overrun(snapshot, target))
-        found |= {check.name: check for check in (*own, *_databases(snapshot, target))}
-    for result in snapshot.current(target, now.monotonic):
+    if known.up:
+        own = (_privileges(known.status), _queries(known), _overrun(known.status))
+        found |= {check.name: check for check in (*own, *_databases(known.status))}
+    for result in known.results:
         if result.query.health is not None:
             check = _of_result(result, result.query.health)
-            known = found.get(check.name)
-            if known is None or STATUSES.index(check.status) > STATUSES.index(known.status):
+            before = found.get(check.name)
+            if before is None or STATUSES.index(check.status) > STATUSES.index(before.status):
                 found[check.name] = check
-    silence = "not_exposed_by_server" if snapshot.up(target, now.monotonic) else "no_recent_sample"
+    silence = "not_exposed_by_server" if known.up else "no_recent_sample"
     for name in _EVERYWHERE:
         found.setdefault(name, Check(name, "unknown", output=silence))
-    for name in snapshot.targets[target].unjudged & found.keys():
+    for name in known.watched.unjudged & found.keys():
         found[name] = replace(found[name], status="unknown", rule=None, output="off")
     return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
 
 
-def serves(snapshot: "Snapshot", target: str, now: "Now") -> bool:
+def serves(known: Known) -> bool:
     """Tell whether a server is up and serves the database that it is there for, where that is judged."""
-    info, judged = snapshot.status[target].info, DATABASES not in snapshot.targets[target].unjudged
-    return snapshot.up(target, now.monotonic) and not (judged and info and info.unserved)
+    info, judged = known.status.info, DATABASES not in known.watched.unjudged
+    return known.up and not (judged and info and info.unserved)
 
 
-def _response(snapshot: "Snapshot", target: str, now: "Now") -> Check:
-    status = snapshot.status[target]
-    limit = snapshot.targets[target].response
+def seen(known: Known) -> tuple[State, Cause | None]:
+    """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
+    if known.status.error is not None:
+        return "down", Cause(known.status.error.reason)
+    if not known.status.up:
+        return "unknown", None
+    if not serves(known):
+        return "down", Cause("limit", DATABASES)
+    bad = [check.name for check in checks(known) if check.status in ("warn", "fail")]
+    return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
+
+
+def _response(known: Known) -> Check:
+    status, limit = known.status, known.watched.response
     rule = HealthRule(
         check="responseTime", metric="datatier_probe_seconds", warn_above=limit.warn, fail_above=limit.fail
     )
     if status.error is not None:
         return Check("responseTime", "fail", status.attempted_at, rule=rule, output=status.error.reason)
-    if status.latency is None or not snapshot.up(target, now.monotonic):
+    if status.latency is None or not known.up:
         return Check("responseTime", "unknown", rule=rule, output="starting" if status.polls == 0 else "stale")
     return Check("responseTime", rule.judge(status.latency), status.attempted_at, status.latency, "seconds", rule)
 
 
-def _clock(snapshot: "Snapshot", target: str, now: "Now") -> Check | None:
+def _clock(known: Known) -> Check | None:
     """Judge how far apart the two clocks are; a server that refuses us because of that still tells."""
-    status, limit = snapshot.status[target], snapshot.targets[target].clock_skew
-    if status.clock_skew is None or now.monotonic >= status.fresh_until:
+    status, limit = known.status, known.watched.clock_skew
+    if status.clock_skew is None or not known.fresh:
         return None
     rule = HealthRule(
         check="clockSkew", metric="datatier_target_clock_skew_seconds", warn_above=limit.warn, fail_above=limit.fail
@@ -95,33 +119,30 @@ def _clock(snapshot: "Snapshot", target: str, now: "Now") -> Check | None:
     return Check("clockSkew", verdict, status.attempted_at, apart, "seconds", rule, output)
 
 
-def _privileges(snapshot: "Snapshot", target: str) -> Check:
+def _privileges(status: TargetStatus) -> Check:
     """Warn of what the user may not see: silence is not health."""
-    status = snapshot.status[target]
     missing = sorted(status.info.missing_privileges) if status.info else []
     return _none(_NONE_MISSING, missing, status.attempted_at)
 
 
-def _queries(snapshot: "Snapshot", target: str, now: "Now") -> Check:
+def _queries(known: Known) -> Check:
     """Warn of built-in queries that fail again and again: what they should see, nobody sees."""
     failing = {
         result.query.name: f"{result.query.name} ({result.error.reason})"  # once, in however many databases
-        for result in snapshot.current(target, now.monotonic)
+        for result in known.results
         if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.fenced
     }
-    return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], snapshot.status[target].attempted_at)
+    return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], known.status.attempted_at)
 
 
-def _databases(snapshot: "Snapshot", target: str) -> Sequence[Check]:
+def _databases(status: TargetStatus) -> Sequence[Check]:
     """Fail where the server answers, and does not serve the database that it is there for."""
-    status = snapshot.status[target]
     unserved = status.info.unserved if status.info else ""
     return [Check(DATABASES, "fail", status.attempted_at, output=unserved)] if unserved else []
 
 
-def _overrun(snapshot: "Snapshot", target: str) -> Check:
+def _overrun(status: TargetStatus) -> Check:
     """Warn of queries that are asked so seldom that their samples are older than anybody expects."""
-    status = snapshot.status[target]
     words = [f"{query} (every {span(period)})" for query, period in sorted(status.late.items())]
     return _none(_NONE_LATE, words, status.attempted_at)
 
@@ -132,7 +153,7 @@ def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
     return Check(rule.check, rule.judge(count), time, count, None, rule, _listed(names))
 
 
-def _of_result(result: "Result", rule: HealthRule) -> Check:
+def _of_result(result: Result, rule: HealthRule) -> Check:
     verdict = result.verdict
     if verdict is None:
         silence = result.error.reason if result.error else "no_recent_sample"
@@ -140,7 +161,7 @@ def _of_result(result: "Result", rule: HealthRule) -> Check:
     unit = next((unit for unit in _UNITS if rule.metric and rule.metric.endswith(unit)), None)
     output: str | None = result.error.reason if result.error else None
     if verdict.status != "pass" and result.error is None:
-        output = _listed([in_database(result, name) for name in verdict.findings])
+        output = _listed([result.in_database(name) for name in verdict.findings])
     return Check(rule.check, verdict.status, result.finished_at, verdict.value, unit, rule, output)
 
 

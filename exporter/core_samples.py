@@ -36,13 +36,13 @@ def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
         for query, seconds in snapshot.status[target].periods.items():
             yield Sample("datatier_query_period_seconds", (("query", query),), seconds)
         yield from _of_server(snapshot.status[target].info, results)
-    for check in checks(snapshot, target, now):
+    for check in checks(snapshot.known(target, now.monotonic)):
         yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))
 
 
 def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     watched, status = snapshot.targets[name], snapshot.status[name]
-    up = serves(snapshot, name, now)
+    up = serves(snapshot.known(name, now.monotonic))
     yield Sample("datatier_up", (), float(up))
     yield Sample(UP_ALIASES[watched.store], (), float(up))
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))

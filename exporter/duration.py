@@ -1,5 +1,6 @@
-"""Durations as people write them: 500ms, 15s, 5m, 1h30m."""
+"""Durations as people write them, 500ms, 15s, 5m, 1h30m, and as they read them: 52 s, 3 h 12 min."""
 
+import math
 import re
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from pydantic import BeforeValidator
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 36525 * 86400.0
 _MOST_CHARACTERS = 100
+_SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -24,3 +26,16 @@ def parse_duration(value: object) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
+
+
+def span(seconds: float) -> str:
+    """Return how long something lasts, in its two largest units: 52 s, 4 min, 3 h 12 min, 12 d."""
+    left = max(0, math.floor(seconds))
+    parts: list[tuple[int, str]] = []
+    for unit, size in _SPANS:
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append((count, unit))
+    (count, unit), *smaller = parts or [(0, "s")]
+    second = smaller[0] if smaller and smaller[0][0] and unit in "dh" else None
+    return f"{count} {unit}" + (f" {second[0]} {second[1]}" if second else "")

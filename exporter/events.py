@@ -91,6 +91,10 @@ class Result:
     def key(self) -> Key:
         return self.target, self.query.name, self.database
 
+    def in_database(self, finding: str) -> str:
+        """Put the database in front of a finding where the query was asked in several, as in app:public.orders."""
+        return f"{self.database}:{finding}" if self.database else finding
+
     def counted(self, before: "Result | None") -> "Result":
         """Return what is kept of it, after the result before it."""
         series = {family.metric.name: family.series for family in self.families}

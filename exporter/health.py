@@ -104,7 +104,7 @@ def troubles(snapshot: Snapshot, now: Now) -> list[str]:
 def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False) -> TargetHealth:
     """Judge one target; raw: by what its last poll saw alone."""
     watched, status = snapshot.targets[name], snapshot.status[name]
-    state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot, name, now)
+    state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot.known(name, now.monotonic))
     failing = failing_queries(snapshot, name, now)
     info = status.info if snapshot.up(name, now.monotonic) else None
     condition = {

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from exporter import __version__, wording
+from exporter import __version__
+from exporter.duration import span
 from exporter.events import Now
 from exporter.health import TargetHealth, compose, target_health
 from exporter.service import Service, instant
@@ -69,7 +70,7 @@ class HtmlPages:
 
     def _exporter(self, now: Now) -> ExporterView:
         own = self._service.own
-        running = wording.span(now.monotonic - self._began.monotonic)
+        running = span(now.monotonic - self._began.monotonic)
         return ExporterView(__version__, running, moment_of(own.reloaded_at, now), refused=not own.reloaded)
 
 

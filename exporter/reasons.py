@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.checks import Check
+from exporter.checks import Check, seen
 from exporter.events import Now
 from exporter.snapshot import Snapshot
 from exporter.target_state import State, TargetStatus
@@ -17,7 +17,7 @@ def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now
     it was. So a target that is ok has only reasons that are pending, and any other has one that is not.
     """
     status = snapshot.status[name]
-    seen, _ = snapshot.seen(name, now)
+    polled, _ = seen(snapshot.known(name, now.monotonic))
     bad = [check for check in found if check.status in ("warn", "fail")]
     if status.error:  # of a server that cannot be asked, its clock may be known, and be why
         told = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
@@ -25,11 +25,11 @@ def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now
         told = [_limit(check) for check in bad]
     if state == "unknown":
         return _unknown(status, told, now)
-    if state != seen:
+    if state != polled:
         told = [{**reason, "pending": True} for reason in told]
     if status.flapping and state == "degraded":
         return [{"code": "flapping"}, *told]
-    return told if state in (seen, "ok") else [_held(status, seen), *told]
+    return told if state in (polled, "ok") else [_held(status, polled), *told]
 
 
 def _unknown(status: TargetStatus, told: list[dict[str, Any]], now: Now) -> list[dict[str, Any]]:
@@ -45,14 +45,14 @@ def _failure(status: TargetStatus) -> dict[str, Any]:
     return reason | ({"local": status.fault} if status.fault else {})
 
 
-def _held(status: TargetStatus, seen: State) -> dict[str, Any]:
+def _held(status: TargetStatus, polled: State) -> dict[str, Any]:
     """Say what was the matter, and since when the polls see something else."""
     reason: dict[str, Any] = {"code": "held"}
     if status.cause is not None:
         reason["was"] = status.cause.code
         if status.cause.check is not None:
             reason["check"] = status.cause.check
-    return reason | ({"since": iso(status.seen_since)} if seen == status.seen else {})
+    return reason | ({"since": iso(status.seen_since)} if polled == status.seen else {})
 
 
 def _limit(check: Check) -> dict[str, Any]:

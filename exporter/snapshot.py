@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from exporter.checks import DATABASES, checks, serves
+from exporter.checks import Known, seen
 from exporter.events import Event, Key, Now, Ping, Poll, Result, Waiting, Watched, fresh_seconds
 from exporter.query import Query, Reason
 from exporter.tally import Tally
-from exporter.target_state import Cause, State, TargetStatus, advanced, pinged, polled
+from exporter.target_state import State, TargetStatus, advanced, pinged, polled
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 
@@ -86,21 +86,14 @@ class Snapshot:
         status = self.status[target]
         if monotonic >= status.fresh_until:
             return "unknown"
-        state = self.seen(target, Now(status.since, monotonic))[0] if raw else status.state
+        state = seen(self.known(target, monotonic))[0] if raw else status.state
         unasked = status.fault == "resources" or self.blind
         return "unknown" if state == "down" and unasked else state
 
-    def seen(self, target: str, now: Now) -> tuple[State, Cause | None]:
-        """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
+    def known(self, target: str, monotonic: float) -> Known:
+        """Return what checks judge a target by."""
         status = self.status[target]
-        if status.error is not None:
-            return "down", Cause(status.error.reason)
-        if not status.up:
-            return "unknown", None
-        if not serves(self, target, now):
-            return "down", Cause("limit", DATABASES)
-        bad = [check.name for check in checks(self, target, now) if check.status in ("warn", "fail")]
-        return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
+        return Known(self.targets[target], status, self.current(target, monotonic), monotonic < status.fresh_until)
 
     @property
     def blind(self) -> bool:
@@ -168,9 +161,9 @@ class Snapshot:
     def _put_poll(self, poll: Poll) -> None:
         status = self.status[poll.target] = polled(self.status[poll.target], poll)
         # At the moment of the ping: nothing that the poll brought had expired.
-        now = Now(poll.finished_at, status.fresh_until - fresh_seconds(self.targets[poll.target].interval))
-        seen, cause = self.seen(poll.target, now)
-        self.status[poll.target] = advanced(status, seen, poll.finished_at, cause)
+        pinged_at = status.fresh_until - fresh_seconds(self.targets[poll.target].interval)
+        state, cause = seen(self.known(poll.target, pinged_at))
+        self.status[poll.target] = advanced(status, state, poll.finished_at, cause)
 
 
 def _facts(result: Result) -> Mapping[str, int]:

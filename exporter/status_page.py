@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter import wording
+from exporter.duration import span
 from exporter.events import Now, Watched
 from exporter.local_fault import MEANINGS
 
@@ -128,7 +129,7 @@ def moment_of(seconds: float, now: Now) -> Moment:
         iso=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         exact=at.strftime("%Y-%m-%d %H:%M:%S UTC"),
         clock=at.strftime("%H:%M UTC" if age < _DAY else "%Y-%m-%d"),
-        ago=wording.span(age),
+        ago=span(age),
     )
 
 

@@ -2,13 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Container
-from typing import TYPE_CHECKING
 
 from exporter.accumulate import Histogram
+from exporter.events import Result
 from exporter.query import Reason
-
-if TYPE_CHECKING:
-    from exporter.events import Result
 
 PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -24,7 +21,7 @@ class Tally:
         self.succeeded_at: dict[str, float] = {}
         self.dropped: Counter[tuple[str, Reason]] = Counter()
 
-    def note(self, result: "Result") -> None:
+    def note(self, result: Result) -> None:
         """Count what a run of a query brought, and what it cost."""
         query, error = result.query.name, result.error
         if error is None or error.reason != "unsupported":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter import wording
+from exporter.duration import span
 from exporter.events import Now, Result
 from exporter.findings import findings
 from exporter.health import report
@@ -89,11 +90,11 @@ def _facts(snapshot: Snapshot, body: Body, name: str, now: Now) -> Iterator[tupl
         yield "Groups", ", ".join(watched.groups)
     yield "Polled", f"every {wording.quantity(watched.interval, 'seconds')}"
     if "data_age_seconds" in target:
-        yield "Last good poll", f"{wording.span(target['data_age_seconds'])} ago"
+        yield "Last good poll", f"{span(target['data_age_seconds'])} ago"
     if info is not None and info.edition:
         yield "Edition", info.edition
     if info is not None and info.started_at is not None:
-        yield "Server has run for", wording.span(now.wall - info.started_at)
+        yield "Server has run for", span(now.wall - info.started_at)
 
 
 def _check(name: str, check: Body, now: Now) -> CheckView:

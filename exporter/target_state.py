@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from exporter.events import Ping, Poll
 from exporter.local_fault import LocalFault
 from exporter.query import QueryError, Reason
 from exporter.server import ServerInfo
-
-if TYPE_CHECKING:
-    from exporter.events import Ping, Poll
 
 State = Literal["ok", "unknown", "degraded", "down"]
 
@@ -68,7 +66,7 @@ class TargetStatus:
         return self.failed_in_row >= _BREAKER
 
 
-def pinged(status: TargetStatus, ping: "Ping") -> TargetStatus:
+def pinged(status: TargetStatus, ping: Ping) -> TargetStatus:
     """Return the status after a ping; the state stays until the poll has ended."""
     common = replace(
         status,
@@ -85,7 +83,7 @@ def pinged(status: TargetStatus, ping: "Ping") -> TargetStatus:
     return replace(common, latency=None, failed_in_row=status.failed_in_row + 1, failures=failures)
 
 
-def polled(status: TargetStatus, poll: "Poll") -> TargetStatus:
+def polled(status: TargetStatus, poll: Poll) -> TargetStatus:
     """Return the status after a poll has ended, but for the state."""
     return replace(
         status,

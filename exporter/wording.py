@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from exporter.duration import span
+
 # Codes of /health. One that is not here is shown as it is, so that none goes missing.
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,7 +27,6 @@ _REASONS: Mapping[str, str] = MappingProxyType(
 )
 _TITLES: Mapping[str, str] = MappingProxyType({"queries": "failing queries", "overrun": "queries asked too seldom"})
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])(?![A-Z])")
-_SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP = 1024
 _DIGITS = (3, 4, 5, 6)  # as many as it takes to tell a value from its limit
@@ -43,19 +44,6 @@ def title(name: str) -> str:
     if name in _TITLES:
         return _TITLES[name]
     return _CAPITAL.sub(lambda match: " " + match[1].lower(), name)
-
-
-def span(seconds: float) -> str:
-    """Return how long something lasts, in its two largest units: 52 s, 4 min, 3 h 12 min, 12 d."""
-    left = max(0, math.floor(seconds))
-    parts: list[tuple[int, str]] = []
-    for unit, size in _SPANS:
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append((count, unit))
-    (count, unit), *smaller = parts or [(0, "s")]
-    second = smaller[0] if smaller and smaller[0][0] and unit in "dh" else None
-    return f"{count} {unit}" + (f" {second[0]} {second[1]}" if second else "")
 
 
 def quantity(value: float, unit: str | None, digits: int = _DIGITS[0]) -> str:

@@ -98,7 +98,7 @@ def test_of_two_queries_with_one_check_the_worse_counts() -> None:
         results = [
             EVENTS.result(1.0, question, [{"used": value}]) for question, value in zip(asked, values, strict=True)
         ]
-        found = {check.name: check for check in checks(told(EVENTS.ping(1.0), *results), "orders", at(2.0))}
+        found = {check.name: check for check in checks(told(EVENTS.ping(1.0), *results).known("orders", 2.0))}
 
         assert (found["connections"].status, found["connections"].value) == ("warn", 0.9)
 
@@ -106,7 +106,7 @@ def test_of_two_queries_with_one_check_the_worse_counts() -> None:
 def test_a_query_may_bring_a_check_that_everybody_has() -> None:
     """It is there once, in its usual place."""
     asked = connections(check="replicationLag")
-    found = checks(told(*used(0.1, asked=asked)), "orders", at(2.0))
+    found = checks(told(*used(0.1, asked=asked)).known("orders", 2.0))
 
     assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", *CALM]
     assert found[1].value == 0.1
@@ -143,9 +143,9 @@ def test_a_server_that_does_not_serve_its_database_is_down() -> None:
     assert (body["status"], target["state"], unexplained(target)) == ("fail", "down", None)
     assert target["reasons"] == [{"code": "limit", "check": "databases"}]
     assert (check["status"], check["output"]) == ("fail", "neo4j: offline")
-    assert (serves(known, "orders", at(2.0)), len(known.current("orders", 2.0))) == (False, 1)
+    assert (serves(known.known("orders", 2.0)), len(known.current("orders", 2.0))) == (False, 1)
     assert report(unjudged, at(2.0))["targets"]["orders"]["state"] == "ok"
-    assert serves(unjudged, "orders", at(2.0))
+    assert serves(unjudged.known("orders", 2.0))
     assert report(back, at(3.0))["targets"]["orders"]["state"] == "ok"
 
 
@@ -217,7 +217,7 @@ def test_one_query_is_counted_once_in_however_many_databases() -> None:
 )
 def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> None:
     """Warn from a minute on: HTTP tells whole seconds, and what is fast or slow by them is healthy."""
-    found = {check.name: check for check in checks(told(EVENTS.ping(1.0, skew=skew)), "orders", at(2.0))}
+    found = {check.name: check for check in checks(told(EVENTS.ping(1.0, skew=skew)).known("orders", 2.0))}
     body = report(told(EVENTS.ping(1.0, skew=skew), EVENTS.poll(1.0)), at(2.0))
 
     clock = found["clockSkew"]
@@ -228,8 +228,8 @@ def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> 
 def test_a_clock_that_nobody_told_has_no_check() -> None:
     silent = told(EVENTS.ping(1.0, skew=1200.0), EVENTS.failed_ping(2.0))
 
-    assert "clockSkew" not in {check.name for check in checks(silent, "orders", at(3.0))}
-    assert "clockSkew" not in {check.name for check in checks(told(EVENTS.ping(1.0, skew=5.0)), "orders", at(9999.0))}
+    assert "clockSkew" not in {check.name for check in checks(silent.known("orders", 3.0))}
+    assert "clockSkew" not in {check.name for check in checks(told(EVENTS.ping(1.0, skew=5.0)).known("orders", 9999.0))}
 
 
 def test_a_server_that_refuses_us_for_the_clock_tells_both() -> None:

@@ -1,9 +1,9 @@
-"""Durations are read as people write them, and never without a unit."""
+"""Durations are read as people write them, never without a unit, and told as people say them."""
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.duration import Duration
+from exporter.duration import Duration, span
 
 ADAPTER: TypeAdapter[float] = TypeAdapter(Duration)
 
@@ -45,3 +45,15 @@ def test_anything_else_is_refused(value: object) -> None:
     """A number alone would leave the reader to guess its unit."""
     with pytest.raises(ValidationError, match=r"is not a duration such as 500ms|longer than nothing"):
         ADAPTER.validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"), (0.4, "0 s"), (52.9, "52 s"), (60, "1 min"), (299, "4 min"), (3600, "1 h"), (11_520, "3 h 12 min"),
+        (86_400, "1 d"), (93_600, "1 d 2 h"), (86_460, "1 d"), (8_640_000, "100 d"),
+    ],
+)  # fmt: skip
+def test_spans(seconds: float, text: str) -> None:
+    """Two units where one would be too rough; a clock that was set back is no time at all."""
+    assert span(seconds) == text

@@ -45,7 +45,7 @@ def outputs(asked: Query, *rows: Row, database: str | None = None) -> dict[str, 
     events, seen = Events(), snapshot()
     seen.put(events.ping(1.0))
     seen.put(events.result(1.0, asked, rows, database))
-    return {check.name: check.output for check in checks(seen, "orders", at(1.0))}
+    return {check.name: check.output for check in checks(seen.known("orders", 1.0))}
 
 
 def test_health_names_what_is_wrong() -> None:

@@ -105,7 +105,7 @@ def test_modules_are_small(path: Path) -> None:
 
 
 def test_failures_are_caught_in_one_place() -> None:
-    """Only poller.attempt catches everything; the service, when it crashes, ends."""
+    """Only execution.attempt catches everything; the service, when it crashes, ends."""
     blanket = {
         f"{path.relative_to(ROOT)}:{type(node).__name__}"
         for path in MODULES

@@ -12,18 +12,6 @@ from exporter.query import Reason
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-3, "0 s"), (0.4, "0 s"), (52.9, "52 s"), (60, "1 min"), (299, "4 min"), (3600, "1 h"), (11_520, "3 h 12 min"),
-        (86_400, "1 d"), (93_600, "1 d 2 h"), (86_460, "1 d"), (8_640_000, "100 d"),
-    ],
-)  # fmt: skip
-def test_spans(seconds: float, text: str) -> None:
-    """Two units where one would be too rough; a clock that was set back is no time at all."""
-    assert wording.span(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
         (0.912, "ratio", "91.2 %"), (0, "ratio", "0 %"), (1, "ratio", "100 %"), (0.00012, "ratio", "0.012 %"),

@@ -17,10 +17,10 @@ from exporter.datastores.minio.operations import OPERATIONS
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.tls import Expiry, tls_of
+from exporter.duration import span
 from exporter.query import Query, QueryError, Reason, Row
 from exporter.server import ServerInfo
 from exporter.targets import MinioTarget
-from exporter.wording import span
 
 _FACTS_SECONDS = 600.0
 _CONSOLE = "InvalidArgument"  # to what is signed, where no bucket and no key can be wrong
