@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration.alert_desk import ALERTS, desk
 from tests.servers import Unavailable
-from tests.servers.debian import program
+from tests.servers.prometheus import alertmanager_programs
 from tests.servers.session import Servers
 
 
@@ -34,7 +34,7 @@ def alert(name: str, severity: str, target: str | None = "orders", **labels: str
 @pytest.fixture
 def amtool(servers: Servers) -> Path:
     try:
-        return program("amtool")
+        return alertmanager_programs() / "amtool"
     except Unavailable as reason:
         servers.skip("amtool", str(reason))
 

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tests.servers import Unavailable, debian, minio, neo4j, neo4j_programs, pgvector, postgres, postgres_programs
+from tests.servers import (
+    Unavailable,
+    debian,
+    minio,
+    neo4j,
+    neo4j_programs,
+    pgvector,
+    postgres,
+    postgres_programs,
+    prometheus,
+)
 
 Fetch = Callable[[], object]
 
@@ -32,7 +42,7 @@ def _fetches() -> dict[str, Fetch]:
     """Return what there is to fetch; the slowest first."""
     programs = {package: program for program, package in debian.PACKAGES.items()}
     debians = {package: partial(debian.program, program) for package, program in programs.items()}
-    first: dict[str, Fetch] = {"minio": minio.fetch, **debians}
+    first: dict[str, Fetch] = {"minio": minio.fetch, "alertmanager": prometheus.alertmanager_programs, **debians}
     return (
         first
         | {f"neo4j:{version}": partial(_neo4j, version) for version in neo4j_programs.VERSIONS}

