@@ -150,11 +150,17 @@ def planted(folder: Path, generation: str, ports: tuple[int, int]) -> list[dict[
 
 
 def target(model: type[TargetBase], mark: str, place: str, port: int, folder: Path | None) -> dict[str, Any]:
+    """Make a target with a secret in each of its fields, and in its URL where one may be there."""
     [store] = get_args(model.model_fields["store"].annotation)
     name = f"{store}-{place}-{'file' if folder else 'value'}"
     mark, scheme = f"{mark}-{name}", model.schemes()[0]
-    more = f"db?password={mark}-query" if scheme == "postgresql" else ""
-    made = {"name": name, "store": store, "url": f"{scheme}://user:{mark}-url@127.0.0.1:{port}/{more}"}
+    if scheme == "postgresql":
+        database = "pgbouncer" if store == "pgbouncer" else "db"
+        word = f"user:{mark}-url@127.0.0.1:{port}/{database}"
+        url = f"user@127.0.0.1:{port}/{database}?password={mark}-query" if place == "echo" else word
+    else:
+        url = f"127.0.0.1:{port}"
+    made = {"name": name, "store": store, "url": f"{scheme}://{url}"}
     for field in secret_fields(model) - {"url"}:
         secret = f"{mark}-{field}"
         made |= {field: secret} if folder is None else {f"{field}_file": in_file(folder, secret)}
