@@ -7,7 +7,7 @@ import asyncpg
 
 from exporter.datastores.postgres.harmful import harmful_call
 from exporter.query import QueryError, Row
-from exporter.sql_text import POSTGRES, first_word
+from exporter.sql_text import first_word
 
 _BATCH = 100  # rows in memory before their size is known
 _MOST_CHARACTERS = 50_000_000
@@ -31,7 +31,7 @@ async def fenced_rows(
     protocol takes a single statement. More rows than wanted are not even fetched. While visiting one database
     after another, a table that is not there makes the query unsupported in that database.
     """
-    if first_word(sql, POSTGRES) not in _READING:
+    if first_word(sql) not in _READING:
         raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")
     if name := harmful_call(sql):
         raise QueryError("query", f"may not call {name}, which does what no read-only transaction holds back")

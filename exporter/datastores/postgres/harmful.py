@@ -5,8 +5,9 @@ Only what the statement itself names can be told: not what a function, a view or
 
 import re
 
+# The server cuts names to 63 bytes; without that bound a word of a million letters would be looked at for hours.
 _NAMES = (
-    r"dblink\w*",  # another connection, on which anything may be written
+    r"dblink\w{0,63}",  # another connection, on which anything may be written
     r"http_(?:get|post|put|patch|delete|head)",
     r"lo_(?:import|export|put|from_bytea|creat|create|unlink)|lowrite",
     r"pg_read_(?:binary_)?file|pg_stat_file",
@@ -15,8 +16,8 @@ _NAMES = (
     r"pg_(?:backup_start|backup_stop|start_backup|stop_backup|wal_replay_pause|wal_replay_resume)",
     r"pg_logical_emit_message|pg_logical_slot_get_(?:binary_)?changes|pg_replication_slot_advance",
     r"pg_(?:create|copy)_(?:physical|logical)_replication_slot|pg_drop_replication_slot|pg_sync_replication_slots",
-    r"pg_replication_origin_\w+",
-    r"pg_stat_(?:\w+_)?reset\w*",
+    r"pg_replication_origin_\w{1,63}",
+    r"pg_stat_(?:\w{1,63}_)?reset\w{0,63}",
 )
 # Blanks and comments may stand before the parenthesis: so many that the search stays linear.
 _BETWEEN = r"(?:\s|/\*[^*]{0,80}\*/|--[^\n]{0,80}\n){0,8}"

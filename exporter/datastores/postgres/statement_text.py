@@ -8,6 +8,8 @@ So comments are cut, a text with a constant in it is not shown, nor is a command
 import re
 from collections.abc import Iterator
 
+from exporter.sql_text import comment_end
+
 HELD = "(kept back: it is not normalised)"
 LONGEST = 500
 
@@ -24,7 +26,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_MARK = re.compile(r"/\*|\*/")
 _SHOWN = {
     "SELECT", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE", "CALL", "REFRESH", "VACUUM", "ANALYZE",
     "REINDEX", "CLUSTER", "TRUNCATE", "COPY", "LOCK", "CHECKPOINT", "DECLARE", "FETCH", "CLOSE", "EXPLAIN", "BEGIN",
@@ -69,15 +70,5 @@ def _tokens(text: str) -> Iterator[tuple[str | None, str]]:
         if found[0] == ";":
             return
         if kind == "comment":
-            kind, position = "blank", _after_comment(text, position)
+            kind, position = "blank", comment_end(text, found.start())
         yield kind, token
-
-
-def _after_comment(text: str, position: int) -> int:
-    """Return where a comment ends, which may hold others, or where the text does."""
-    depth = 1
-    for mark in _COMMENT_MARK.finditer(text, position):
-        depth += 1 if mark[0] == "/*" else -1
-        if depth == 0:
-            return mark.end()
-    return len(text)
