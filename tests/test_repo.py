@@ -8,6 +8,7 @@ import tarfile
 import tomllib
 import zipfile
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,20 @@ def test_docs_of_metrics_are_current() -> None:
 def test_modules_are_small(path: Path) -> None:
     """A module of the product holds one idea: 300 lines at the very most."""
     assert len(path.read_text().splitlines()) <= 300
+
+
+def test_imports_go_one_way() -> None:
+    """No module imports one that imports it, not even for its types alone."""
+    names = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    imported: dict[str, set[str]] = {}
+    for name, path in names.items():
+        found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        wanted = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+        imported[name] = (wanted | {str(node.module) for node in found}) & names.keys() - {"exporter", name}
+
+    order = list(TopologicalSorter(imported).static_order())  # raises CycleError, which names the modules
+
+    assert order.index("exporter.checks") < order.index("exporter.snapshot")
 
 
 def test_failures_are_caught_in_one_place() -> None:

@@ -22,7 +22,7 @@ async def parse_json(content: bytes, what: str, most: int = PARSED_BYTES) -> Any
 
 def _parsed(content: bytes, what: str, most: int) -> Any:
     if cost(content) > most:
-        raise QueryError("limit", f"{what} would take more memory than is left of {PARSED_BYTES} bytes")
+        raise QueryError("limit", f"{what} would take more memory than the {most} bytes that are left for it")
     try:
         return json.loads(
             content, object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_constant

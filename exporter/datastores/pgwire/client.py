@@ -9,15 +9,15 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from exporter.datastores.keepalive import keepalive
+from exporter.datastores.pgwire.encoding import decode
 from exporter.datastores.pgwire.login import Login, Terms
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, SSL_REQUEST, Scale, length_of, message, startup, too_much
 from exporter.datastores.pgwire.peer import check_peer
 from exporter.datastores.pgwire.tls import attempts, context_of
-from exporter.datastores.postgres.encoding import decode
 from exporter.libpq import Conninfo, Host
 from exporter.query import QueryError, Row
 
-ANSWER_BYTES = 16 * 1024 * 1024
+_ANSWER_BYTES = 16 * 1024 * 1024  # of memory, as `Scale` weighs it
 
 _TYPES: Mapping[int, Callable[[str], object]] = MappingProxyType(
     {16: lambda text: text == "t", 20: int, 21: int, 23: int, 26: int, 700: float, 701: float, 1700: float}
@@ -41,7 +41,7 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._scale = Scale(ANSWER_BYTES)
+        self._scale = Scale(_ANSWER_BYTES)
         self.closed = False
 
     @classmethod
@@ -113,7 +113,7 @@ class Client:
         self._writer.write(startup({**words, "client_encoding": "UTF8", **options}))
         said, kind = 0, b""
         while kind != b"Z":
-            kind, body = await self._message(LOGIN_BYTES)
+            kind, body = await self._message()
             said += len(body)
             if said > LOGIN_BYTES:
                 raise too_much("before the login ended", LOGIN_BYTES)
@@ -127,7 +127,7 @@ class Client:
         rows: list[Row] = []
         failed: ServerError | None = None
         while True:
-            kind, body = await self._message(ANSWER_BYTES, weighed=True)
+            kind, body = await self._message(weighed=True)
             if kind == b"T":
                 columns = _columns(body)
             elif kind == b"D":
@@ -143,13 +143,14 @@ class Client:
                     raise failed
                 return rows
 
-    async def _message(self, bound: int, *, weighed: bool = False) -> tuple[bytes, bytes]:
+    async def _message(self, *, weighed: bool = False) -> tuple[bytes, bytes]:
+        """Read one message: weighed as a part of an answer, or else one of the login."""
         header = await self._reader.readexactly(5)
         length = length_of(header)
         if weighed:
             self._scale.weigh(header[0], length, length // 8 if header[:1] == b"D" else 0)
-        elif length > bound:
-            raise too_much("before the login ended", bound)
+        elif length > LOGIN_BYTES:
+            raise too_much("before the login ended", LOGIN_BYTES)
         return header[:1], await self._reader.readexactly(length)
 
 

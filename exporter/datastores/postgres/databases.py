@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from exporter.datastores.base import Operation, Params
-from exporter.datastores.postgres.encoding import is_replaced
+from exporter.datastores.pgwire.encoding import is_replaced
 from exporter.query import Row
 from exporter.targets import Globs
 

@@ -9,8 +9,8 @@ import asyncpg
 import asyncpg.protocol.protocol
 
 from exporter.datastores.keepalive import keepalive
+from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.login import terms_of
-from exporter.datastores.postgres.encoding import CODEC, UNCONVERTED
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals
 from exporter.datastores.postgres.session_settings import NAME, at_login

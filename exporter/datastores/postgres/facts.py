@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.datastores.pgwire.encoding import is_replaced
 from exporter.datastores.postgres.connection import Link
-from exporter.datastores.postgres.encoding import is_replaced
 from exporter.datastores.postgres.installed import Extension
 from exporter.query import QueryError, Row
 from exporter.server import ServerInfo
