@@ -1,9 +1,13 @@
 """What the PostgreSQL client decides without a server."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
+from exporter.datastores.pgwire.tls import context_of
 from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
 from exporter.datastores.postgres.reasons import reason_of
 from exporter.query import QueryError, Reason
@@ -96,3 +100,34 @@ async def test_a_session_before_the_first_ping_says_so() -> None:
         with pytest.raises(QueryError, match="not reached"):
             async with datastore.session("fast"):
                 pass
+
+
+@pytest.mark.parametrize("word", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+async def test_files_of_certificates_are_bounded_at_each_login(word: str, tmp_path: Path) -> None:
+    """One that has become endless since the start costs a login, for OpenSSL would read it on the event loop."""
+    file = tmp_path / "file.pem"
+    file.touch()
+    others = f"&sslcert={file}" if word == "sslkey" else ""
+    given = target(f"postgresql://monitor@127.0.0.1:1/postgres?sslmode=require&{word}={file}{others}")
+    assert given.conninfo.word(word) == str(file)
+    with file.open("wb") as grown:
+        grown.truncate(2**20 + 1)
+
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        context_of(given.conninfo)
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        await Door(given).connect(None, 5.0)
+
+
+def test_nothing_is_kept_of_databases_that_are_gone() -> None:
+    """Whoever may create databases could otherwise fill the memory with their names."""
+    door = Door(target("postgresql://monitor@db1/postgres"))
+    door.strangers |= {"app", "gone"}
+    door.unconverted |= {None, "app", "gone"}
+    for name in ("app", "gone"):
+        door.refusals.note(name, "it was dropped")
+
+    door.retain(["app"])
+
+    assert (door.strangers, door.unconverted) == ({"app"}, {None, "app"})
+    assert ("app" in door.refusals, "gone" in door.refusals) == (True, False)

@@ -3,8 +3,10 @@
 import ssl
 from pathlib import Path
 
+from exporter.bounded_file import stamp
 from exporter.libpq import Conninfo
 
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _STRICT = ("verify-ca", "verify-full")
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -20,8 +22,16 @@ def attempts(info: Conninfo) -> tuple[bool, ...]:
     return {"disable": (False,), "allow": (False, True), "prefer": (True, False)}.get(mode, (True,))
 
 
+def check_files(info: Conninfo) -> None:
+    """Raise OSError where a file of certificates is no small regular file that answers: OpenSSL would wait for it."""
+    for word in _FILES:
+        if (file := info.word(word)) not in ("", "system"):
+            stamp(Path(file))
+
+
 def context_of(info: Conninfo) -> ssl.SSLContext:
     """Make a context of the files as they are now; raise OSError where one cannot be read."""
+    check_files(info)
     mode, home = info.word("sslmode", "prefer"), Path.home() / ".postgresql"
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = mode == "verify-full"

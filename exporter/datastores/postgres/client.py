@@ -75,7 +75,7 @@ class PostgresDatastore:
             self._states.clear()
         self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
         self._databases = open_databases(row, facts, self._target.databases)
-        self._door.refusals.retain(self._databases)
+        self._door.retain(self._databases)
         for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
             del self._states[key]
         return self._info

@@ -1,7 +1,7 @@
 """The way into one PostgreSQL server: logins, TLS, and sockets that notice when nobody is there any more."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +11,7 @@ import asyncpg.protocol.protocol
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.login import terms_of
+from exporter.datastores.pgwire.tls import check_files
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals
 from exporter.datastores.postgres.session_settings import NAME, at_login
@@ -57,6 +58,7 @@ class Door:
 
     async def connect(self, database: str | None, seconds: float, *, cached: bool = True) -> Any:
         """Log in with the secret as it is now; None is the URL's database. Cached: statements stay prepared."""
+        check_files(self.target.conninfo)
         pooled = self.target.via_pgbouncer
         server_settings = {
             **NAME,
@@ -116,6 +118,12 @@ class Door:
             raise QueryError("connect", "the URL leads to another server than before; the next ping tells which one")
         started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
         return f"SELECT 1 / ({started} = {self.watched!r})::int"
+
+    def retain(self, databases: Collection[str]) -> None:
+        """Forget what is known of databases that are not there any more, or not asked for."""
+        self.refusals.retain(databases)
+        self.strangers.intersection_update(databases)
+        self.unconverted.intersection_update((None, *databases))
 
     def _look_at(self, transport: Any) -> None:
         encrypted = transport.get_extra_info("ssl_object")

@@ -55,7 +55,7 @@ class Refusals:
             self._known.pop(database, None)
 
     def retain(self, databases: Collection[str]) -> None:
-        """Forget databases that are not there any more, or not asked for."""
+        """Forget all others."""
         self._known = {name: refusal for name, refusal in self._known.items() if name in databases}
 
     def why(self, database: str) -> str:
