@@ -57,6 +57,11 @@ class Conninfo:
         """Tell whether there are Unix sockets alone; what is asked of TLS does not concern them."""
         return all(host.socket is not None for host in self.hosts)
 
+    def connect_seconds(self, most: float) -> float:
+        """Return how long it may take to connect: 0 and less are libpq's words for any time, which is `most`."""
+        wanted = int(self.word("connect_timeout", "0"))
+        return min(wanted, most) if wanted > 0 else most
+
     def word(self, name: str, default: str = "") -> str:
         return self.parameters.get(name, default)
 

@@ -141,6 +141,12 @@ def test_what_is_refused_says_what_would_be_right(text: str, problem: str) -> No
         assert secret not in str(caught.value)
 
 
+@pytest.mark.parametrize(("word", "seconds"), [("3", 3.0), ("60", 10.0), ("0", 10.0), ("-1", 10.0)])
+def test_a_connection_takes_no_longer_than_is_wanted(word: str, seconds: float) -> None:
+    """The exporter's own patience is the longest."""
+    assert read(f"{HERE}?connect_timeout={word}").connect_seconds(10.0) == seconds
+
+
 def test_several_servers_in_one_variable() -> None:
     """As postgres_exporter splits them; the hosts of one server stay together."""
     a, b = "postgresql://u@db1,db2/x", "postgresql://u@db3/y?sslmode=disable"

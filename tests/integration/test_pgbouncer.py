@@ -221,7 +221,7 @@ async def test_a_frozen_bouncer_holds_nobody_past_the_deadline(bouncer: Pgbounce
         bouncer.thaw()
 
     assert left == set()
-    assert took < 5  # psycopg by itself would take ten and more
+    assert took < 5  # of the 10 s that a login may take
     assert (await datastore.ping()).version
 
 

@@ -48,9 +48,9 @@ class Console:
 
     async def _run(self, command: str) -> list[Row]:
         if self._client is None:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                terms = terms_of(self._target, self._target.conninfo.database)
-                self._client = await Client.connect(self._target.conninfo, terms, self._tls)
+            info = self._target.conninfo
+            async with asyncio.timeout(info.connect_seconds(_CONNECT_SECONDS)):
+                self._client = await Client.connect(info, terms_of(self._target, info.database), self._tls)
             self.opened += 1
         client = self._client
         try:

@@ -98,7 +98,7 @@ class Door:
             "ssl": False if info.local else self._tls,  # None: as libpq's words say
             "direct_tls": info.word("sslnegotiation") == "direct" or None,
             "target_session_attrs": info.word("target_session_attrs", "any"),
-            "timeout": _connect_seconds(info),
+            "timeout": info.connect_seconds(CONNECT_SECONDS),
         }
 
     def watch(self, started_at: float) -> None:
@@ -153,8 +153,3 @@ def _tls_words(info: Conninfo) -> str:
 def _options(info: Conninfo) -> Mapping[str, str]:
     """Return what tells a proxy on the way which server is meant."""
     return {"options": info.parameters["options"]} if "options" in info.parameters else {}
-
-
-def _connect_seconds(info: Conninfo) -> float:
-    wanted = int(info.word("connect_timeout", "0"))
-    return min(wanted, CONNECT_SECONDS) if wanted > 0 else CONNECT_SECONDS
