@@ -12,6 +12,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 _CLAUSE = re.compile(r"^\s*(>=|<=|==|>|<)\s*(\d+(?:\.\d+)*)\s*$")
 _VERSION = re.compile(r"\D*(\d{1,9}(?:\.\d{1,9})*)")
 _EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
+_LONGEST = 200  # characters: real versions, roles and editions have a few dozen
 _RESTART = 5.0  # seconds: some stores tell for how long they have run, and that is no exact time
 _COMPARE: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
@@ -45,6 +46,11 @@ class ServerInfo:
     extensions: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     tls_not_after: float | None = None
     unserved: str = ""
+
+    def __post_init__(self) -> None:
+        """Cut what becomes labels, whichever store's server said it."""
+        for name in ("version", "role", "edition", "unserved"):
+            object.__setattr__(self, name, getattr(self, name)[:_LONGEST])
 
 
 def same_server(before: ServerInfo, now: ServerInfo) -> bool:

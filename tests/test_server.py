@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from exporter.server import When, version_key, version_satisfies
+from exporter.server import ServerInfo, When, version_key, version_satisfies
 from tests.making import info
 
 
@@ -101,3 +101,10 @@ def test_extensions_have_versions(extension: str, installed: dict[str, str], met
 
 def test_without_a_condition_no_extension_is_missing() -> None:
     assert When().extension_unmet({}) is None
+
+
+def test_what_becomes_a_label_is_short() -> None:
+    """A console may say 16 MiB for its version, which each page would repeat."""
+    told = ServerInfo(version="1" * 10**6, role="r" * 10**6, edition="e" * 10**6, unserved="u" * 10**6)
+
+    assert (told.version, told.role, told.edition, told.unserved) == ("1" * 200, "r" * 200, "e" * 200, "u" * 200)
