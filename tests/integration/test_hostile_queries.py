@@ -11,9 +11,10 @@ import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
 from exporter.datastores.postgres.operations import RatioParams
+from exporter.execution import attempt
 from exporter.query import Query, QueryError, Reason
 from tests.integration.exporter_process import Exporter, names_of
-from tests.integration.postgres_polls import client, fetch, opened, sql
+from tests.integration.postgres_polls import client, fetch, opened, sql, until
 from tests.making import write
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers
@@ -40,6 +41,19 @@ BEGIN
         EXECUTE format('PREPARE "__asyncpg_stmt_%s__" AS SELECT 2', to_hex(n + 200));
     END LOOP;
     RETURN (SELECT count(*) FROM pg_prepared_statements);
+END $$;
+"""
+# What a statement timeout is: a cancellation that can be caught.
+FOREVER = """
+CREATE FUNCTION forever() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    LOOP
+        BEGIN
+            PERFORM pg_sleep(60);
+        EXCEPTION WHEN query_canceled THEN
+            PERFORM set_config('application_name', 'shop', false);
+        END;
+    END LOOP;
 END $$;
 """
 MILLION = "SELECT n::text AS name, n::float8 AS value FROM generate_series(1, 1000000) AS n"
@@ -187,6 +201,31 @@ async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
     assert poisoned["value"] == 400
     assert found == [{"path": "pg_catalog, pg_temp", "name": "ours", "value": 1.0}] * 2
     assert len(pids) == 2
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_what_catches_its_own_cancellation_is_ended(
+    servers: Servers,
+    server: Postgres,
+    pooled: bool,  # noqa: FBT001
+) -> None:
+    """Each would hold one of the role's few connections for ever."""
+    server.psql(FOREVER)
+    forever = fenced("SELECT 'a' AS name, forever() AS value", timeout="100ms")
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%forever()%' AND pid <> pg_backend_pid()"
+    with servers.private_pgbouncer(server) as bouncer:
+        async with opened(bouncer.server_target("db") if pooled else server.target("db")) as datastore:
+            await datastore.ping()
+            for ended_by_a_ping in (True, False):
+                with pytest.raises(QueryError, match="no answer"):
+                    await attempt(lambda: fetch(datastore, forever), 0.6, datastore.reason)
+                assert server.psql(running) == [("1",)]
+                if ended_by_a_ping:
+                    await datastore.ping()
+                    await until(server, f"SELECT 1 FROM ({running}) AS r (n) WHERE n = 0")
+                    assert await reason(datastore, fenced(GOOD)) is None
+        await until(server, f"SELECT 1 FROM ({running}) AS r (n) WHERE n = 0")
+    server.psql("DROP FUNCTION forever")
 
 
 async def test_a_statement_given_to_an_operation_is_as_fenced(datastore: PostgresDatastore) -> None:

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
 from exporter.datastores.base import LANES, Datastore, Lane, Session, States, run_operation, take_step
-from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.connection import CLOSE_SECONDS, Link
 from exporter.datastores.postgres.door import Door
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
 from exporter.datastores.postgres.fresh_login import Login, log_in
@@ -60,6 +60,7 @@ class PostgresDatastore:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        await self._end_left_behind()
         await asyncio.gather(*(link.close() for link in (*self._links.values(), *self._users.values())))
         if self._patroni is not None:
             await self._patroni.close()
@@ -70,6 +71,7 @@ class PostgresDatastore:
         began = time.time()
         row = await link.ping(PING)
         self.clock_skew = skew_of(row, began, time.time())
+        await self._end_left_behind()
         facts = await self._fresh_facts(link, row)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
@@ -79,6 +81,13 @@ class PostgresDatastore:
         for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
             del self._states[key]
         return self._info
+
+    async def _end_left_behind(self) -> None:
+        """End sessions that went on without us; what does not come about is tried again with the next ping."""
+        link = self._links["fast"]
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueryError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._door.left_behind.end(link.rows)
 
     async def _fresh_facts(self, link: Link, ping: Row) -> Facts:
         of = (link.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])

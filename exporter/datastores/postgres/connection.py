@@ -58,6 +58,7 @@ class Link:
         self._extensions: Mapping[str, Extension] | None = None
         self._decodes_json = False
         self._any_server = False
+        self._process: int | None = None  # of the server, while it runs a statement of users
         self._moves = 0
         self.opened = 0  # how often; a change tells that what was known about the server may be old
 
@@ -117,12 +118,16 @@ class Link:
 
     async def close(self) -> None:
         """Say goodbye to a server that listens, and leave one that does not."""
+        self._process = None
         if self._connection is not None:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await self._connection.close(timeout=CLOSE_SECONDS)
             self.terminate()
 
     def terminate(self) -> None:
+        if self._process is not None:
+            self.door.left_behind.note(self._process)
+            self._process = None
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
@@ -144,6 +149,7 @@ class Link:
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
         opening = not self._is_open(database)
+        self._process = None
         try:
             if opening:
                 await self.close()
@@ -151,6 +157,7 @@ class Link:
             if self.door.target.via_pgbouncer or self._users:
                 begin = self._prologue(self._connection, seconds, self._check(), local=True)
                 async with transaction(self._connection, begin, LEAVE if self._users else "COMMIT"):
+                    self._process = await self._serving() if self._users else None
                     yield self._connection
             else:
                 await self._limit(seconds)
@@ -177,6 +184,12 @@ class Link:
         usable = self._connection is not None and not self._connection.is_closed()
         usable = usable and not network_of(self._connection).worn
         return usable and database == self._database and self._moves == self.door.moves
+
+    async def _serving(self) -> int:
+        """Return which process of the server answers; a pooler tells a number of its own."""
+        if self.door.target.via_pgbouncer:
+            return int(await self._connection.fetchval("SELECT pg_catalog.pg_backend_pid()"))
+        return int(self._connection.get_server_pid())
 
     def _check(self) -> str:
         return "SELECT 1" if self._any_server else self.door.recognise()

@@ -12,6 +12,7 @@ from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.pgwire.tls import check_files
+from exporter.datastores.postgres.left_behind import LeftBehind
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals
 from exporter.datastores.postgres.session_settings import NAME, at_login
@@ -39,6 +40,7 @@ class Door:
 
     strangers: databases that a PgBouncer on the way does not know.
     refusals: databases that let us in no more, or not yet.
+    left_behind: sessions that may go on though we left them.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.
     watched: when the server that the last ping reached was started, which no other server was in the same microsecond;
         None until a ping tells, and after a login that reached another one.
@@ -50,6 +52,7 @@ class Door:
         self.target = target
         self.strangers: set[str] = set()
         self.refusals = Refusals()
+        self.left_behind = LeftBehind(target.name)
         self.unconverted: set[str | None] = set()
         self.watched: float | None = None
         self.moves = 0
