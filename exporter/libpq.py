@@ -189,7 +189,7 @@ def _of_service(service: str, known: Mapping[str, str], environment: Mapping[str
 
 
 def _assembled(given: Mapping[str, str]) -> Conninfo:
-    user = given.get("user") or getpass.getuser()
+    user = given.get("user") or _own_name()
     where_and_who = {*_NAMES, "service", "servicefile"}
     return Conninfo(
         hosts=_hosts(given.get("host", ""), given.get("hostaddr", ""), given.get("port", "")),
@@ -198,6 +198,13 @@ def _assembled(given: Mapping[str, str]) -> Conninfo:
         password=given.get("password"),
         parameters=_agreeing({name: value for name, value in given.items() if name not in where_and_who}),
     )
+
+
+def _own_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have one
+        raise ValueError("no user is named, and the system has no name for the one who runs this: write user") from None
 
 
 def _hosts(names: str, addresses: str, ports: str) -> tuple[Host, ...]:

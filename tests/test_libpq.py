@@ -41,6 +41,15 @@ def test_each_way_to_name_a_server(text: str, hosts: list[tuple[str, int, str | 
     assert found.local is all(path for *_, path in hosts)
 
 
+def test_who_runs_it_need_not_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container its number may be any."""
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(ValueError, match="write user"):
+        read("postgresql://db/x")
+
+
 def test_special_characters() -> None:
     """In a URL they are percent-encoded, and a plus is a plus; in a keyword string they are quoted."""
     for text in ("postgresql://a%40b:p%20%27%5C%2B+%3F@db/x", r"user=a@b password='p \'\\++?' host=db dbname=x"):
