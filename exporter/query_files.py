@@ -24,7 +24,7 @@ def builtin_folder() -> Path:
 
 def builtin_names(store: str | None = None) -> set[str]:
     """Name the built-in queries of a store, or of all."""
-    return {path.stem for path in (builtin_folder()).glob(f"{store or '*'}/*.yaml")}
+    return {path.stem for path in builtin_folder().glob(f"{store or '*'}/*.yaml")}
 
 
 def load_queries(
