@@ -1,5 +1,6 @@
 """Files that users name, read within a bound and a deadline: each may be a pipe, endless, or on a mount that hangs."""
 
+import asyncio
 import errno
 import os
 import stat
@@ -10,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 MOST_BYTES = 2**20  # of a secret, a certificate or a bundle of them
 _PATIENCE = 5.0  # seconds: a mount that is made on demand may take some
+_ON_THE_LOOP = 1.0  # seconds: nothing else is answered meanwhile
 _IMPATIENCE = 0.1  # seconds: while another file hangs, so that a hundred on one mount do not add up
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -47,7 +49,7 @@ def in_time(path: Path, look: Callable[[], _Found]) -> _Found:
         raise OSError(errno.EIO, "it still does not answer", str(path))
     found: list[_Found | OSError] = []
     thread = Thread(target=lambda: found.append(_tried(path, look)), name=f"file {path}", daemon=True)
-    patience = _IMPATIENCE if _hanging else _PATIENCE
+    patience = _patience()
     try:
         thread.start()
     except RuntimeError:  # the machine has no thread left, and most files answer
@@ -61,6 +63,16 @@ def in_time(path: Path, look: Callable[[], _Found]) -> _Found:
     if isinstance(result, OSError):
         raise result
     return result
+
+
+def _patience() -> float:
+    if _hanging:
+        return _IMPATIENCE
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a start, a check or a reload: who waits holds nobody else up
+        return _PATIENCE
+    return min(_ON_THE_LOOP, _PATIENCE)
 
 
 def _forget_who_answered() -> None:

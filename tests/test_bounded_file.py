@@ -96,6 +96,17 @@ def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             continue
 
 
+async def test_a_mount_that_hangs_holds_the_event_loop_for_less_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login reads its secret there; the start and a reload, which hold nobody up, wait for longer."""
+    monkeypatch.setattr("exporter.bounded_file._ON_THE_LOOP", 0.05)
+    back = Event()
+    with pytest.raises(OSError, match=r"no answer within 0\.05 s"):
+        in_time(tmp_path / "hangs", lambda: back.wait(30))
+    back.set()
+
+
 def check(tmp_path: Path, config: str, code: str = "", **environment: str) -> list[str]:
     """Run `check` on a configuration; return what it says, without folders."""
     path = write(tmp_path / "datatier.yaml", config) if config else tmp_path / "pipe"
