@@ -1,5 +1,6 @@
 """TLS as libpq's words ask for it, for a connection that is ours from the first byte."""
 
+import os
 import ssl
 from pathlib import Path
 
@@ -32,11 +33,11 @@ def check_files(info: Conninfo) -> None:
 def context_of(info: Conninfo) -> ssl.SSLContext:
     """Make a context of the files as they are now; raise OSError where one cannot be read."""
     check_files(info)
-    mode, home = info.word("sslmode", "prefer"), Path.home() / ".postgresql"
+    mode = info.word("sslmode", "prefer")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = mode == "verify-full"
     made.verify_mode = ssl.CERT_NONE
-    default = home / "root.crt"
+    default = Path(os.environ.get("HOME", "/")) / ".postgresql/root.crt"  # where libpq looks, too
     authorities = info.word("sslrootcert") or (str(default) if default.exists() else "")
     if mode in _STRICT and not authorities:
         raise ssl.SSLError(f"sslmode={mode} needs sslrootcert: there is no {default}")
