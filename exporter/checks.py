@@ -14,7 +14,7 @@ OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # t
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
 _FAILURES = 2  # in a row: one may be a lock, or a restart
-DATABASES = "databases"  # a ping knows it of the database that a server is there for, queries of all
+DATABASES = "databases"  # of queries about all databases, and of a ping that finds closed what the server is there for
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
 _NONE_LATE = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
 _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)

@@ -127,7 +127,7 @@ def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False)
 
 
 def _identity(watched: Watched, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
-    """Return what it is, the state among it; version and role are empty where our user may not see them."""
+    """Return a target's state and what it is; what our user may not see, its version or role, is left out."""
     told = {"version": info.version, "role": info.role} if info else {}
     return {
         "store": watched.store,
@@ -141,7 +141,7 @@ def _identity(watched: Watched, status: TargetStatus, state: State, info: Server
 
 
 def _since(status: TargetStatus, state: State) -> float:
-    """Return since when it is in a state; unknown it is from the last attempt on."""
+    """Return since when a target has been in its damped state, or in the one that polls see; else its last attempt."""
     if state == status.state:
         return status.since
     return status.seen_since if state == status.seen else status.attempted_at or status.since

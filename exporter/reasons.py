@@ -13,8 +13,9 @@ from exporter.target_state import State, TargetStatus
 def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Now) -> list[dict[str, Any]]:
     """Explain the state, and name what is wrong now, from the first failure on.
 
-    What the state does not follow, or not yet, is `pending`; for one that polls do not see any more the reason is what
-    it was. So a target that is ok has only reasons that are pending, and any other has one that is not.
+    A reason that the state does not follow, or not yet, is `pending`. A state that is held although the polls see
+    another has the reason `held`, with what was the matter. So a target that is ok has only reasons that are pending,
+    and any other target has one that is not.
     """
     status = snapshot.status[name]
     polled, _ = seen(snapshot.known(name, now.monotonic))

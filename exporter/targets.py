@@ -204,7 +204,7 @@ class PostgresTarget(LibpqTarget):
     @classmethod
     def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
         if value and (part := unread_part(str(value), ("user", "path"))):
-            raise ValueError(f"the URL has a {part}, which nobody reads")
+            raise ValueError(f"the URL has a {part}, which nobody reads: write scheme, host, port and a proxy's path")
         return value
 
 
@@ -215,6 +215,7 @@ class QdrantTarget(TargetBase):
     api_key_file: Path | None = None
 
     url_parts = ("user", "path")  # of a proxy in front: Basic authentication, and what it puts before each path
+    url_advice = "write scheme, host, port and a proxy's path"
 
 
 class Neo4jTarget(TargetBase):

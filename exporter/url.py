@@ -9,7 +9,11 @@ PLACE = re.compile(r"(\[[^][]*\]|[^][:]*)(:\d{0,5})?")  # of a server: its name 
 
 
 def is_url(text: str) -> bool:
-    """Tell whether it is one, also when a password ends it early: clients would print the rest as a host or a port."""
+    """Tell whether a text is a URL.
+
+    One that is cut short by an unescaped character of its password is none: clients would print the password's rest as
+    a host or a port.
+    """
     try:
         parts = urlsplit(text)
         text.encode()

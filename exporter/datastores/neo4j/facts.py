@@ -62,10 +62,7 @@ async def round_trip(connection: Connection, known: ServerInfo | None, seconds: 
 
 
 async def closed_home(connection: Connection, error: Neo4jError, seconds: float) -> str:
-    """Return name and status of a home database that should be open and is not; empty where it is closed on purpose.
-
-    The system database knows: it answers while the others cannot start. Raises the error where it explains nothing.
-    """
+    """Return what `home_state` says after an error of the home database; raise the error where that is open."""
     closed = await home_state(connection, seconds) if reason_of(error) == "connect" else None
     if closed is None:
         raise error
@@ -73,7 +70,10 @@ async def closed_home(connection: Connection, error: Neo4jError, seconds: float)
 
 
 async def home_state(connection: Connection, seconds: float) -> str | None:
-    """Return the same, and None where the home database is open."""
+    """Return None where the home database is open, else its name and status, or "" where it was closed on purpose.
+
+    The system database knows: it answers while the others cannot start.
+    """
     rows = await connection.run(_HOME, SYSTEM, seconds)
     meant = [row for row in rows if row["requested"] == "online"]
     return f"{meant[0]['name']}: {meant[0]['status']}" if meant else "" if rows else None

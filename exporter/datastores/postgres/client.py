@@ -34,7 +34,7 @@ def open_datastore(target: PostgresTarget) -> Datastore:
 
 
 class PostgresDatastore:
-    """One server, with a connection for each lane: with one for the statements of users and a probe of the login, five.
+    """One server, with five connections at most: one a lane, one for statements of users, one that probes the login.
 
     What changes rarely is read again after a reconnect, a change of version, role or grants, and every ten minutes. A
     restarted or another server makes the operations begin anew: their counters would compare strangers.

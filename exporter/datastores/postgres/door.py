@@ -38,7 +38,7 @@ class AnotherServerError(Exception):
 class Door:
     """Lets all links of one target in.
 
-    strangers: databases that a PgBouncer on the way does not know.
+    strangers: databases that a PgBouncer on the way does not know, or with which it leads to another server.
     refusals: databases that let us in no more, or not yet.
     left_behind: sessions that may go on though we left them.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.

@@ -1,7 +1,7 @@
 """A transaction that brings its settings along, and leaves nothing of them behind.
 
-PgBouncer refuses a login with settings, and with transaction pooling gives each transaction any of its connections:
-whoever gets this one next must find nothing of ours.
+For all statements through PgBouncer, which refuses a login with settings, and with transaction pooling gives each
+transaction any of its connections: whoever gets this one next must find nothing of ours. And for statements of users.
 """
 
 from collections.abc import AsyncIterator
