@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES
-from exporter.query import DATABASE_LABELS, Query
+from exporter.query import DATABASE_LABELS, Metric, Query
 from exporter.query_files import load_queries
 
 _HEAD = """# Metrics
@@ -36,10 +36,10 @@ def _core() -> Iterator[str]:
 
 def _rows(query: Query) -> Iterator[str]:
     database = (DATABASE_LABELS[query.store],) if query.scope == "database" else ()
-    about = [_every(query), _needs(query), _link(query)]
     for metric in query.metrics:
         if metric.name not in CORE_METRICS:
             labels = _code((*database, *query.labels, *metric.labels))
+            about = [_every(query), _needs(query, metric), _link(query)]
             cells = [f"`{metric.name}`", metric.type, labels, _cell(metric.help), *about]
             yield f"| {' | '.join(cells)} |"
 
@@ -54,12 +54,13 @@ def _every(query: Query) -> str:
     return f"{query.interval / size:g}{unit}"
 
 
-def _needs(query: Query) -> str:
-    """Say where a query does not run everywhere, and for whom it sees less."""
+def _needs(query: Query, metric: Metric) -> str:
+    """Say where a query does not run everywhere, what one metric needs beyond that, and for whom less is seen."""
     when = query.when.model_dump(exclude_none=True)
     conditions = [
         f"`{value}` configured" if name == "configured" else f"{name} {value}" for name, value in when.items()
     ]
+    conditions += [f"capability {metric.needs}"] if metric.needs else []
     return "; ".join([*conditions, *([f"`{query.privilege}`"] if query.privilege else [])])
 
 
