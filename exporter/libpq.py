@@ -77,6 +77,8 @@ def conninfo(text: str, environment: Mapping[str, str] = os.environ) -> Conninfo
     }
     service = written.get("service") or inherited.get("service")
     served = _of_service(service, {**inherited, **written}, environment) if service else {}
+    if "host" in {**served, **written}:  # or one address would stand for all targets, whichever hosts they name
+        inherited.pop("hostaddr", None)
     return _assembled({**inherited, **served, **written})
 
 

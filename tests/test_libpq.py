@@ -41,6 +41,18 @@ def test_each_way_to_name_a_server(text: str, hosts: list[tuple[str, int, str | 
     assert found.local is all(path for *_, path in hosts)
 
 
+def test_an_address_of_the_environment_is_of_its_host_alone(tmp_path: Path) -> None:
+    """Else all targets would show one server, each under its own name."""
+    services = tmp_path / "services"
+    services.write_text("[orders]\nhost=db2\n")
+    environment = {"PGHOST": "db1", "PGHOSTADDR": "10.0.0.1", "PGUSER": "u", "PGSERVICEFILE": str(services)}
+    found = {text: read(text, **environment).hosts[0] for text in ("user=u", "host=db9", HERE, "service=orders")}
+
+    assert [(host.name, host.address) for host in found.values()] == [
+        ("db1", "10.0.0.1"), ("db9", None), ("db", None), ("db2", None),
+    ]  # fmt: skip
+
+
 def test_who_runs_it_need_not_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container its number may be any."""
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
