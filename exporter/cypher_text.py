@@ -74,7 +74,9 @@ def _forbidden(tokens: Sequence[_Token]) -> Iterator[str]:
             yield "TERMINATE TRANSACTIONS"
         elif token.plain == "LOAD" and after == "CSV":
             yield "LOAD CSV"
-        elif token.plain == "IN" and before == "}" and "TRANSACTIONS" in (t.plain for t in tokens[at + 1 : at + 5]):
+        elif token.plain == "TRANSACTIONS" and (
+            before == "CONCURRENT" or (before == "IN" and at > 1 and tokens[at - 2].plain == "}")
+        ):
             yield "CALL {…} IN TRANSACTIONS"
         elif token.name and before != "." and after == ".":
             name, end = _dotted(tokens, at)

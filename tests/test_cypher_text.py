@@ -29,6 +29,10 @@ ACTING = [
         "MATCH (n) CALL (n) { RETURN 1 AS x } IN 2 CONCURRENT TRANSACTIONS OF 5 ROWS RETURN x",
         "CALL {…} IN TRANSACTIONS",
     ),
+    (
+        "UNWIND [1] AS x CALL { RETURN 1 AS y } IN 1+1+1+1+1 CONCURRENT TRANSACTIONS RETURN y",
+        "CALL {…} IN TRANSACTIONS",
+    ),
     ("CALL db.clearQueryCaches()", "db.clearQueryCaches"),
     ("MATCH (n) OPTIONAL CALL db . `clearQueryCaches` () YIELD value RETURN value", "db.clearQueryCaches"),
     ("CALL `db`./**/`clearQueryCaches`", "db.clearQueryCaches"),

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from exporter.datastores.postgres.harmful import harmful_call
 from exporter.sql_text import first_word
 
 LONG = 300_000
@@ -60,3 +61,24 @@ def test_no_text_takes_longer_than_it_is() -> None:
     )  # fmt: skip
 
     assert ran.stdout.strip() == "['', 'CALL', '', 'CALL', 'CALL', '', '', 'SSSS']"
+
+
+CALLS = [
+    "dblink_exec('x')", "public . dblink_exec         ('x')", "\"dblink_exec\"('x')",
+    "dblink_exec/* a * b */('x')", "dblink_exec/* /* a */ b */ -- c\r('x')", "dblink_exec\n--a\n--b\n(1)",
+    "lo_create(0)",
+    r"""U&"dbl\0069nk_exec" ('x')""", """U&"dbl!0069nk_exec" /**/ UESCAPE '!' ('x')""", "dblink" + " " * 5000 + "(1)",
+]  # fmt: skip
+NO_CALLS = [
+    "dblink",
+    "my_dblink(1)",
+    "dblinks.a, (1)",
+    "a AS dblink FROM t",
+    "dblink /* ( */ , (1)",
+    '1 AS U&"\\00e9" FROM t',
+]
+
+
+def test_a_harmful_call_is_found_whatever_stands_before_its_parenthesis() -> None:
+    assert [text for text in CALLS if harmful_call(f"SELECT {text}") is None] == []
+    assert [text for text in NO_CALLS if harmful_call(f"SELECT {text}")] == []
