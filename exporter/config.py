@@ -1,4 +1,4 @@
-"""What the user configures, read from a file or from the environment alone; secrets are read in `targets`."""
+"""What the user configures, read from a file or from the environment alone; secrets are read in `secret_files`."""
 
 import os
 from collections import Counter
@@ -12,7 +12,8 @@ from exporter.bounded_file import in_time
 from exporter.core_metrics import EXPORTER
 from exporter.duration import Duration
 from exporter.environment import URLS, target_settings, variable
-from exporter.targets import Keeper, Strict, Target
+from exporter.secret_files import Keeper, Strict
+from exporter.targets import Target
 from exporter.thresholds import Limit, Overrides, limits
 from exporter.yaml_file import ConfigError, Document, KeyPath, expand_variables, read_document
 

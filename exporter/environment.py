@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from exporter.libpq import split_targets
-from exporter.targets import read_file
+from exporter.secret_files import read_file
 from exporter.yaml_file import ConfigError
 
 _STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = {

@@ -1,21 +1,21 @@
-"""The servers a user names, one model a store; here secrets are read."""
+"""The servers a user names, one model a store."""
 
 import re
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, field_validator
 
 from exporter.address import Address
-from exporter.bounded_file import read_bounded
 from exporter.byte_size import Bytes
 from exporter.core_metrics import CORE_METRICS
 from exporter.duration import Duration
 from exporter.expectations import Expectations
 from exporter.libpq import SCHEMES, Conninfo, conninfo, written_parameters
+from exporter.secret_files import Keeper, Strict, read_file
 from exporter.thresholds import Overrides
 from exporter.url import routing_problem, unread_part
 
@@ -23,12 +23,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
 _CORE_LABELS = {label for core in CORE_METRICS.values() for label in core.labels}
-
-
-class Strict(BaseModel):
-    """What of the configuration is made of: frozen, and no key that nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Globs(Strict):
@@ -39,60 +33,6 @@ class Globs(Strict):
         """Tell whether some glob includes the name and none excludes it."""
         included, excluded = (any(fnmatchcase(name, glob) for glob in globs) for globs in (self.include, self.exclude))
         return included and not excluded
-
-
-class Keeper(Strict):
-    """What holds secrets: beside each, `<name>_file` may name the file that it lies in."""
-
-    @model_validator(mode="after")
-    def _one_source_a_secret(self) -> Self:
-        for name in self._secret_names():
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
-                raise ValueError(f"{name} and {name}_file exclude each other")
-        return self
-
-    @classmethod
-    def _secret_names(cls) -> set[str]:
-        return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
-
-    def secret(self, name: str) -> str | None:
-        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
-        file: Path | None = getattr(self, f"{name}_file")
-        if file is not None:
-            self._read[name] = read_file(file)
-            return self._read[name]
-        value: SecretStr | None = getattr(self, name)
-        return value.get_secret_value() if value is not None else None
-
-    def secrets(self) -> set[str]:
-        """Return every secret as it was last read: what nobody has read, nobody can tell. Each log line asks this."""
-        for name in self._in_files - self._read.keys():
-            self.present(name)
-        return {*self._written, *self._read.values()}
-
-    def present_secrets(self) -> set[str]:
-        """Return every secret under a key of its own as it is now, but those of files that cannot be read."""
-        return {secret for name in self._secret_names() if (secret := self.present(name))}
-
-    @cached_property
-    def _written(self) -> frozenset[str]:
-        values = [getattr(self, name) for name in self._secret_names()]
-        return frozenset(value.get_secret_value() for value in values if value)
-
-    @cached_property
-    def _in_files(self) -> frozenset[str]:
-        return frozenset(name for name in self._secret_names() if getattr(self, f"{name}_file"))
-
-    @cached_property
-    def _read(self) -> dict[str, str]:
-        return {}
-
-    def present(self, name: str) -> str | None:
-        """Return a secret's present value, None where its file cannot be read."""
-        try:
-            return self.secret(name)
-        except ValueError:
-            return None
 
 
 def _off(value: object) -> object:
@@ -262,12 +202,3 @@ class PgbouncerTarget(LibpqTarget):
 
 
 Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget
-
-
-def read_file(file: Path) -> str:
-    """Return a file's text without the last line's end; raise ValueError where it cannot be read."""
-    try:
-        return read_bounded(file).decode().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(f"{file} cannot be read: {reason}") from None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from exporter.duration import parse_duration
-from exporter.targets import Strict
+from exporter.secret_files import Strict
 from exporter.yaml_file import Document, read_document
 
 ClientAuth = Literal[

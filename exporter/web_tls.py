@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exporter.targets import read_file
+from exporter.secret_files import read_file
 from exporter.web_config import CIPHERS, TlsServer
 
 _VERSIONS = {"TLS13": ssl.TLSVersion.TLSv1_3}
