@@ -78,11 +78,8 @@ class Network:
             raise ConnectionError("the connection was closed during the TLS handshake")
         return Transport(self, real)
 
-    def guard(self, inner: Any) -> "Guard":
-        return Guard(self, inner)
-
     def _outer(self, inner: Any) -> Any:
-        return self.guard(inner) if isinstance(inner, asyncpg.protocol.Protocol) else inner
+        return Guard(self, inner) if isinstance(inner, asyncpg.protocol.Protocol) else inner
 
     def _stop_if_closed(self) -> None:
         """Let asyncpg not try again, without TLS or at the next host, what we have ended."""
@@ -118,7 +115,7 @@ class Transport:
     def set_protocol(self, protocol: Any) -> None:
         """Put the guard before asyncpg's protocol, which has made its connection itself: after the start of TLS."""
         if isinstance(protocol, asyncpg.protocol.Protocol):
-            self._guard = self.network.guard(protocol)
+            self._guard = Guard(self.network, protocol)
             self._guard.watch(self.real)
             protocol = self._guard
         self.real.set_protocol(protocol)
