@@ -57,8 +57,10 @@ def _occupy_standard_streams() -> None:
 
 def _check(settings: Settings, kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
+    from exporter.loop import Loop  # noqa: PLC0415 - the others do not need it
 
-    reports = asyncio.run(check.check(*settings))
+    with asyncio.Runner(loop_factory=Loop) as runner:  # the service's: it bounds what a server may send
+        reports = runner.run(check.check(*settings))
     print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0
 

@@ -2,7 +2,10 @@
 
 import resource
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from exporter.loop import Loop
 from exporter.query import QueryError
 from tests.bolt_server import Answer, bolt_server, message
 from tests.integration.collect import target_of
+from tests.making import write
 
 CHUNK = b"a" * 0xFFFF
 RECORD = b"\xb1\x71\x91"  # and one value
@@ -90,6 +94,18 @@ async def test_whatever_comes_has_an_end(answer: Answer, reason: str) -> None:
 
     assert reasons == [reason] * 2
     assert grown < MOST_MIB
+
+
+def test_check_is_bounded_too(tmp_path: Path) -> None:
+    """It asks the same servers, on the same event loop."""
+    with bolt_server(endless_message) as port:
+        target = f"{{name: graph, store: neo4j, url: 'bolt://127.0.0.1:{port}', password: x}}"
+        config = write(tmp_path / "datatier.yaml", f"targets: [{target}]\n")
+        command = [sys.executable, "-m", "exporter.cli", "check", "--config", str(config)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    assert ran.returncode == 1, ran.stderr
+    assert "DOWN (limit): the answer is longer than 512 KiB" in ran.stdout
 
 
 async def why(datastore: Datastore) -> str:
