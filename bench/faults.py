@@ -4,46 +4,27 @@ Runs tests/integration/test_fault_matrix.py, in which another process asks for /
 times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the machine.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from bench.machine import facts
+from bench.cells import Cell, measured, show
 from bench.results import Figure, Outcome, run
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- matrix: written by python -m bench faults -->", "<!-- end of matrix -->"
 STORES = {"postgres": "PostgreSQL", "neo4j": "Neo4j", "minio": "MinIO", "qdrant": "Qdrant (double)"}
 ABSENT = {
     ("permission withdrawn", "neo4j"): "Community has no roles",
     ("another version", "minio"): "one version can be had",
 }
-Cell = Mapping[str, Any]
 
 
 def measure() -> Outcome:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cells.json"
-        command = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_fault_matrix.py"]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, "FAULT_MATRIX": str(file)}, check=True)
-        cells: list[Cell] = json.loads(file.read_text())
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, "", *table(cells), "", END + after]))
+    cells = measured("tests/integration/test_fault_matrix.py", "FAULT_MATRIX")
+    show("faults", BEGIN, END, table(cells))
     return Outcome("faults", list(_figures(cells)), {"method": __doc__, "cells": cells})
 
 
 def table(cells: Sequence[Cell]) -> Iterator[str]:
     """Lay out the matrix: a row a fault, a column a store, and the row's slowest answers."""
-    where = facts()
-    yield f"`python -m bench faults` on {str(where['date'])[:10]}, {where['cores']} cores, load {where['load_1m']}:"
-    yield ""
     yield f"| fault | {' | '.join(STORES.values())} | slowest /metrics | slowest /livez |"
     yield f"|---|{'---|' * len(STORES)}---:|---:|"
     for fault in dict.fromkeys(cell["fault"] for cell in cells):

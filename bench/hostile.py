@@ -5,21 +5,12 @@ Runs tests/integration/test_hostile_answers.py. The servers that answer are a pr
 just before. Slowest answers are those of a whole attack: on a busy machine they tell of the machine.
 """
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from bench.machine import facts
+from bench.cells import Cell, measured, show
 from bench.results import Figure, Outcome, run
 from tests.servers.hostile import BINARY, KINDS
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- hostile: written by python -m bench hostile -->", "<!-- end of hostile -->"
 STORES = {
     "postgres": "PostgreSQL",
@@ -29,26 +20,16 @@ STORES = {
     "minio": "MinIO",
     "patroni": "Patroni",
 }
-Cell = Mapping[str, Any]
 
 
 def measure() -> Outcome:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cells.json"
-        command = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_hostile_answers.py"]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, "HOSTILE": str(file)}, check=True)
-        cells: list[Cell] = json.loads(file.read_text())
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text("\n".join([before + BEGIN, "", *table(cells), "", END + after]))
+    cells = measured("tests/integration/test_hostile_answers.py", "HOSTILE")
+    show("hostile", BEGIN, END, table(cells))
     return Outcome("hostile", list(_figures(cells)), {"method": __doc__, "cells": cells})
 
 
 def table(cells: Sequence[Cell]) -> Iterator[str]:
     """Lay out the table: a row a client, a column a kind of answer."""
-    where = facts()
-    yield f"`python -m bench hostile` on {str(where['date'])[:10]}, {where['cores']} cores, load {where['load_1m']}:"
-    yield ""
     yield f"| client | {' | '.join(KINDS)} |"
     yield f"|---|{'---|' * len(KINDS)}"
     for store, name in STORES.items():

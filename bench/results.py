@@ -63,10 +63,15 @@ def write(outcome: Outcome) -> None:
     figures = [{**figure._asdict(), "factor": figure.factor, "met": figure.met} for figure in outcome.figures]
     document = {"bench": outcome.bench, "machine": facts(), "figures": figures, "details": outcome.details}
     (RESULTS / f"{outcome.bench}.json").write_text(json.dumps(_rounded(document), indent=1) + "\n")
-    before, _, rest = README.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text("\n".join([before + BEGIN, *_tables(), END + after]))
+    between(README, BEGIN, END, _tables())
     print("\n".join(_rows(outcome.figures)), flush=True)
+
+
+def between(page: Path, begin: str, end: str, lines: Iterable[str]) -> None:
+    """Replace what stands between two marks of a page."""
+    before, _, rest = page.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    page.write_text("\n".join([before + begin, *lines, end + after]))
 
 
 def _tables() -> Iterator[str]:
