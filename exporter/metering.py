@@ -9,16 +9,20 @@ METER: ContextVar["Meter | None"] = ContextVar("METER", default=None)
 
 
 class Meter:
-    """Count what comes over the connections that are made for it; cut them when it is more than `limit` bytes."""
+    """Count what comes over each connection that is made for it; cut one that brings more than `limit` bytes.
+
+    exceeded: whether one was cut since the last start.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.exceeded = False
-        self._received = 0
+        self._answers = 0
 
     def start(self) -> None:
-        """Begin with another answer."""
-        self._received, self.exceeded = 0, False
+        """Begin with another answer, on whichever connection it comes."""
+        self._answers += 1
+        self.exceeded = False
 
     def watching(self, protocol_factory: Callable[[], Any]) -> Callable[[], Any]:
         """Return a factory of protocols whose data is counted before they get it."""
@@ -27,14 +31,16 @@ class Meter:
             protocol = protocol_factory()
             made, received = protocol.connection_made, protocol.data_received
             transports: list[asyncio.Transport] = []
+            size, answer = 0, 0
 
             def connection_made(transport: asyncio.Transport) -> None:
                 transports.append(transport)
                 made(transport)
 
             def data_received(data: bytes) -> None:
-                self._received += len(data)
-                if self._received <= self.limit:
+                nonlocal size, answer
+                size, answer = len(data) + (size if answer == self._answers else 0), self._answers
+                if size <= self.limit:
                     received(data)
                     return
                 self.exceeded = True
