@@ -199,6 +199,8 @@ class PgbouncerTarget(LibpqTarget):
     def check_url(cls, text: str) -> None:
         if conninfo(text).database != "pgbouncer":
             raise ValueError("the console is the database pgbouncer: write postgresql://USER@HOST:PORT/pgbouncer")
+        if dict(written_parameters(text)).get("target_session_attrs", "any") != "any":
+            raise ValueError("target_session_attrs: a console is neither a primary nor a standby: leave it out")
 
 
 Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget

@@ -106,7 +106,7 @@ def test_every_parameter_is_honoured_or_refused_with_its_name(store: str, name: 
     """At the start, and in the same words for both stores."""
     file = tmp_path / "file"
     file.write_text("")
-    taken = TAKEN.get(name)
+    taken = "any" if (store, name) == ("pgbouncer", "target_session_attrs") else TAKEN.get(name)
     place = {"dbname": "postgresql://"}.get(name, "postgresql:///pgbouncer")
     place = place if name in ("host", "port", "user", "password", "dbname") else "postgresql://monitor@db/pgbouncer"
     good = f"{place}?{name}={str(taken).replace('FILE', str(file))}"
@@ -166,6 +166,12 @@ def test_what_is_refused_says_what_would_be_right(text: str, problem: str) -> No
 def test_a_connection_takes_no_longer_than_is_wanted(word: str, seconds: float) -> None:
     """The exporter's own patience is the longest."""
     assert read(f"{HERE}?connect_timeout={word}").connect_seconds(10.0) == seconds
+
+
+def test_a_console_is_no_server_of_a_kind() -> None:
+    url = "postgresql://monitor@pool/pgbouncer?target_session_attrs=primary"
+    with pytest.raises(ValidationError, match="target_session_attrs: a console is neither"):
+        TARGET.validate_python({"name": "pool", "store": "pgbouncer", "url": url})
 
 
 def test_several_servers_in_one_variable() -> None:
