@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.bounded_file import Stamp, stamp
+from exporter.lent_file import lent_file
 
 
 class TlsFiles(NamedTuple):
@@ -39,14 +40,16 @@ def _loaded(files: TlsFiles, _stamps: tuple[Stamp, ...]) -> ssl.SSLContext:
 
 def _load_authority(context: ssl.SSLContext, file: Path) -> None:
     try:
-        context.load_verify_locations(file)
+        with lent_file(file) as name:
+            context.load_verify_locations(name)
     except ssl.SSLError:
         raise ssl.SSLError(f"{file} holds no certificate of an authority in PEM") from None
 
 
 def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     try:
-        context.load_cert_chain(cert, key, password=_refused)
+        with lent_file(cert) as cert_name, lent_file(key or cert) as key_name:
+            context.load_cert_chain(cert_name, key_name, password=_refused)
     except ssl.SSLError as error:
         problem = "not one's key" if error.reason == "KEY_VALUES_MISMATCH" else "no certificate and key in PEM"
         raise ssl.SSLError(f"{' and '.join(str(file) for file in (cert, key) if file)}: {problem}") from None

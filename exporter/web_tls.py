@@ -1,12 +1,12 @@
 """The TLS of our own pages: what the web file asks for, as far as OpenSSL has it."""
 
-import os
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from exporter.lent_file import lent, lent_file
 from exporter.secret_files import read_file
 from exporter.web_config import CIPHERS, TlsServer
 
@@ -87,7 +87,7 @@ def names(certificate: Any) -> set[str]:
 def _add_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
     inline_key = tls.key.get_secret_value() if tls.key else ""
     try:
-        with _path(tls.cert_file, tls.cert or "") as cert, _path(tls.key_file, inline_key) as key:
+        with _lent(tls.cert_file, tls.cert or "") as cert, _lent(tls.key_file, inline_key) as key:
             context.load_cert_chain(cert, key, password="")  # or OpenSSL would ask the terminal for one
     except OSError as error:
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
@@ -96,20 +96,9 @@ def _add_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
         raise TlsError("cert_file" if tls.cert_file else "cert", problem) from None
 
 
-@contextmanager
-def _path(file: Path | None, pem: str) -> Iterator[str]:
-    """Lend an inline PEM as the file that OpenSSL wants: as a pipe, so that no key touches a disk."""
-    if file is not None:
-        yield str(file)
-        return
-    out, into = os.pipe()
-    try:
-        os.set_blocking(into, False)
-        with open(into, "wb") as pipe:  # noqa: PTH123 - a descriptor is no path
-            pipe.write(pem.encode())
-        yield f"/dev/fd/{out}"
-    finally:
-        os.close(out)
+def _lent(file: Path | None, pem: str) -> AbstractContextManager[str]:
+    """Lend a file, or an inline PEM, as the name that OpenSSL wants."""
+    return lent_file(file) if file is not None else lent(pem.encode())
 
 
 def _ask_clients(context: _ServerContext, tls: TlsServer) -> None:
@@ -117,10 +106,11 @@ def _ask_clients(context: _ServerContext, tls: TlsServer) -> None:
     context.allowed = frozenset(tls.client_allowed_sans)
     try:
         if tls.client_ca_file or tls.client_ca:
-            context.load_verify_locations(cafile=tls.client_ca_file, cadata=tls.client_ca)
+            with _lent(tls.client_ca_file, tls.client_ca or "") as authorities:
+                context.load_verify_locations(authorities)
         elif context.verify_mode != ssl.CERT_NONE:
             context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
-    except (ssl.SSLError, ValueError):
+    except OSError:
         key = "client_ca_file" if tls.client_ca_file else "client_ca"
         raise TlsError(key, "expected certificates of authorities, in PEM") from None
 

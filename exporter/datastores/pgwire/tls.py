@@ -2,11 +2,17 @@
 
 import os
 import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from exporter.bounded_file import stamp
+from exporter.lent_file import lent_file
 from exporter.libpq import Conninfo
 
+_WORDS = (
+    "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
+    "ssl_min_protocol_version", "ssl_max_protocol_version",
+)  # fmt: skip
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 _STRICT = ("verify-ca", "verify-full")
 _VERSIONS = {
@@ -23,19 +29,24 @@ def attempts(info: Conninfo) -> tuple[bool, ...]:
     return {"disable": (False,), "allow": (False, True), "prefer": (True, False)}.get(mode, (True,))
 
 
-def check_files(info: Conninfo) -> None:
-    """Raise OSError where a file of certificates is no small regular file that answers: OpenSSL would wait for it."""
-    for word in _FILES:
-        if (file := info.word(word)) not in ("", "system"):
-            stamp(Path(file))
+@contextmanager
+def lent_words(info: Conninfo) -> Iterator[Mapping[str, str]]:
+    """Yield what a URL says of TLS, its files lent: OpenSSL would wait for one that does not answer; raise OSError."""
+    words = {name: info.parameters[name] for name in _WORDS if name in info.parameters}
+    with ExitStack() as lent:
+        files = {name: lent.enter_context(lent_file(Path(words[name]))) for name in _FILES if _is_file(words, name)}
+        yield {**words, **files}
+
+
+def _is_file(words: Mapping[str, str], name: str) -> bool:
+    return words.get(name, "system") != "system"
 
 
 def context_of(info: Conninfo) -> ssl.SSLContext:
     """Make a context of the files as they are now; raise OSError where one cannot be read."""
-    check_files(info)
     mode = info.word("sslmode", "prefer")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = mode == "verify-full"
+    made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
     default = Path(os.environ.get("HOME", "/")) / ".postgresql/root.crt"  # where libpq looks, too
     authorities = info.word("sslrootcert") or (str(default) if default.exists() else "")
@@ -43,12 +54,16 @@ def context_of(info: Conninfo) -> ssl.SSLContext:
         raise ssl.SSLError(f"sslmode={mode} needs sslrootcert: there is no {default}")
     if authorities and mode in (*_STRICT, "require"):
         made.verify_mode = ssl.CERT_REQUIRED
-        made.load_verify_locations(authorities)
+        made.check_hostname = mode == "verify-full"
+        with lent_file(Path(authorities)) as name:
+            made.load_verify_locations(name)
     if revoked := info.word("sslcrl"):
-        made.load_verify_locations(revoked)
+        with lent_file(Path(revoked)) as name:
+            made.load_verify_locations(name)
         made.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     if certificate := info.word("sslcert"):
-        made.load_cert_chain(certificate, info.word("sslkey") or None, lambda: info.word("sslpassword"))
+        with lent_file(Path(certificate)) as cert, lent_file(Path(info.word("sslkey") or certificate)) as key:
+            made.load_cert_chain(cert, key, lambda: info.word("sslpassword"))
     made.minimum_version = _VERSIONS[info.word("ssl_min_protocol_version", "TLSv1.2")]
     if highest := info.word("ssl_max_protocol_version"):
         made.maximum_version = _VERSIONS[highest]

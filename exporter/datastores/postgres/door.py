@@ -11,7 +11,7 @@ import asyncpg.protocol.protocol
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.login import terms_of
-from exporter.datastores.pgwire.tls import check_files
+from exporter.datastores.pgwire.tls import lent_words
 from exporter.datastores.postgres.left_behind import LeftBehind
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals
@@ -22,11 +22,6 @@ from exporter.query import QueryError
 from exporter.targets import PostgresTarget
 
 CONNECT_SECONDS = 10.0
-
-_TLS_WORDS = (
-    "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
-    "ssl_min_protocol_version", "ssl_max_protocol_version",
-)  # fmt: skip
 
 asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
 
@@ -61,7 +56,6 @@ class Door:
 
     async def connect(self, database: str | None, seconds: float, *, cached: bool = True) -> Any:
         """Log in with the secret as it is now; None is the URL's database. Cached: statements stay prepared."""
-        check_files(self.target.conninfo)
         pooled = self.target.via_pgbouncer
         server_settings = {
             **NAME,
@@ -71,15 +65,16 @@ class Door:
         }
         network = Network(self.target.conninfo, terms_of(self.target, database or self.target.conninfo.database))
         try:
-            connection = await asyncpg.connect(
-                **self._place(database),
-                loop=network,
-                password="",  # the login is made by the network
-                server_settings=server_settings,
-                statement_cache_size=100 if cached and not pooled else 0,
-                max_cached_statement_lifetime=0,  # for ever: the statements are always the same
-                max_cacheable_statement_size=0,
-            )
+            with lent_words(self.target.conninfo) as tls_words:
+                connection = await asyncpg.connect(
+                    **self._place(database, tls_words),
+                    loop=network,
+                    password="",  # the login is made by the network
+                    server_settings=server_settings,
+                    statement_cache_size=100 if cached and not pooled else 0,
+                    max_cached_statement_lifetime=0,  # for ever: the statements are always the same
+                    max_cacheable_statement_size=0,
+                )
         except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
             raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
@@ -89,11 +84,11 @@ class Door:
         self._look_at(connection._transport)  # noqa: SLF001 - asyncpg has no other way to its socket
         return connection
 
-    def _place(self, database: str | None) -> Mapping[str, Any]:
+    def _place(self, database: str | None, tls_words: Mapping[str, str]) -> Mapping[str, Any]:
         """Return where asyncpg is to connect to, by which TLS, within which time."""
         info = self.target.conninfo
         return {
-            "dsn": None if self._tls else _tls_words(info),
+            "dsn": None if self._tls else f"postgresql:///?{urlencode(tls_words)}",  # it takes them in a URL alone
             "host": [host.name for host in info.hosts],
             "port": [host.port for host in info.hosts],
             "user": info.user,
@@ -144,13 +139,6 @@ async def recognised(connection: Any, statements: str) -> None:
     except asyncpg.DivisionByZeroError:
         connection.terminate()
         raise AnotherServerError from None
-
-
-def _tls_words(info: Conninfo) -> str:
-    """Return what asyncpg takes in a URL alone."""
-    return "postgresql:///?" + urlencode(
-        {name: info.parameters[name] for name in _TLS_WORDS if name in info.parameters}
-    )
 
 
 def _options(info: Conninfo) -> Mapping[str, str]:
