@@ -18,7 +18,7 @@ from tests.servers.certificates import Authority
 
 URL = "postgresql://u@db/x?sslmode=verify-full&sslrootcert={0}&sslcert={1}&sslkey={2}"
 MAKERS: dict[str, Callable[[Path, Path, Path], object]] = {
-    "keys of a target": lambda *files: client_context(TlsFiles(*files, verify=True)),
+    "keys of a target": lambda ca, cert, key: client_context(TlsFiles(ca, cert, key, verify=True)),
     "libpq's words": lambda *files: context_of(conninfo(URL.format(*files), {})),
     "our own pages": lambda ca, cert, key: server_context(
         TlsServer(cert_file=cert, key_file=key, client_ca_file=ca, client_auth_type="RequireAndVerifyClientCert")
