@@ -43,7 +43,7 @@ def _load_authority(context: ssl.SSLContext, file: Path) -> None:
         with lent_file(file) as name:
             context.load_verify_locations(name)
     except ssl.SSLError:
-        raise ssl.SSLError(f"{file} holds no certificate of an authority in PEM") from None
+        raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"{file} holds no certificate of an authority in PEM") from None
 
 
 def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
@@ -52,7 +52,9 @@ def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
             context.load_cert_chain(cert_name, key_name, password=_refused)
     except ssl.SSLError as error:
         problem = "not one's key" if error.reason == "KEY_VALUES_MISMATCH" else "no certificate and key in PEM"
-        raise ssl.SSLError(f"{' and '.join(str(file) for file in (cert, key) if file)}: {problem}") from None
+        raise ssl.SSLError(
+            ssl.SSL_ERROR_SSL, f"{' and '.join(str(file) for file in (cert, key) if file)}: {problem}"
+        ) from None
 
 
 def _refused() -> str:

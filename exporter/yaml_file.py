@@ -18,6 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$?\$\{([^}]*)\}")
 _QUOTED_VALUE = re.compile(r"(alias|tag) '.*'")  # a secret without quotes, taken for something else
 _MOST_BYTES = 4 * 2**20
+_SHORTEST_SECRET = 4  # characters; a shorter one would be found within words
 _MOST_PROBLEMS = 100
 _LONGEST_PROBLEM = 5_000  # characters
 _PLAIN_WORDS = {
@@ -47,6 +48,13 @@ class Document:
         self.path = path
         self.data = data
         self._lines = lines
+        self._taken: dict[str, str] = {}  # texts of the environment, and the variable each stands in
+
+    def take(self, name: str, value: str) -> str:
+        """Take a variable's value, which problems are not to repeat: it may be a secret, put where none belongs."""
+        if len(value) >= _SHORTEST_SECRET:
+            self._taken |= dict.fromkeys((value, repr(value)[1:-1]), f"${{{name}}}")
+        return value
 
     def problem(self, key: KeyPath, message: str) -> str:
         """Format one problem; the nearest known key gives the line."""
@@ -54,6 +62,8 @@ class Document:
         for part in key:
             if (*known, part) in self._lines:
                 known = (*known, part)
+        for value in sorted(self._taken, key=len, reverse=True):
+            message = message.replace(value, self._taken[value])
         place = f"{self.path}:{self._lines.get(known, 1)}" if self._lines else str(self.path)
         return ": ".join(filter(None, (place, ".".join(str(part) for part in key), message)))
 
@@ -113,7 +123,7 @@ def expand_variables(document: Document, environment: Mapping[str, str] = os.env
                 return match[0][1:]
             if match[1] not in environment:
                 problems.append(document.problem(key, f"the environment variable {match[1]} is not set"))
-            return environment.get(match[1], "")
+            return document.take(match[1], environment.get(match[1], ""))
 
         end = value.rfind("}") + 1  # behind it each opening brace would be looked at to the text's end
         return _VARIABLE.sub(replace, value[:end]) + value[end:]

@@ -286,3 +286,18 @@ def test_the_web_file_lies_beside_the_configuration(read: Read, tmp_path: Path) 
     config = read(ORDERS + "web: {config_file: web.yml, token: a-token, reload: true}\n")
 
     assert (config.web.config_file, config.secrets()) == (tmp_path / "web.yml", {"a-token"})
+
+
+def test_no_problem_repeats_what_a_variable_holds(tmp_path: Path) -> None:
+    """A secret may stand where an address or a duration belongs."""
+    path = tmp_path / "datatier.yaml"
+    path.write_text(ORDERS + "listen: ${P}\npoll: {interval: 'x${Q}'}\ndrain: 5s${P}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {"P": "hunter\\22", "Q": "hunter22"})
+
+    assert "hunter" not in str(caught.value)
+    assert [problem.partition(": ")[2] for problem in caught.value.problems] == [
+        "listen: '${P}' is not an address such as 0.0.0.0:9187",
+        "poll.interval: 'x${Q}' is not a duration such as 500ms, 15s, 5m or 1h30m",
+        "drain: '5s${P}' is not a duration such as 500ms, 15s, 5m or 1h30m",
+    ]

@@ -71,3 +71,11 @@ async def test_expiry(tmp_path: Path) -> None:
     assert await expiry.of(certificate.der) == certificate.not_after
     assert await expiry.of(b"no certificate") is None
     assert await expiry.of(certificate.der) == certificate.not_after
+
+
+def test_what_is_wrong_with_a_file_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    with pytest.raises(ssl.SSLError) as caught:
+        client_context(TlsFiles(tmp_path / "empty", None, None, verify=True))
+
+    assert str(caught.value) == f"{tmp_path}/empty holds no certificate of an authority in PEM"

@@ -68,7 +68,7 @@ class Tls(ssl.SSLContext):
     def _name(self, server_hostname: str | bytes | None) -> str | bytes | None:
         name = self._server_name or server_hostname
         if name is None and self._files.verify:  # OpenSSL would take this for a wish to let any name pass
-            raise ssl.SSLError("the client does not say whom it expects")
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the client does not say whom it expects")
         return name
 
 

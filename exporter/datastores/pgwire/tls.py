@@ -51,7 +51,7 @@ def context_of(info: Conninfo) -> ssl.SSLContext:
     default = Path(os.environ.get("HOME", "/")) / ".postgresql/root.crt"  # where libpq looks, too
     authorities = info.word("sslrootcert") or (str(default) if default.exists() else "")
     if mode in _STRICT and not authorities:
-        raise ssl.SSLError(f"sslmode={mode} needs sslrootcert: there is no {default}")
+        raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"sslmode={mode} needs sslrootcert: there is no {default}")
     if authorities and mode in (*_STRICT, "require"):
         made.verify_mode = ssl.CERT_REQUIRED
         made.check_hostname = mode == "verify-full"
