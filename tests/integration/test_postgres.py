@@ -26,8 +26,8 @@ NOTHING_ON_A_REPLICA = {
     "stat_replication", "sync_state",
 }  # fmt: skip
 CHECKS = (
-    "archiver", "blocking", "connections", "idleInTransaction", "login", "replicationLag", "replicationLagBytes",
-    "slots", "syncStandbys", "wraparound",
+    "archiver", "blocking", "connections", "databases", "idleInTransaction", "login", "replicationLag",
+    "replicationLagBytes", "slots", "syncStandbys", "wraparound",
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ async def test_every_query_answers(servers: Servers, version: str, role: str) ->
     assert collected.info.role == role
     assert collected.info.missing_privileges == {}
     available = {name for name, reason in collected.info.capabilities.items() if not reason}
-    assert available == {"pg_stat_statements", "track_io_timing"}
+    assert available == {"pg_stat_statements", "track_activities", "track_counts", "track_io_timing"}
     too_new = {name for name, since in SINCE.items() if int(version) < since}
     nothing = NOTHING_TO_SEE_IN_THE_SHOP | NOTHING_WITHOUT_LOGICAL_REPLICATION
     nothing |= NOTHING_ON_A_REPLICA if role == "replica" else set()
