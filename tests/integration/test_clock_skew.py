@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import exporter.datastores.http
-import exporter.datastores.minio.connection
 import exporter.datastores.neo4j.client
 import exporter.datastores.postgres.client
 from exporter.config import Config
@@ -17,7 +16,7 @@ from tests.servers.session import Servers
 STORES: dict[str, tuple[ModuleType, Any]] = {
     "postgres": (exporter.datastores.postgres.client, lambda servers: servers.postgres().target("t")),
     "qdrant": (exporter.datastores.http, lambda servers: servers.qdrant().target("t")),
-    "minio": (exporter.datastores.minio.connection, lambda servers: servers.minio(1).target("t")),
+    "minio": (exporter.datastores.http, lambda servers: servers.minio(1).target("t")),
     "neo4j": (exporter.datastores.neo4j.client, lambda servers: servers.neo4j().target("t")),
 }
 
