@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.query import NoSessionError
 from exporter.query_files import load_queries
 from tests.integration.collect import Collected, collect_from
 from tests.integration.exporter_process import Exporter
-from tests.integration.postgres_polls import fetch, opened
+from tests.integration.postgres_polls import opened
 from tests.servers import Unavailable
 from tests.servers.patroni import Etcd, Patroni
 from tests.servers.postgres import PASSWORDS
@@ -81,15 +82,11 @@ async def eventually(
     """Poll Patroni's queries until the condition holds: it looks once a second, and restarts whom it demotes."""
     async with asyncio.timeout(60):
         while True:
-            with suppress(OSError, asyncpg.PostgresError):
+            with suppress(OSError, asyncpg.PostgresError, NoSessionError):
                 collected = await collect_from(datastore, "postgres", only)
                 if condition(collected):
                     return collected
             await asyncio.sleep(0.2)
-
-
-async def findings(datastore: PostgresDatastore, query: str) -> tuple[str, ...]:
-    return QUERIES[query].named(await fetch(datastore, QUERIES[query]))
 
 
 @asynccontextmanager
@@ -149,12 +146,11 @@ async def test_a_setting_that_waits_and_a_pause_warn(cluster: Cluster, leader: P
             lambda now: now.value("pg_patroni_pending_restart") == now.value("pg_patroni_paused") == 1,
             ["patroni"],
         )
-        named = await findings(leader, "patroni")
     finally:
         cluster.one.configure(pause=None, postgresql={"parameters": {"max_connections": None}})
 
     assert seen.verdicts["patroni"] == "warn"
-    assert named == ("pending restart: max_connections", "paused: there is no automatic failover")
+    assert seen.findings["patroni"] == ("pending restart: max_connections", "paused: there is no automatic failover")
     assert await eventually(leader, lambda now: now.verdicts.get("patroni") == "pass", ["patroni"])
 
 
@@ -164,7 +160,6 @@ async def test_without_etcd_nobody_leads(cluster: Cluster, leader: PostgresDatas
     cluster.etcd.freeze()
     try:
         seen = await eventually(leader, lambda now: now.value("pg_patroni_cluster_unlocked") == 1)
-        named = await findings(leader, "patroni")
     finally:
         cluster.etcd.thaw()
     await _leader(cluster)
@@ -178,7 +173,7 @@ async def test_without_etcd_nobody_leads(cluster: Cluster, leader: PostgresDatas
 
     assert seen.value("pg_patroni_leader") == 0
     assert seen.verdicts["patroni"] == "fail"
-    assert "no leader" in named
+    assert "no leader" in seen.findings["patroni"]
     assert seen.failures.keys() == {"patroni_cluster", "patroni_members"}
 
 
