@@ -17,10 +17,8 @@ def qdrant(servers: Servers) -> Qdrant:
 
 
 @pytest.fixture
-def qdrant_admin(qdrant: Qdrant) -> Iterator[Admin]:
-    admin = Admin(qdrant)
-    yield admin
-    admin.close()
+def qdrant_admin(qdrant: Qdrant) -> Admin:
+    return Admin(qdrant)
 
 
 @pytest.fixture

@@ -224,9 +224,7 @@ class QdrantVictim(Victim):
 
     def __init__(self, servers: Servers) -> None:
         self.server: Qdrant = servers.private_qdrant(SECRET)
-        client = Admin(self.server)
-        client.create("docs")
-        client.close()
+        Admin(self.server).create("docs")
         super().__init__()
 
     def target(self, name: str) -> dict[str, Any]:

@@ -121,7 +121,6 @@ def _fill(objects: Minio, search: Qdrant) -> None:
     qdrant.create("places")
     qdrant.upsert("places", range(50))
     qdrant.send("POST", "/collections/places/snapshots")
-    qdrant.close()
 
 
 def _queries(folder: Path) -> Path:

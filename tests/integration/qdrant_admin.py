@@ -10,10 +10,10 @@ from tests.servers.qdrant import Qdrant
 
 
 class Admin:
-    """Change the server as its users do."""
+    """Change the server as its users do, each time over a connection that is closed afterwards."""
 
     def __init__(self, server: Qdrant) -> None:
-        headers = {"api-key": server.api_key} if server.api_key else {}
+        headers = {"connection": "close", **({"api-key": server.api_key} if server.api_key else {})}
         self._client = httpx.Client(base_url=server.url, headers=headers, timeout=30)
 
     def send(self, method: str, path: str, body: object = None) -> Any:
@@ -44,9 +44,6 @@ class Admin:
 
     def drop(self, name: str) -> None:
         self.send("DELETE", f"/collections/{name}")
-
-    def close(self) -> None:
-        self._client.close()
 
 
 def status_of(collected: Collected, collection: str) -> str:

@@ -142,7 +142,6 @@ async def test_keys(servers: Servers) -> None:
         admin = Admin(server)
         admin.create("docs")
         admin.upsert("docs", range(5))
-        admin.close()
         for key in ({"api_key": "wrong"}, {"api_key": None}):
             with pytest.raises(QueryError) as error:
                 await collect(server.target("q") | key)

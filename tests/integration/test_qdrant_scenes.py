@@ -31,7 +31,6 @@ def stage(servers: Servers) -> Iterator[Qdrant]:
         admin.create("docs", shard_number=3, replication_factor=2)
         admin.create("notes")
         admin.upsert("docs", range(30))
-        admin.close()
         yield server
 
 
@@ -54,7 +53,6 @@ async def test_other_versions(version: str) -> None:
         admin.create("docs")
         admin.upsert("docs", range(5))
         admin.search("docs")
-        admin.close()
         found = await collect(server.target("q"))
     durations = found.samples["qdrant_request_duration_seconds"][("operation", "search"), ("protocol", "rest")]
 
@@ -119,7 +117,6 @@ async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
     before = await collect(scene.target("q"))
     admin = Admin(scene)
     admin.upsert("docs", range(30, 33))
-    admin.close()
     after = await collect(scene.target("q"), ["cluster", "collection", "collection_replicas", "replication"])
 
     assert before.info.role == "peer"
@@ -184,7 +181,6 @@ async def test_a_frozen_server(servers: Servers) -> None:
         admin = Admin(server)
         admin.create("docs")
         admin.upsert("docs", range(20))
-        admin.close()
         open_before = _open_files()
         async with open_datastore(target_of(server.target("q"))) as datastore:
             assert await _within(5, datastore, *queries) == []

@@ -112,7 +112,6 @@ def surroundings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
                 },
             )
     admin.drop("runbooks")
-    admin.close()
 
 
 @pytest.mark.servers("postgres:18", "qdrant", "minio:1")
