@@ -255,6 +255,8 @@ def _texts(name: str, rows: Sequence[Row]) -> list[str]:
         texts = [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
     except KeyError:
         raise QueryError("decode", f"the rows have no label column {name!r}") from None
+    if not "".join(texts).isascii():  # before duplicates are looked for: on the page they would be the same
+        texts = [text.encode(errors="backslashreplace").decode() for text in texts]
     if max(map(len, texts), default=0) > _LONGEST_LABEL:
         raise QueryError("limit", f"a text of column {name!r} is longer than {_LONGEST_LABEL} characters", len(rows))
     return texts
