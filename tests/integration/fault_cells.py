@@ -62,7 +62,8 @@ class Fault:
 
 def _down(name: str, reason: str, begin: Act, end: Act, *, far: bool = False) -> Fault:
     def seen(look: Look) -> bool:
-        return bool(look.health["reasons"] == [{"code": reason}])
+        codes = {found["code"] for found in look.health["reasons"]}
+        return codes - {"flapping", "held"} == {reason}  # so many faults one after the other are flapping
 
     return Fault(name, begin, end, f"`{reason}`", seen, down=True, far=far)
 
