@@ -178,6 +178,29 @@ def test_a_clock_that_differs_is_told(minutes: int, words: str) -> None:
     asyncio.run(scenario())
 
 
+async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that nobody waits for hides no fault of ours; after that all begins anew."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_page = request.url.path.startswith("/minio/")
+        return httpx.Response(200, headers=OF_MINIO, content=b"" if is_page else LOCATION)
+
+    async def broken(*_: object) -> None:
+        raise KeyError("a page that nobody foresaw")
+
+    target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
+    async with open_datastore(target, httpx.MockTransport(answer)) as datastore:
+        await datastore.ping()
+        datastore._facts_due = 0.0  # noqa: SLF001 - ten minutes later
+        with monkeypatch.context() as patched:
+            patched.setattr("exporter.datastores.minio.client.read_facts", broken)
+            await datastore.ping()
+            await asyncio.sleep(0)
+            with pytest.raises(QueryError, match="nobody foresaw"):
+                await attempt(datastore.ping, 5.0, datastore.reason)
+        assert await datastore.ping()
+
+
 async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     """What 10,000 buckets keep waiting is read beside the pings, and is known as soon as it is there."""
     monkeypatch.setattr("exporter.datastores.minio.client._PING_SECONDS", 0.05)

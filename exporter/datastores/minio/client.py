@@ -69,6 +69,8 @@ class MinioDatastore:
             self._forget()
             self._connection.sign_in(keys)
         try:
+            if self._reading is not None and self._reading.done():
+                self._reading.result()  # a fault that nobody foresaw is told by this ping
             known = await self._known()
             not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
         except BaseException:
@@ -105,8 +107,9 @@ class MinioDatastore:
 
     def _forget(self) -> None:
         self._facts = None
-        if self._reading is not None:
-            self._reading.cancel()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
 
     async def databases(self) -> Sequence[str]:
         return ()
