@@ -1,6 +1,7 @@
 """Reload of a running exporter on real servers: by signal and by request, while it works."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -223,25 +224,26 @@ def test_an_end_during_a_reload_is_an_end(server: Postgres) -> None:
 
 
 def test_a_signal_during_the_start_is_not_lost(tmp_path: Path) -> None:
-    """Nor is it the end: it is obeyed as soon as the service runs. The file is a pipe, so that we know who reads."""
-    pipe = tmp_path / "datatier.yaml"
-    os.mkfifo(pipe)
+    """Nor is it the end: it is obeyed as soon as the service runs."""
     document = yaml.safe_dump({"listen": f"127.0.0.1:{free_port()}", "targets": [CLOSED]})
-    command = [sys.executable, "-m", "exporter.cli", "--config", str(pipe)]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stderr=log)
-    try:
-        with pipe.open("w") as file:  # opens when the exporter reads
+    path, told = write(tmp_path / "datatier.yaml", document), tmp_path / "log"
+    command = [sys.executable, "-m", "exporter.cli", "--config", str(path)]
+    with told.open("w") as log, subprocess.Popen(command, cwd=ROOT, stderr=log) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while not holds_back_hangups(process.pid):
+                assert time.monotonic() < deadline, told.read_text()
             process.send_signal(signal.SIGHUP)
-            time.sleep(0.2)
-            file.write(document)
-        wait_for("event=starting", tmp_path / "log")
-        with pipe.open("w") as file:
-            file.write(document)
-        wait_for("event=reloaded", tmp_path / "log")
-    finally:
-        process.terminate()
-        process.wait(20)
+            assert "event=starting" not in told.read_text()
+            wait_for("event=reloaded", told)
+        finally:
+            process.terminate()
+
+
+def holds_back_hangups(pid: int) -> bool:
+    """Tell whether a process lets SIGHUP wait; by itself it would end it."""
+    [blocked] = re.findall(r"^SigBlk:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(blocked, 16) >> (signal.SIGHUP - 1) & 1)
 
 
 def wait_for(event: str, log: Path) -> None:
