@@ -90,7 +90,8 @@ class _Guarded:
                     await turns.enter_async_context(self._logins.turn(key))
             with self.watched(spare=not proven or self._target.store not in _OUTLIVING):
                 info = await self._datastore.ping()
-        self._logins.accept(self._login.now())
+        if not self._logins.quiet:
+            self._logins.accept(self._login.now())
         self._proven = True
         return info
 
