@@ -207,9 +207,7 @@ def test_out_of_file_descriptors(servers: Servers) -> None:
         connection = HTTPConnection("127.0.0.1", exporter.port, timeout=10)
         assert asked(connection, "/livez") == (200, b"ok\n")
         usual = resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE)
-        open_files = {int(path.name) for path in Path(f"/proc/{exporter.pid}/fd").iterdir()}
-        first_free = next(number for number in range(max(open_files) + 2) if number not in open_files)
-        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, (first_free, usual[1]))
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, (first_unused_descriptor(exporter.pid), usual[1]))
         seen = [asked(connection, "/metrics")]
         time.sleep(4)  # some polls
         seen += [asked(connection, path) for path in ("/metrics", "/livez", "/health/targets/held")]
@@ -222,6 +220,20 @@ def test_out_of_file_descriptors(servers: Servers) -> None:
         exporter.wait(lambda: exporter.get("/livez").status == 200, "new connections")
         connection.close()
     assert "Traceback" not in exporter.last_log
+
+
+def first_unused_descriptor(pid: int) -> int:
+    """Return the lowest descriptor that is not open all the time: a poll opens some for a moment."""
+    lasting = open_descriptors(pid)
+    end = time.monotonic() + 3  # some polls
+    while time.monotonic() < end:
+        lasting &= open_descriptors(pid)
+        time.sleep(0.005)
+    return next(number for number in range(len(lasting) + 1) if number not in lasting)
+
+
+def open_descriptors(pid: int) -> set[int]:
+    return {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def asked(connection: HTTPConnection, path: str) -> tuple[int, bytes]:
