@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from bench.machine import ROOT
 
 _IMPORTS = """
-import exporter.cli, exporter.serve
+import exporter.cli, exporter.web.server
 from exporter.datastores import STORES, load_client
 for store in STORES:
     load_client(store)

@@ -16,15 +16,15 @@ import asyncpg
 
 from bench.results import Figure, Outcome, run
 from bench.sizes import SIZES, Size, dsn, server
+from exporter.config.targets import PostgresTarget
 from exporter.datastores.base import LANES
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.events import Watched
-from exporter.execution import Question
-from exporter.execution import run as ask
-from exporter.query import Query
-from exporter.query_files import load_queries
-from exporter.schedule import interval, lane
-from exporter.targets import PostgresTarget
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.polling.execution import Question
+from exporter.polling.execution import run as ask
+from exporter.polling.schedule import interval, lane
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
+from exporter.state.events import Watched
 
 RUNS = 5
 CYCLE = 15.0

@@ -14,9 +14,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
-from exporter import cli, query_files
-from exporter.query import Query, Reason, Row
-from exporter.server import ServerInfo
+from exporter import cli
+from exporter.errors import Reason
+from exporter.queries import loader
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Query, Row
 from tests.integration.exporter_process import Exporter
 
 QUERIES, ROWS, COLUMNS = 10, 20, 5
@@ -98,6 +100,6 @@ def open_datastore(target: Any) -> _Store:
 
 
 if __name__ == "__main__":
-    query_files.builtin_folder = lambda: Path(os.environ[_FOLDER])
-    sys.modules["exporter.datastores.postgres.client"] = sys.modules[__name__]
+    loader.builtin_folder = lambda: Path(os.environ[_FOLDER])
+    sys.modules["exporter.datastores.postgres.datastore"] = sys.modules[__name__]
     sys.exit(cli.main())

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode, ValueMap, ValueMappingResult
 
-from exporter.thresholds import THRESHOLDS
+from exporter.config.thresholds import THRESHOLDS
 
 Steps = Sequence[tuple[float | None, str]]  # from this value on, this colour; the first has no value
 Words = Mapping[float | str, tuple[str, str]]  # a value's word and colour

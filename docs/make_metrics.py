@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES
-from exporter.query import DATABASE_LABELS, Metric, Query
-from exporter.query_files import load_queries
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.queries.loader import load_queries
+from exporter.queries.query import DATABASE_LABELS, Metric, Query
 
 _HEAD = """# Metrics
 

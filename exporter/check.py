@@ -6,19 +6,19 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.config import Config
+from exporter.config.config import Config
+from exporter.config.targets import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
-from exporter.events import Result, Watched
-from exporter.execution import Question, attempt, failure, opened, run
-from exporter.logins import Logins
-from exporter.logs import blanked
-from exporter.query import Query, QueryError
-from exporter.schedule import lane, places
-from exporter.server import ServerInfo
+from exporter.datastores.logins import Logins
+from exporter.errors import QueryError
+from exporter.logs import blanked, visible
+from exporter.polling.execution import Question, attempt, failure, opened, run
+from exporter.polling.schedule import lane, places
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Query
 from exporter.settings import queries_of, watched
-from exporter.targets import Target
-from exporter.visible import visible
+from exporter.state.events import Result, Watched
 
 _PING_SECONDS = 10.0
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporter import __version__
-from exporter.config import load_config, parse_listen
-from exporter.environment import URLS
+from exporter.config.config import load_config, parse_listen
+from exporter.config.environment import URLS
+from exporter.config.sharding import Shard, parse_shard
+from exporter.config.thresholds import limits
+from exporter.errors import ConfigError
 from exporter.logs import LOG_LEVELS, configure_logs
+from exporter.polling.watchdog import within_a_minute
 from exporter.settings import Settings, Source
-from exporter.shard import Shard, parse_shard
-from exporter.thresholds import limits
-from exporter.watchdog import within_a_minute
-from exporter.yaml_file import ConfigError
 
 _LAST_STANDARD_STREAM = 2
 
@@ -57,7 +57,7 @@ def _occupy_standard_streams() -> None:
 
 def _check(settings: Settings, kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
-    from exporter.loop import Loop  # noqa: PLC0415 - the others do not need it
+    from exporter.web.event_loop import Loop  # noqa: PLC0415 - the others do not need it
 
     with asyncio.Runner(loop_factory=Loop) as runner:  # the service's: it bounds what a server may send
         reports = runner.run(check.check(*settings))
@@ -66,24 +66,30 @@ def _check(settings: Settings, kind: str) -> int:
 
 
 def _rules(options: argparse.Namespace) -> int:
-    from exporter import rules  # noqa: PLC0415 - nobody else needs the catalogue
-    from exporter.rule_cases import TargetLimits  # noqa: PLC0415 - as above
+    from exporter import alert_rules  # noqa: PLC0415 - nobody else needs the catalogue
+    from exporter.alert_rules import TargetLimits  # noqa: PLC0415 - as above
 
     config = load_config(options.config) if options.config else None
-    wanted = options.names or (rules.names_for(target.store for target in config.targets) if config else rules.names())
-    if unknown := sorted(set(wanted) - set(rules.names())):
-        raise ConfigError([f"no rules are named {', '.join(unknown)}; there are {', '.join(rules.names())}"])
+    wanted = options.names or (
+        alert_rules.names_for(target.store for target in config.targets) if config else alert_rules.names()
+    )
+    if unknown := sorted(set(wanted) - set(alert_rules.names())):
+        raise ConfigError([f"no rules are named {', '.join(unknown)}; there are {', '.join(alert_rules.names())}"])
     own = [
         TargetLimits(target.name, target.store, target.thresholds, frozenset(target.checks))
         for target in (config.targets if config else ())
     ]
-    groups = rules.groups(wanted, limits(config.thresholds if config else {}), options.job, own)
-    print(rules.as_operator(groups) if options.format == "operator" else rules.as_rule_file(groups), end="", flush=True)
+    groups = alert_rules.groups(wanted, limits(config.thresholds if config else {}), options.job, own)
+    print(
+        alert_rules.as_operator(groups) if options.format == "operator" else alert_rules.as_rule_file(groups),
+        end="",
+        flush=True,
+    )
     return 0
 
 
 def _serve(settings: Settings, source: Source, listen: str | None) -> int:
-    from exporter.serve import serve  # noqa: PLC0415 - check does not need a web server
+    from exporter.web.server import serve  # noqa: PLC0415 - check does not need a web server
 
     return serve(settings, source.load, listen or settings.config.listen)
 
@@ -106,16 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate the configuration, connect, run each query once")
     _add_common(check)
     check.add_argument("--format", choices=("text", "json"), default="text", help="how to print the outcome")
-    rules = commands.add_parser("rules", help="print the alert rules, with the limits of the configuration")
-    rules.add_argument(
+    alert_rules = commands.add_parser("rules", help="print the alert rules, with the limits of the configuration")
+    alert_rules.add_argument(
         "names", nargs="*", metavar="NAME", help="a store, core, exporter or slo (default: all that is watched)"
     )
-    rules.add_argument(
+    alert_rules.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
         help="whose limits and stores to take (default: our limits, all stores)",
     )  # fmt: skip
-    rules.add_argument("--job", default="datatier", help="the exporter's job in Prometheus (default: datatier)")
-    rules.add_argument(
+    alert_rules.add_argument("--job", default="datatier", help="the exporter's job in Prometheus (default: datatier)")
+    alert_rules.add_argument(
         "--format", choices=("prometheus", "operator"), default="prometheus", help="a rule file, or a PrometheusRule"
     )
     commands.add_parser("version", help="print the version")

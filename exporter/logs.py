@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 import structlog
 
-from exporter.visible import visible
-
 LogFormat = Literal["logfmt", "json"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
 _LONGEST = 20_000  # characters of a field
@@ -128,3 +126,13 @@ def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappin
 
 def _without_nothing(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: value for key, value in event.items() if value is not None}
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Write out what is not printable: control characters, ends of lines, changes of direction, half surrogates.
+
+    keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in text)

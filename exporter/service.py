@@ -8,21 +8,20 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from exporter.changes import Changes
-from exporter.config import Config
-from exporter.events import Event, Now, Poll, Result
-from exporter.exposition import Exposition
-from exporter.health_text import Parts
-from exporter.journal import Journal
-from exporter.own_metrics import OwnMetrics
-from exporter.pollers import Pollers
-from exporter.query import Query
-from exporter.reloader import Load, Reloader
-from exporter.schedule import start_delay
+from exporter.config.config import Config
+from exporter.config.targets import Target
+from exporter.exposition.page import Exposition
+from exporter.exposition.self_metrics import OwnMetrics
+from exporter.health.rendered import Parts
+from exporter.polling.event_log import Journal
+from exporter.polling.manager import Pollers
+from exporter.polling.schedule import start_delay
+from exporter.polling.watchdog import Watchdog
+from exporter.queries.query import Query
+from exporter.reload import Changes, Load, Reloader
 from exporter.settings import Settings, queries_of, watched
-from exporter.snapshot import Snapshot
-from exporter.targets import Target
-from exporter.watchdog import Watchdog
+from exporter.state.events import Event, Now, Poll, Result
+from exporter.state.snapshot import Snapshot
 
 _STARTUP_DEADLINE = 30.0
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from exporter import rules
-from exporter.duration import parse_duration
+from exporter import alert_rules
+from exporter.units import parse_duration
 from tests.vocabulary import selectors
 
 FILES = sorted((Path(__file__).parent.parent / "alerts" / "tests").glob("*.yaml"))
@@ -63,7 +63,7 @@ def alert_tests() -> tuple[AlertTest, ...]:
 @cache
 def rules_of(name: str) -> Sequence[Rule]:
     """Return the rules of one file of the catalogue, with the default limits."""
-    [group] = rules.groups([name])
+    [group] = alert_rules.groups([name])
     return tuple(group["rules"])
 
 

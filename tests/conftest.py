@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import app, health_pages, service
+from exporter import service
+from exporter.web import health_endpoints, metrics_endpoints
 from tests.making import at
 from tests.servers import Unavailable
 from tests.servers.debian import program
@@ -41,7 +42,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Return the application on a clock that stands at 0 until a test says otherwise."""
     monkeypatch.setattr(service, "instant", lambda: at(0.0))
     made = Site()
-    for pages in (app, health_pages):
+    for pages in (metrics_endpoints, health_endpoints):
         monkeypatch.setattr(pages, "instant", made.clock)
     yield made
     made.client.close()

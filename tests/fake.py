@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from exporter.datastores.base import Lane, Session
-from exporter.events import Event, Ping, Poll, Result, Watched
-from exporter.poller import Poller
-from exporter.query import Query, Reason, Row
-from exporter.server import ServerInfo
+from exporter.errors import Reason
+from exporter.polling.poller import Poller
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Query, Row
+from exporter.state.events import Event, Ping, Poll, Result, Watched
 from tests.making import info, plain, query, watched
 
 HANG = TimeoutError("hang")  # an answer that never comes

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from exporter.events import Event, Watched
-from exporter.health import report
-from exporter.query import Query
-from exporter.snapshot import Snapshot
-from exporter.verdict import HealthRule
+from exporter.health.report import report
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.query import Query
+from exporter.state.events import Event, Watched
+from exporter.state.snapshot import Snapshot
 from tests.making import Events, at, info, metric, query, snapshot, watched
 
 EVENTS = Events()

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from exporter.imported_query import ImportedQuery
-from exporter.queries_yaml import load_queries_yaml
-from exporter.query import Row, Value
+from exporter.queries.postgres_exporter.loader import load_queries_yaml
+from exporter.queries.postgres_exporter.query import ImportedQuery
+from exporter.queries.query import Row, Value
 from tests.making import write
 
 SHOP = """

@@ -8,13 +8,14 @@ from typing import Any
 
 import structlog
 
-from exporter.events import Now, Ping, Poll, Result, Watched, fresh_seconds
-from exporter.local_fault import LocalFault
-from exporter.query import Metric, Query, QueryError, Reason, Row
-from exporter.server import ServerInfo
-from exporter.snapshot import Snapshot
-from exporter.target_state import State
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError, Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.query import Metric, Query, Row
+from exporter.state.events import Now, Ping, Poll, Result, Watched, fresh_seconds
+from exporter.state.local_fault import LocalFault
+from exporter.state.snapshot import Snapshot
+from exporter.state.target_status import State
 
 
 def metric(name: str = "pg_size_bytes", **changes: Any) -> Metric:

@@ -6,9 +6,9 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.events import Event, Result, Watched
-from exporter.exposition import Exposition
-from exporter.sample_lines import Format
+from exporter.exposition.page import Exposition
+from exporter.exposition.text_format import Format
+from exporter.state.events import Event, Result, Watched
 from tests.making import at, snapshot
 
 PARSERS: dict[Format, Callable[[str], Iterable[Family]]] = {"text": parse_text, "openmetrics": parse_openmetrics}

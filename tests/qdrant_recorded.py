@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from exporter.datastores.qdrant.client import QdrantDatastore, open_datastore
-from exporter.targets import QdrantTarget
+from exporter.config.targets import QdrantTarget
+from exporter.datastores.qdrant.datastore import QdrantDatastore, open_datastore
 
 FOLDER = Path(__file__).parent / "servers" / "qdrant_double" / "recorded"
 Answer = tuple[int, str]

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.config import Config
-from exporter.query import Query
+from exporter.config.config import Config
+from exporter.errors import ConfigError
+from exporter.queries.query import Query
 from exporter.service import Service, instant
 from exporter.settings import Settings
-from exporter.yaml_file import ConfigError
 from tests.making import query
 from tests.test_service import until
 

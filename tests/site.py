@@ -5,13 +5,13 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from exporter import app as application
-from exporter.config import Config
-from exporter.events import Event, Now
-from exporter.local_fault import LocalFault
-from exporter.reloader import Load
+from exporter.config.config import Config
+from exporter.queries.health_rule import HealthRule
+from exporter.reload import Load
 from exporter.service import Service
-from exporter.verdict import HealthRule
+from exporter.state.events import Event, Now
+from exporter.state.local_fault import LocalFault
+from exporter.web import app as application
 from tests.health_schema import valid
 from tests.making import Events, at, info, metric, query, watched
 

@@ -7,16 +7,16 @@ from operator import add, sub
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accumulate import (
+from exporter.datastores.accumulators import (
     Breakdown,
     Counts,
     Deltas,
-    Histogram,
     IntervalRatios,
     TopMembers,
     WindowMaxima,
     WindowSums,
 )
+from exporter.queries.histogram import Histogram
 
 KEYS = ["a:1", "a:2", "a:3", "b:1", "b:2", "b:3", "b:4"]
 

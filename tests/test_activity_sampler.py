@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.datastores.postgres.sampler import Activity
-from exporter.query import Row
+from exporter.datastores.postgres.operations.sampler import Activity
+from exporter.queries.query import Row
 
 THRESHOLDS = (1.0, 5.0, 30.0, 300.0)
 

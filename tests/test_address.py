@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.config import load_config
-from exporter.targets import PostgresTarget, Target
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.config.targets import PostgresTarget, Target
+from exporter.errors import ConfigError
 from tests.servers.certificates import Authority, Certificate
 
 TARGET: TypeAdapter[Target] = TypeAdapter(Target)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter import rules
+from exporter import alert_rules
 from tests.alert_tests import FILES, AlertTest, Rule, alert_tests, label, reads, rules_of, with_recorded
 from tests.conftest import SCORE
 from tests.mutants import Mutant, mutants
@@ -92,7 +92,7 @@ def test_the_committed_tests_pass_on_the_committed_rules(path: Path, promtool: P
     assert not said, said
 
 
-@pytest.mark.parametrize("name", rules.names())
+@pytest.mark.parametrize("name", alert_rules.names())
 def test_every_mutant_is_killed(name: str, promtool: Path, record_property: Callable[[str, object], None]) -> None:
     """A comparison flipped, a number moved, a rule made impossible, its `for` removed: a test fails each time."""
     all_rules = [without_texts(rule) for rule in rules_of(name)]

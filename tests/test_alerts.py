@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter import rules
-from exporter.thresholds import THRESHOLDS
+from exporter import alert_rules
+from exporter.config.thresholds import THRESHOLDS
 from tests.alert_tests import CLAUSE, AlertTest, Rule, alert_tests, label, rules_of, with_recorded
 from tests.promtool import Trial, verdicts
 from tests.vocabulary import EVERYWHERE, declared, selectors, strange_metrics, unknown_words
 
 ROOT = Path(__file__).parent.parent
-NAMES = rules.names()
-CATALOGUES = {name: rules.catalogue(name) for name in NAMES}
+NAMES = alert_rules.names()
+CATALOGUES = {name: alert_rules.catalogue(name) for name in NAMES}
 ALERTS = {alert: name for name, catalogue in CATALOGUES.items() for alert in catalogue.alerts}
 RUNBOOKS = ROOT / "docs" / "runbooks"
 RULES = [rule for name in NAMES for rule in rules_of(name)]

@@ -7,10 +7,10 @@ from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter import exposition
-from exporter.config import Web
+from exporter.config.config import Web
+from exporter.errors import ConfigError
+from exporter.exposition import page
 from exporter.settings import Settings
-from exporter.yaml_file import ConfigError
 from tests.making import Events, watched
 from tests.site import Site
 
@@ -217,7 +217,7 @@ def test_a_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPa
     """Whole, with its length told, and by its head alone to who asks for that."""
     site.poll("orders")
     small = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
-    monkeypatch.setattr(exposition, "_BLOCK", 100)
+    monkeypatch.setattr(page, "_BLOCK", 100)
     site.poll("orders")
     large = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
     head = site.client.head("/probe?target=orders", headers={"Accept-Encoding": "identity"})

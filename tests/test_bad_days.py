@@ -53,8 +53,8 @@ def critical(ran: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
     """It can answer no probe: the process ends, and the log says where it hung."""
-    code = "import time; from exporter import journal, watchdog; watchdog._EVERY = 0.2"
-    ran = ended(tmp_path, f"{code}\njournal.Journal.note = lambda *_: time.sleep(60)\n{RUN}", free_port())
+    code = "import time; from exporter.polling import event_log, watchdog; watchdog._EVERY = 0.2"
+    ran = ended(tmp_path, f"{code}\nevent_log.Journal.note = lambda *_: time.sleep(60)\n{RUN}", free_port())
 
     assert ran.returncode == 1
     assert "stuck, ending the process" in critical(ran)
@@ -63,9 +63,9 @@ def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
 
 STUCK_POLLER = """
 import asyncio
-from exporter import events
+from exporter.state import events
 events.fresh_seconds = lambda interval: interval
-from exporter import execution, poller, watchdog
+from exporter.polling import execution, poller, watchdog
 watchdog._EVERY = 0.2
 async def attempt(*_):
     while True:
@@ -87,7 +87,8 @@ def test_a_stuck_poller_ends_the_process(tmp_path: Path) -> None:
 
 HELD = """
 import ctypes, os, re, signal
-from exporter import journal, settings, watchdog
+from exporter import settings
+from exporter.polling import event_log, watchdog
 watchdog._LAST_RESORT = 1.0
 def in_c(*_):
     lock, libc = ctypes.create_string_buffer(64), ctypes.PyDLL(None)
@@ -105,10 +106,10 @@ def term(*_):
 @pytest.mark.parametrize(
     ("held", "function"),
     [
-        ("journal.Journal.note = term", "in_c"),
-        ("journal.Journal.note = in_re", "in_re"),
+        ("event_log.Journal.note = term", "in_c"),
+        ("event_log.Journal.note = in_re", "in_re"),
         ("settings.load_config = in_c", "in_c"),
-        ("watchdog.Watchdog.__exit__ = in_c; journal.Journal.note = lambda *_: signal.raise_signal(15)", "in_c"),
+        ("watchdog.Watchdog.__exit__ = in_c; event_log.Journal.note = lambda *_: signal.raise_signal(15)", "in_c"),
     ],
 )
 def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
@@ -122,7 +123,7 @@ def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, f
 
 def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pipe: tuple[int, int]) -> None:
     _, writing = full_pipe
-    code = f"{HELD}journal.Journal.note = in_c\n{RUN}"
+    code = f"{HELD}event_log.Journal.note = in_c\n{RUN}"
     config = f"{{listen: '127.0.0.1:{free_port()}', targets: {closed('qdrant')}}}"
     with NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(config)
@@ -136,7 +137,7 @@ def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pi
 
 def test_who_was_frozen_is_not_stuck() -> None:
     """A container that is paused and resumed goes on."""
-    with Patched(closed("qdrant"), "from exporter import watchdog; watchdog._EVERY = 0.2") as exporter:
+    with Patched(closed("qdrant"), "from exporter.polling import watchdog; watchdog._EVERY = 0.2") as exporter:
         os.kill(exporter.pid, signal.SIGSTOP)
         time.sleep(3)
         os.kill(exporter.pid, signal.SIGCONT)
@@ -275,9 +276,9 @@ def test_a_clock_that_jumps(servers: Servers) -> None:
 
 STARVED = """
 import os, resource
-from exporter import pollers
+from exporter.polling import manager
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-load, tries = pollers.load_client, []
+load, tries = manager.load_client, []
 def starved(store):
     tries.append(store)
     held = []
@@ -291,7 +292,7 @@ def starved(store):
     finally:
         for descriptor in held:
             os.close(descriptor)
-pollers.load_client = starved
+manager.load_client = starved
 """
 THREADLESS = """
 import threading

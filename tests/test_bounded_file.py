@@ -10,7 +10,7 @@ from threading import Event
 
 import pytest
 
-from exporter.bounded_file import MOST_BYTES, in_time, read_bounded, stamp
+from exporter.config.files import MOST_BYTES, in_time, read_bounded, stamp
 from tests.making import write
 
 RUN = "from exporter import cli; raise SystemExit(cli.main())"
@@ -69,7 +69,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at it ends, no second one is made meanwhile, others are not held up, and it may come back."""
-    monkeypatch.setattr("exporter.bounded_file._PATIENCE", 0.05)
+    monkeypatch.setattr("exporter.config.files._PATIENCE", 0.05)
     back, looks = Event(), list[Path]()
     hanging, well = tmp_path / "hanging", write(tmp_path / "well", "fine")
 
@@ -87,7 +87,7 @@ def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read_bounded(well) == b"fine"
 
     back.set()
-    monkeypatch.setattr("exporter.bounded_file._PATIENCE", 5)
+    monkeypatch.setattr("exporter.config.files._PATIENCE", 5)
     while True:
         try:
             assert in_time(hanging, lambda: "new") == "new"
@@ -100,7 +100,7 @@ async def test_a_mount_that_hangs_holds_the_event_loop_for_less_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A login reads its secret there; the start and a reload, which hold nobody up, wait for longer."""
-    monkeypatch.setattr("exporter.bounded_file._ON_THE_LOOP", 0.05)
+    monkeypatch.setattr("exporter.config.files._ON_THE_LOOP", 0.05)
     back = Event()
     with pytest.raises(OSError, match=r"no answer within 0\.05 s"):
         in_time(tmp_path / "hangs", lambda: back.wait(30))
@@ -169,8 +169,8 @@ def test_no_variable_waits_for_a_pipe(tmp_path: Path, pipe: Path) -> None:
 
 HANGING = """
 import pathlib, threading
-from exporter import bounded_file
-bounded_file._PATIENCE = 0.2
+from exporter.config import files
+files._PATIENCE = 0.2
 stat = pathlib.Path.stat
 def hang(path, **options):
     return threading.Event().wait() if path.name == "hanging" else stat(path, **options)

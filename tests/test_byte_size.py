@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.byte_size import parse_bytes
+from exporter.units import parse_bytes
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from exporter.changes import Changes, compare, reuse
-from exporter.config import Config
-from exporter.query import Query
+from exporter.config.config import Config
+from exporter.queries.query import Query
+from exporter.reload import Changes, compare, reuse
 from exporter.settings import Settings
 from tests.making import query
 

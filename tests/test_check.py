@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from exporter import check
-from exporter.config import Config
+from exporter.config.config import Config
 from exporter.datastores.base import Datastore
-from exporter.query import Query, QueryError
-from exporter.server import When
+from exporter.errors import QueryError
+from exporter.queries.conditions import When
+from exporter.queries.query import Query
 from tests.fake import HANG, Fake
 from tests.making import info, plain, query
 

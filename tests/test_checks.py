@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from exporter.checks import checks, serves
-from exporter.events import Event
-from exporter.health import report
-from exporter.query import Query, QueryError, Reason
-from exporter.snapshot import Snapshot
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError, Reason
+from exporter.health.report import report
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.query import Query
+from exporter.state.checks import checks, serves
+from exporter.state.events import Event
+from exporter.state.snapshot import Snapshot
 from tests.health_told import EVENTS, connections, target_of, told, unexplained, used
 from tests.making import at, info, query, watched
 

@@ -12,7 +12,7 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import main
-from exporter.shard import Shard
+from exporter.config.sharding import Shard
 from tests.making import restored_logs, write
 from tests.servers.process import free_port
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.compression import deflate, gzipped
+from exporter.web.responses import deflate, gzipped
 
 
 @given(st.binary(max_size=5000), st.binary(max_size=500))

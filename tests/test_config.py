@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, load_config, parse_listen
-from exporter.targets import PostgresTarget
-from exporter.yaml_file import ConfigError
+from exporter.config.config import Config, load_config, parse_listen
+from exporter.config.targets import PostgresTarget
+from exporter.errors import ConfigError
 from tests.making import write
 
 ORDERS = """\

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from exporter import connection, guard, loop, serve
+from exporter.web import event_loop, middleware, protocol, server
 from tests.web_site import WebSite, certificate, read_all, trusting, wait_until
 
 REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
@@ -30,9 +30,9 @@ def site(tmp_path: Path) -> Iterator[WebSite]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give clients a second for everything."""
     for name in ("REQUEST_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(connection, name, 1.0)
-    monkeypatch.setattr(serve, "IDLE_SECONDS", 1.0)
-    monkeypatch.setattr(loop, "REQUEST_SECONDS", 1.0)
+        monkeypatch.setattr(protocol, name, 1.0)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(event_loop, "REQUEST_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_large_answer_arrives_whole(site: WebSite) -> None:
 
 def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are refused with a time to come back; probes are answered; then all is as before."""
-    monkeypatch.setattr(guard, "_AT_ONCE", 3)
+    monkeypatch.setattr(middleware, "_AT_ONCE", 3)
     clients = [site.connect() for _ in range(3)]
     for client in clients:
         client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -181,14 +181,14 @@ def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch:
 
 def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the limit, the one that has been idle longest makes room; 500 below it are kept and in nobody's way."""
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", 300)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 300)
     clients = [site.connect() for _ in range(500)]
     wait_until(lambda: site.connections == 500)
     for _ in range(20):
         assert site.get("/livez").status == 200
     assert site.connections >= 500
 
-    monkeypatch.setattr(connection, "CONNECTIONS", 500)
+    monkeypatch.setattr(protocol, "CONNECTIONS", 500)
     crowd = [site.connect() for _ in range(200)]
     wait_until(lambda: site.connections == 500)
     assert site.get("/livez").status == 200
@@ -203,7 +203,7 @@ def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.Monke
 
 def test_one_clients_crowd_takes_no_room_of_another(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was there first, and idle for longest, stays; it is the crowd that makes room."""
-    monkeypatch.setattr(connection, "CONNECTIONS", 50)
+    monkeypatch.setattr(protocol, "CONNECTIONS", 50)
     first = site.connect()
     wait_until(lambda: site.connections == 1)
     crowd = [site.connect("127.0.0.2") for _ in range(100)]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.core_metrics import CORE_METRICS, UP_ALIASES
 from exporter.datastores import STORES
+from exporter.queries.core_metrics import CORE_METRICS, UP_ALIASES
 
 FED = {
     "datatier_saturation_ratio": ("resource",),

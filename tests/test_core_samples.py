@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
-from exporter.core_metrics import CORE_METRICS
-from exporter.core_samples import core_samples
-from exporter.events import Event
-from exporter.query import HistogramValue, QueryError, Value
-from exporter.snapshot import Snapshot
+from exporter.errors import QueryError
+from exporter.exposition.core_samples import core_samples
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.query import Value
+from exporter.state.events import Event
+from exporter.state.snapshot import Snapshot
 from tests.making import Events, at, info, query, snapshot, watched
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], Value]]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cypher_text import forbidden
-from exporter.query_files import load_queries
-from exporter.yaml_file import ConfigError
+from exporter.errors import ConfigError
+from exporter.queries.cypher_text import forbidden
+from exporter.queries.loader import load_queries
 from tests.making import write
 
 METRIC = "metrics: {graph_n: {type: gauge, help: Numbers., value: n}}\n"

@@ -13,7 +13,7 @@ from dashboards.kit import COLUMNS, render
 from dashboards.pages import PAGES
 from dashboards.panels import MOST_SERIES
 from dashboards.style import limit
-from exporter.thresholds import THRESHOLDS
+from exporter.config.thresholds import THRESHOLDS
 from tests.panels import asked, pages, panels, substituted
 from tests.servers import Unavailable
 from tests.servers.npm import installed

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from exporter.config.client_tls import TlsFiles, client_context
 from exporter.datastores.tls import Expiry, Tls
-from exporter.tls_context import TlsFiles, client_context
 from tests.servers.certificates import Authority
 
 TRUSTING = TlsFiles(None, None, None, verify=True)

@@ -1,6 +1,6 @@
 """What Prometheus' http_sd is told."""
 
-from exporter.discovery import discovery
+from exporter.exposition.http_sd import discovery
 from tests.making import watched
 
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.duration import Duration, span
+from exporter.units import Duration, span
 
 ADAPTER: TypeAdapter[float] = TypeAdapter(Duration)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import load_config
-from exporter.environment import target_settings
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.config.environment import target_settings
+from exporter.errors import ConfigError
 from tests.making import write
 
 

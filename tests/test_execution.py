@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.execution import attempt
-from exporter.query import QueryError
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
 
 
 class Page:

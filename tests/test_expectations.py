@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import load_config
-from exporter.expectations import Expectations
-from exporter.targets import PostgresTarget
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.config.expectations import Expectations
+from exporter.config.targets import PostgresTarget
+from exporter.errors import ConfigError
 from tests.making import write
 
 TARGET = """\

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition import Exposition, Page, Part
-from exporter.query import HistogramValue, Metric, Query, QueryError, Row
-from exporter.sample_lines import Format, head, render_sample
-from exporter.snapshot import Snapshot
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError
+from exporter.exposition.page import Exposition, Page, Part
+from exporter.exposition.text_format import Format, head, render_sample
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.query import Metric, Query, Row
+from exporter.state.snapshot import Snapshot
 from tests.making import Events, at, info, metric, query, watched
 from tests.pages import Series, Site, series_of
 

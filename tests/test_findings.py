@@ -5,13 +5,14 @@ import json
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.app import create_app
-from exporter.checks import checks
-from exporter.config import Config
-from exporter.exposition import Exposition
-from exporter.findings import findings
-from exporter.query import Query, QueryError, Row
-from exporter.verdict import HealthRule
+from exporter.config.config import Config
+from exporter.errors import QueryError
+from exporter.exposition.page import Exposition
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.query import Query, Row
+from exporter.state.checks import checks
+from exporter.state.snapshot import findings
+from exporter.web.app import create_app
 from tests.making import Events, at, metric, query, snapshot, watched
 
 KEYLESS = query(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from exporter.app import create_app
-from exporter.config import Config
+from exporter.config.config import Config
+from exporter.web.app import create_app
 from tests.integration.exporter_process import Exporter
 from tests.making import Events, info, watched, write
 from tests.test_passwords import hashed
@@ -167,7 +167,7 @@ def test_credentials_that_cannot_be_read(both: TestClient, credentials: str) -> 
 
 def test_users_change_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken file keeps those there were, and so does one that is half written or emptied."""
-    monkeypatch.setattr("exporter.web_file._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("exporter.config.web_config_file._LOOK_EVERY", 0.0)
     file = write(tmp_path / "web.yml", f"basic_auth_users: {{alice: '{hashed('one').get_secret_value()}'}}\n")
     site = client(config_file=file)
 
@@ -202,7 +202,7 @@ def test_headers_of_the_web_file_are_on_every_answer(tmp_path: Path) -> None:
 def test_the_rate_of_the_web_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst, then one each interval; probes are not counted, and not refused."""
     now = 1000.0
-    monkeypatch.setattr("exporter.throttle.time.monotonic", lambda: now)
+    monkeypatch.setattr("exporter.web.middleware.time.monotonic", lambda: now)
     site = client(config_file=write(tmp_path / "web.yml", "rate_limit: {interval: 2s, burst: 3}\n"))
 
     assert [site.get("/metrics").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
@@ -229,7 +229,7 @@ def test_no_page_takes_a_body(path: str) -> None:
 
 def test_a_bug_tells_strangers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not where, and not why."""
-    monkeypatch.setattr("exporter.app.findings", lambda *_: 1 / 0)
+    monkeypatch.setattr("exporter.web.metrics_endpoints.findings", lambda *_: 1 / 0)
     answer = TestClient(client().app, raise_server_exceptions=False).get("/findings")
 
     assert (answer.status_code, answer.text) == (500, "internal server error\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.datastores.postgres.harmful import harmful_call
+from exporter.datastores.postgres.user_queries import harmful_call
 
 LONG = "x" * 500
 

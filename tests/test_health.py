@@ -3,9 +3,9 @@
 import pytest
 
 from exporter import __version__
-from exporter.events import Event
-from exporter.health import report
-from exporter.query import QueryError
+from exporter.errors import QueryError
+from exporter.health.report import report
+from exporter.state.events import Event
 from tests.health_told import EVENTS, target_of, told, used
 from tests.making import Events, at, info, query, snapshot, watched
 

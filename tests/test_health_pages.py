@@ -5,11 +5,11 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from exporter import health_text
-from exporter.config import Web
-from exporter.events import Now
-from exporter.health import report
-from exporter.health_text import Parts, body
+from exporter.config.config import Web
+from exporter.health import rendered
+from exporter.health.rendered import Parts, body
+from exporter.health.report import report
+from exporter.state.events import Now
 from tests.health_schema import valid
 from tests.making import Events, info, watched
 from tests.site import BOTH, Site
@@ -244,6 +244,6 @@ def test_a_poll_leaves_nothing_to_make(site: Site, monkeypatch: pytest.MonkeyPat
     """A probe only joins what is ready, however many targets were polled since the last one."""
     for name in BOTH:
         site.poll(name)
-    monkeypatch.setattr(health_text, "target_health", None)
+    monkeypatch.setattr(rendered, "target_health", None)
 
     assert site.health()["status"] == "pass"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accumulate import Histogram
+from exporter.queries.histogram import Histogram
 
 
 def test_nothing_observed_is_all_zeros() -> None:

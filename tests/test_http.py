@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from exporter.datastores.http import http_client
+from exporter.datastores.http_client import http_client
 from exporter.datastores.json_page import parse_json
-from exporter.query import QueryError
+from exporter.errors import QueryError
 
 Writer = asyncio.StreamWriter
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -135,7 +135,7 @@ async def test_what_time_it_is_for_the_server(
     monkeypatch: pytest.MonkeyPatch, date: str | None, skew: float | None
 ) -> None:
     """By the header Date, whose seconds are cut off."""
-    monkeypatch.setattr("exporter.datastores.http.time", SimpleNamespace(time=lambda: 0.0))
+    monkeypatch.setattr("exporter.datastores.http_client.time", SimpleNamespace(time=lambda: 0.0))
     transport = httpx.MockTransport(lambda _: httpx.Response(401, headers={} if date is None else {"Date": date}))
     async with http_client("http://server.test", None, 1.0, transport) as client:
         assert (await client.get("/")).extensions["clock_skew"] == skew

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.imported_values import label_text, milliseconds, number
-from exporter.query import HistogramValue, QueryError
+from exporter.errors import QueryError
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.postgres_exporter.values import label_text, milliseconds, number
 from tests.importing import SHOP, one, samples
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.events import Event
-from exporter.journal import Journal
+from exporter.errors import QueryError
 from exporter.logs import configure_logs
-from exporter.query import QueryError
+from exporter.polling.event_log import Journal
+from exporter.state.events import Event
 from tests.making import Events, info, query, restored_logs
 
 EVENTS = Events()

@@ -8,12 +8,12 @@ from threading import Thread
 
 import pytest
 
+from exporter.config.client_tls import TlsFiles, client_context
+from exporter.config.files import lent, lent_file
+from exporter.config.libpq.conninfo import conninfo
+from exporter.config.server_tls import server_context
+from exporter.config.web_config import TlsServer
 from exporter.datastores.pgwire.tls import context_of, lent_words
-from exporter.lent_file import lent, lent_file
-from exporter.libpq import conninfo
-from exporter.tls_context import TlsFiles, client_context
-from exporter.web_config import TlsServer
-from exporter.web_tls import server_context
 from tests.servers.certificates import Authority
 
 URL = "postgresql://u@db/x?sslmode=verify-full&sslrootcert={0}&sslcert={1}&sslkey={2}"
@@ -35,9 +35,9 @@ def test_a_file_that_hangs_once_it_was_read_holds_nobody(
     ours = authority.issue("monitor")
     files = (authority.file, ours.file, ours.key)
     contents = {file: file.read_bytes() for file in files}
-    for module in ("exporter.lent_file", "exporter.secret_files", "exporter.libpq_parameters"):
+    for module in ("exporter.config.files", "exporter.config.secret_files", "exporter.config.libpq.parameters"):
         monkeypatch.setattr(f"{module}.read_bounded", lambda file, *_: contents[file])
-    monkeypatch.setattr("exporter.tls_context.stamp", lambda _: (name,))
+    monkeypatch.setattr("exporter.config.client_tls.stamp", lambda _: (name,))
     for file in files:
         file.unlink()
         os.mkfifo(file)

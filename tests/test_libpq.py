@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.config import load_config
-from exporter.libpq import Conninfo, conninfo, split_targets
-from exporter.libpq_parameters import PARAMETERS
-from exporter.targets import Target
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.config.libpq.conninfo import Conninfo, conninfo, split_targets
+from exporter.config.libpq.parameters import PARAMETERS
+from exporter.config.targets import Target
+from exporter.errors import ConfigError
 
 TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 HERE = "postgresql://monitor@db/postgres"

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import pytest
 
-from exporter import local_fault as module
-from exporter.local_fault import LocalFault, local_fault
+from exporter.state import local_fault as module
+from exporter.state.local_fault import LocalFault, local_fault
 from tests.servers.process import free_port
 
 
@@ -69,8 +69,8 @@ import asyncio, json, os, resource, sys
 import uvloop
 from pydantic import TypeAdapter
 from exporter.datastores import load_client, open_datastore
-from exporter.local_fault import local_fault
-from exporter.targets import Target
+from exporter.state.local_fault import local_fault
+from exporter.config.targets import Target
 
 host, port, limited = sys.argv[1], sys.argv[2], sys.argv[3] == "limited"
 urls = {"postgres": "postgresql://u@{}/db", "qdrant": "http://{}", "neo4j": "bolt://{}", "minio": "http://{}",
@@ -139,7 +139,7 @@ def test_without_descriptors_nothing_can_be_asked() -> None:
 
 def test_this_machine_has_a_way_or_none(offline: tuple[str, ...]) -> None:
     """Looked up without sending anything."""
-    code = "from exporter.local_fault import _has_way; print(_has_way())"
+    code = "from exporter.state.local_fault import _has_way; print(_has_way())"
     run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
     done = run([*offline, sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
 

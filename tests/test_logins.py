@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from exporter.datastores.base import Datastore
-from exporter.logins import PAUSE, Login, Logins
-from exporter.query import QueryError
+from exporter.datastores.logins import PAUSE, Login, Logins
+from exporter.errors import QueryError
 from tests.fake import Fake, asked
 from tests.integration.collect import target_of
 from tests.making import info

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.loop import Loop
+from exporter.web.event_loop import Loop
 
 TAKEN = 8
 

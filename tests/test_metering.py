@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from exporter.metering import Meter
+from exporter.datastores.metering import Meter
 
 
 class Protocol(asyncio.Protocol):

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from exporter.datastores.minio.answers import Refused
 from exporter.datastores.minio.connection import Connection, reason_of
-from exporter.datastores.minio.signing import Keys
-from exporter.datastores.minio.token import LIFETIME_SECONDS, metrics_token
-from exporter.query import QueryError, Reason
+from exporter.datastores.minio.responses import Refused
+from exporter.datastores.minio.signing import LIFETIME_SECONDS, Keys, metrics_token
+from exporter.errors import QueryError, Reason
 
 
 def decoded(part: str) -> bytes:

@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.datastores.minio.client import open_datastore
+from exporter.datastores.minio.datastore import open_datastore
 from exporter.datastores.minio.xml_page import read_xml
-from exporter.execution import attempt
-from exporter.query import QueryError, unsupported
-from exporter.query_files import load_queries
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
+from exporter.queries.loader import load_queries
+from exporter.queries.query import unsupported
 from tests.integration.collect import target_of
 
 HTML = b"<!doctype html><html><body>Sign in<Code>NoSuchBucket</Code></body></html>"
@@ -193,7 +194,7 @@ async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch:
         await datastore.ping()
         datastore._facts_due = 0.0  # noqa: SLF001 - ten minutes later
         with monkeypatch.context() as patched:
-            patched.setattr("exporter.datastores.minio.client.read_facts", broken)
+            patched.setattr("exporter.datastores.minio.datastore.read_facts", broken)
             await datastore.ping()
             await asyncio.sleep(0)
             with pytest.raises(QueryError, match="nobody foresaw"):
@@ -203,7 +204,7 @@ async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch:
 
 async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     """What 10,000 buckets keep waiting is read beside the pings, and is known as soon as it is there."""
-    monkeypatch.setattr("exporter.datastores.minio.client._PING_SECONDS", 0.05)
+    monkeypatch.setattr("exporter.datastores.minio.datastore._PING_SECONDS", 0.05)
     ready = asyncio.Event()
 
     async def answer(request: httpx.Request) -> httpx.Response:

@@ -8,11 +8,12 @@ import pytest
 
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.answers import Health, NativePage, Refused
 from exporter.datastores.minio.largest import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
-from exporter.query import QueryError, Row
-from exporter.query_files import load_queries
+from exporter.datastores.minio.responses import Health, NativePage, Refused
+from exporter.errors import QueryError
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Row
 
 PAGE = NativePage(b"""\
 # HELP minio_s3_requests_total Total number of S3 requests.

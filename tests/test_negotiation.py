@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.negotiation import accepts_gzip, choose_format
-from exporter.sample_lines import Format
+from exporter.exposition.negotiation import accepts_gzip, choose_format
+from exporter.exposition.text_format import Format
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from neo4j.exceptions import Neo4jError, ServiceUnavailable
 
-from exporter.datastores.neo4j.client import unwound
+from exporter.config.targets import Globs, Neo4jTarget
 from exporter.datastores.neo4j.connection import place, reason_of
-from exporter.query import QueryError, Row
-from exporter.targets import Globs, Neo4jTarget
+from exporter.datastores.neo4j.datastore import unwound
+from exporter.errors import QueryError
+from exporter.queries.query import Row
 
 
 def target(url: str, **extra: Any) -> Neo4jTarget:

@@ -12,9 +12,9 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.execution import attempt
-from exporter.loop import Loop
-from exporter.query import QueryError
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
+from exporter.web.event_loop import Loop
 from tests.bolt_server import Answer, bolt_server, message
 from tests.integration.collect import target_of
 from tests.making import write

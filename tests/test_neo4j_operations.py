@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from exporter.datastores.base import Params
 from exporter.datastores.neo4j.durations import Durations
-from exporter.datastores.neo4j.marker import NO_PARAMETERS
 from exporter.datastores.neo4j.operations import DATABASE_STATUSES, OPERATIONS, quantity
-from exporter.query import Row
-from exporter.server import ServerInfo
+from exporter.datastores.neo4j.session import NO_PARAMETERS
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.operation import Params
+from exporter.queries.query import Row
 
 
 class FakeSession:

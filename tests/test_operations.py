@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from exporter.datastores import STORES, operations
-from exporter.datastores.base import Operation, Params, States, run_operation
-from exporter.query import QueryError, Row
+from exporter.errors import QueryError
+from exporter.queries.operation import Operation, Params, States, run_operation
+from exporter.queries.query import Row
 from tests.fake import Fake
 from tests.making import query
 

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from exporter import __version__, own_metrics
-from exporter.exposition import NOTHING, Page, Part
-from exporter.own_metrics import OwnMetrics
+from exporter import __version__
+from exporter.exposition import self_metrics
+from exporter.exposition.page import NOTHING, Page, Part
+from exporter.exposition.self_metrics import OwnMetrics
 
 
 def lines(page: bytes, prefix: str) -> list[str]:
@@ -55,7 +56,7 @@ async def test_two_exporters_in_one_process_are_two() -> None:
 
 async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lag is how much later than asked a sleep ends."""
-    monkeypatch.setattr(own_metrics, "_LAG_EVERY", 0.01)
+    monkeypatch.setattr(self_metrics, "_LAG_EVERY", 0.01)
     own, loop = OwnMetrics(), asyncio.get_running_loop()
     task = asyncio.create_task(own.measure_lag())
     await asyncio.sleep(0)

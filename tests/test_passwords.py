@@ -7,8 +7,8 @@ import bcrypt
 import pytest
 from pydantic import SecretStr
 
-from exporter import passwords
-from exporter.passwords import Busy, Passwords
+from exporter.web import auth
+from exporter.web.auth import Busy, Passwords
 
 
 def hashed(password: str, cost: int = 4) -> SecretStr:
@@ -74,7 +74,7 @@ async def test_who_is_gone_is_forgotten() -> None:
 
 async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; no password can be read from it, nor found by trying in another process."""
-    monkeypatch.setattr(passwords, "_REMEMBERED", 2)
+    monkeypatch.setattr(auth, "_REMEMBERED", 2)
     known, other = Passwords(), Passwords()
     users = {name: hashed(name) for name in ("a", "b", "c")}
     for name in users:

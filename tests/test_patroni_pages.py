@@ -7,10 +7,11 @@ import httpx
 import pytest
 from pydantic import HttpUrl
 
-from exporter.datastores.base import Params
-from exporter.datastores.postgres.patroni import PATRONI
+from exporter.datastores.postgres.operations.patroni import PATRONI
 from exporter.datastores.postgres.patroni_api import PatroniApi
-from exporter.query import QueryError, Row
+from exporter.errors import QueryError
+from exporter.queries.operation import Params
+from exporter.queries.query import Row
 
 
 class Session:

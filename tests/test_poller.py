@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from exporter import execution, poller
-from exporter.events import Ping, Poll
-from exporter.query import QueryError
-from exporter.schedule import places
-from exporter.server import When
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError
+from exporter.polling import execution, poller
+from exporter.polling.schedule import places
+from exporter.queries.conditions import When
+from exporter.queries.health_rule import HealthRule
+from exporter.state.events import Ping, Poll
 from tests.fake import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere, one_poll, seen
 from tests.making import info, plain, watched
 from tests.virtual_time import virtual_time

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.agenda import Agenda, Item
-from exporter.events import Event, Now, Poll
-from exporter.health import report
-from exporter.query import NoSessionError, Query, QueryError, Reason
-from exporter.snapshot import Snapshot
+from exporter.errors import NoSessionError, QueryError, Reason
+from exporter.health.report import report
+from exporter.polling.agenda import Agenda, Item
+from exporter.queries.query import Query
+from exporter.state.events import Event, Now, Poll
+from exporter.state.snapshot import Snapshot
 from tests.fake import Fake, Watch, asked, everywhere
 from tests.making import info, watched
 from tests.virtual_time import virtual_time

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from exporter import poller
-from exporter.events import Ping, Poll
-from exporter.schedule import interval, lane, seconds_to_tick, start_delay
+from exporter.polling import poller
+from exporter.polling.schedule import interval, lane, seconds_to_tick, start_delay
+from exporter.state.events import Ping, Poll
 from tests.fake import FAST, HANG, Fake, Watch, after, asked
 from tests.making import info, query, watched
 from tests.virtual_time import virtual_time

@@ -5,13 +5,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from exporter.config.targets import Globs, PostgresTarget
 from exporter.datastores.pgwire.tls import context_of
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.datastores.postgres.door import Door
+from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
-from exporter.datastores.postgres.reasons import reason_of
-from exporter.query import QueryError, Reason
-from exporter.targets import Globs, PostgresTarget
+from exporter.errors import QueryError, Reason
 from tests.integration.collect import target_of
 
 NO_FACTS = Facts(capabilities={}, missing_privileges={}, extensions={}, closed=frozenset())

@@ -10,9 +10,9 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from exporter.datastores import prometheus_page
-from exporter.datastores.prometheus_page import PageSample
-from exporter.query import QueryError
+from exporter.datastores import prometheus_text
+from exporter.datastores.prometheus_text import PageSample
+from exporter.errors import QueryError
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 LABEL_NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True).filter(lambda name: name != "le")
@@ -21,7 +21,7 @@ VALUES = st.floats()
 
 
 def parse(body: bytes, prefixes: tuple[str | bytes, ...]) -> list[PageSample]:
-    return list(prometheus_page.parse(body, prefixes))
+    return list(prometheus_text.parse(body, prefixes))
 
 
 class Page(Collector):

@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.datastores.http import BODY_BYTES
+from exporter.datastores.http_client import BODY_BYTES
 from exporter.datastores.qdrant.canary import SearchParams
-from exporter.datastores.qdrant.client import QdrantDatastore
-from exporter.query import Query, QueryError
-from exporter.query_files import load_queries
+from exporter.datastores.qdrant.datastore import QdrantDatastore
+from exporter.errors import QueryError
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.qdrant_recorded import Answer, datastore, recorded, transport
 
 EMPTY = recorded("1-empty")

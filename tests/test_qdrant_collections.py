@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import (
     collection_rows,
     collections_of,
@@ -14,10 +15,15 @@ from exporter.datastores.qdrant.collections import (
     summary_rows,
     vector_rows,
 )
-from exporter.datastores.qdrant.config import config_rows
-from exporter.datastores.qdrant.node import cluster_rows, memory_rows, peer_rows, server_rows, unreachable_peer_rows
-from exporter.datastores.qdrant.slow_pages import index_rows, segment_rows
-from exporter.query import Row
+from exporter.datastores.qdrant.expensive_rows import index_rows, segment_rows
+from exporter.datastores.qdrant.server_rows import (
+    cluster_rows,
+    memory_rows,
+    peer_rows,
+    server_rows,
+    unreachable_peer_rows,
+)
+from exporter.queries.query import Row
 from tests.qdrant_recorded import page
 
 TELEMETRY = "/telemetry?details_level=3"

@@ -2,7 +2,7 @@
 
 import math
 
-from exporter.datastores.qdrant.native import (
+from exporter.datastores.qdrant.native_metrics import (
     NativePage,
     duration_rows,
     limit_rows,

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.query import QueryError
+from exporter.errors import QueryError
 from tests.qdrant_recorded import datastore, recorded, transport
 
 KEY = "sësame-is-no-header"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from exporter.datastores.qdrant.pages import collection_path, timestamp
-from exporter.datastores.qdrant.slow_pages import disk_rows, memory_rows, snapshot_rows
-from exporter.query import QueryError
+from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows, snapshot_rows
+from exporter.datastores.qdrant.session import collection_path, timestamp
+from exporter.errors import QueryError
 from tests.qdrant_recorded import recorded
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import load_config
-from exporter.imported_query import ImportedQuery
-from exporter.query_files import load_queries
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.errors import ConfigError
+from exporter.queries.loader import load_queries
+from exporter.queries.postgres_exporter.query import ImportedQuery
 from tests.importing import SHOP, load, one, samples
 from tests.making import write
 

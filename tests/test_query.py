@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.query import HistogramValue, QueryError, Reason, Row, Value, unsupported
+from exporter.errors import QueryError, Reason
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.query import Row, Value, unsupported
 from tests.making import info, metric, plain, query
 
 

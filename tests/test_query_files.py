@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.query_files import load_query
-from exporter.thresholds import THRESHOLDS, Limit
-from exporter.yaml_file import ConfigError
+from exporter.config.thresholds import THRESHOLDS, Limit
+from exporter.errors import ConfigError
+from exporter.queries.loader import load_query
 from tests.making import write
 
 SIZE = """\

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter import query_files
 from exporter.datastores import STORES
-from exporter.query_files import builtin_folder, load_queries
-from exporter.yaml_file import ConfigError
+from exporter.errors import ConfigError
+from exporter.queries import loader
+from exporter.queries.loader import builtin_folder, load_queries
 from tests.making import write
 
 SIZE = """\
@@ -24,7 +24,7 @@ def builtin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put an empty folder in place of the built-in queries."""
     folder = tmp_path / "builtin"
     (folder / "postgres").mkdir(parents=True)
-    monkeypatch.setattr(query_files, "builtin_folder", lambda: folder)
+    monkeypatch.setattr(loader, "builtin_folder", lambda: folder)
     return folder
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from exporter.core_metrics import CORE_METRICS
-from exporter.query_lint import lint
-from exporter.verdict import HealthRule
-from exporter.yaml_file import KeyPath
+from exporter.config.documents import KeyPath
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.lint import lint
 from tests.making import metric, query
 
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.health import report, target_health
-from exporter.local_fault import LocalFault
-from exporter.query import Reason
-from exporter.snapshot import Snapshot
-from exporter.status_page import overview
+from exporter.errors import Reason
+from exporter.health.report import report, target_health
+from exporter.state.local_fault import LocalFault
+from exporter.state.snapshot import Snapshot
+from exporter.status_page.overview import overview
 from tests.health_told import EVENTS, told, unexplained
 from tests.making import SIZE_CHECK, Story, at, info, query, watched
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from exporter import pollers
 from exporter.datastores.base import Datastore
+from exporter.polling import manager
 from exporter.service import Service, instant
 from tests.fake import Fake
 from tests.making import query, restored_logs
@@ -31,7 +31,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Fake]]:
         servers.setdefault(target.name, []).append(Stubborn() if target.name == "stubborn" else Fake())
         return servers[target.name][-1]
 
-    monkeypatch.setattr(pollers, "open_datastore", open_datastore)
+    monkeypatch.setattr(manager, "open_datastore", open_datastore)
     return servers
 
 
@@ -203,7 +203,7 @@ async def test_a_poller_that_does_not_end_delays_no_other(
     opened: dict[str, list[Fake]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is silenced, left behind after a while, and told of."""
-    monkeypatch.setattr(pollers, "_END_SECONDS", 1.0)
+    monkeypatch.setattr(manager, "_END_SECONDS", 1.0)
     monkeypatch.setattr(Stubborn, "closed", asyncio.Event())
     files = Files(target("stubborn"), target("invoices"))
     async with run(files) as service:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from docs.make_metrics import page
-from exporter.core_metrics import CORE_METRICS
 from exporter.datastores import STORES
-from exporter.query import Query
-from exporter.query_files import load_queries
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 
 ROOT = Path(__file__).parent.parent
 PREFIXES = {
@@ -46,7 +46,7 @@ def queries() -> tuple[Query, ...]:
 @pytest.mark.parametrize("store", STORES)
 def test_a_store_has_the_same_stem_everywhere(store: str) -> None:
     """A store is a package, its queries and, once there are any, its dashboard and rules."""
-    wanted = [Path("exporter/datastores") / store / "client.py", Path("queries") / store]
+    wanted = [Path("exporter/datastores") / store / "datastore.py", Path("queries") / store]
     if (ROOT / "dashboards").is_dir():
         wanted.append(Path("dashboards") / f"{PAGE_OF.get(store, store)}.json")
     if (ROOT / "alerts").is_dir():
@@ -116,7 +116,7 @@ def test_imports_go_one_way() -> None:
 
     order = list(TopologicalSorter(imported).static_order())  # raises CycleError, which names the modules
 
-    assert order.index("exporter.checks") < order.index("exporter.snapshot")
+    assert order.index("exporter.state.checks") < order.index("exporter.state.snapshot")
 
 
 def test_failures_are_caught_in_one_place() -> None:
@@ -131,7 +131,7 @@ def test_failures_are_caught_in_one_place() -> None:
         and not _passes_on(handler)
     }
 
-    assert blanket == {"exporter/execution.py:Try", "exporter/service.py:TryStar"}
+    assert blanket == {"exporter/polling/execution.py:Try", "exporter/service.py:TryStar"}
 
 
 BLANKET = ("Exception", "BaseException")
@@ -146,7 +146,7 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
 def test_what_not_all_need_is_imported_only_when_needed() -> None:
     """Serving and reading all query files loads no store's client, each up to 75 MiB, and no templates."""
     code = (
-        "import sys, exporter.serve, exporter.query_files as f, exporter.datastores as d\n"
+        "import sys, exporter.web.server, exporter.queries.loader as f, exporter.datastores as d\n"
         "f.load_queries(d.STORES)\n"
         "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client', 'psycopg', 'jinja2'} & sys.modules.keys()))"
     )
@@ -171,13 +171,14 @@ def test_wheel_and_sdist_hold_what_is_read_at_run_time(tmp_path: Path) -> None:
     """Both archives contain every built-in query file, the status page's templates and the catalogue of alerts."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    read = [*(ROOT / "queries").rglob("*.yaml"), *(ROOT / "exporter" / "templates").iterdir()]
+    read = [*(ROOT / "queries").rglob("*.yaml"), *(ROOT / "exporter" / "status_page" / "templates").iterdir()]
     read += (ROOT / "alerts" / "catalogue").iterdir()
     files = {str(path.relative_to(ROOT)).removeprefix("exporter/") for path in read}
 
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         inside = {
-            name.removeprefix("exporter/").replace("catalogue/", "alerts/catalogue/") for name in wheel.namelist()
+            name.removeprefix("exporter/").removeprefix("_data/").replace("alerts/", "alerts/catalogue/")
+            for name in wheel.namelist()
         }
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
         unpacked = {name.partition("/")[2].removeprefix("exporter/") for name in sdist.getnames()}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter import rules
+from exporter import alert_rules
 from exporter.cli import main
-from exporter.thresholds import THRESHOLDS, Limit, limits
+from exporter.config.thresholds import THRESHOLDS, Limit, limits
 from tests.alert_tests import AlertTest
 from tests.making import write
 from tests.promtool import Trial, verdicts
@@ -38,14 +38,14 @@ def alerts(text: str, name: str) -> list[dict[str, Any]]:
     return [rule for rule in found if rule.get("alert") == name]
 
 
-@pytest.mark.parametrize("name", rules.names())
+@pytest.mark.parametrize("name", alert_rules.names())
 def test_committed_rules_are_the_output(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`make docs` writes them; nobody edits them."""
     assert (COMMITTED / f"{name}.yaml").read_text() == printed(capsys, name)
 
 
 def test_nothing_else_is_committed() -> None:
-    assert {path.stem for path in COMMITTED.iterdir()} == set(rules.names())
+    assert {path.stem for path in COMMITTED.iterdir()} == set(alert_rules.names())
 
 
 def test_stores_and_limits_are_the_configurations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,12 +98,14 @@ def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rules", "mysql"]) == 2
     said = capsys.readouterr().err
 
-    assert said == f"no rules are named mysql; there are {', '.join(rules.names())}\n"
+    assert said == f"no rules are named mysql; there are {', '.join(alert_rules.names())}\n"
 
 
 def test_limits_keep_their_digits() -> None:
     """What people write in bytes or seconds must not come out as 4.29497e+09."""
-    [group] = rules.groups(["postgres"], limits({"replication_lag_bytes": Limit(warn=123456789012345, fail=None)}))
+    [group] = alert_rules.groups(
+        ["postgres"], limits({"replication_lag_bytes": Limit(warn=123456789012345, fail=None)})
+    )
     [rule] = [rule for rule in group["rules"] if rule.get("alert") == "PostgresReplicationLagBytes"]
 
     assert "> 123456789012345\n" in rule["expr"]
@@ -111,7 +113,7 @@ def test_limits_keep_their_digits() -> None:
 
 def test_every_limit_that_only_alerts_read_is_read() -> None:
     """A name in the table that nobody reads would be an option without effect."""
-    alerting = {alert.limit for name in rules.names() for alert in rules.catalogue(name).alerts.values()}
+    alerting = {alert.limit for name in alert_rules.names() for alert in alert_rules.catalogue(name).alerts.values()}
     queries = "\n".join(path.read_text() for path in (COMMITTED.parent.parent / "queries").rglob("*.yaml"))
     checking = set(re.findall(r"threshold: (\w+)", queries)) | {"response_seconds"}
 
@@ -156,7 +158,7 @@ def firing(promtool: Path, rules: list[dict[str, Any]], lags: Mapping[str, float
 def test_targets_with_limits_of_their_own(tmp_path: Path, promtool: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The alert knows them, tells them, and leaves out a check that is off; another store's have no part in it."""
     text = printed(capsys, "--config", write(tmp_path / "datatier.yaml", OWN))
-    path = write(tmp_path / "rules.yaml", text)
+    path = write(tmp_path / "alert_rules.yaml", text)
     subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", path], check=True, capture_output=True)
     lag = alerts(text, "PostgresReplicationLag")
     slow, slower = {"orders": 1000, "eu.1": 1000, "eux1": 1000}, {"orders": 9000, "eu.1": 9000, "eux1": 9000}

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from exporter.datastores.base import Operation, States, run_operation, take_step
-from exporter.execution import failed_canary
-from exporter.query import QueryError
-from exporter.server import When
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError
+from exporter.polling.execution import failed_canary
+from exporter.queries.conditions import When
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.operation import Operation, States, run_operation, take_step
 from tests.fake import FAST, HANG, Fake, Watch, asked, seen
 from tests.making import metric, query, watched
 from tests.virtual_time import virtual_time

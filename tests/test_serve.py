@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from exporter.serve import everywhere
+from exporter.web.server import everywhere
 from tests.integration.exporter_process import Exporter
 from tests.making import write
 from tests.servers.process import free_port
@@ -150,7 +150,8 @@ def ended(tmp_path: Path, code: str, port: int) -> subprocess.CompletedProcess[s
 
 def test_a_crash_ends_the_process(tmp_path: Path) -> None:
     """A bug of ours in a poller is exit 1 and one line that says which; not a server of frozen numbers."""
-    code = "from exporter import cli, journal; journal.Journal.note = lambda *_: 1 / 0; raise SystemExit(cli.main())"
+    broken = "from exporter.polling.event_log import Journal; Journal.note = lambda *_: 1 / 0"
+    code = f"{broken}; from exporter import cli; raise SystemExit(cli.main())"
     ran = ended(tmp_path, code, free_port())
 
     assert ran.returncode == 1

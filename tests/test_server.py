@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from exporter.server import ServerInfo, When, version_key, version_satisfies
+from exporter.queries.conditions import ServerInfo, When
+from exporter.versions import version_key, version_satisfies
 from tests.making import info
 
 

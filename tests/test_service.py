@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from exporter import pollers as module
-from exporter.config import Config
+from exporter.config.config import Config
 from exporter.datastores.base import Datastore
-from exporter.process_checks import started
-from exporter.query import Query
+from exporter.health.probes import started
+from exporter.polling import manager as module
+from exporter.queries.query import Query
 from exporter.service import Service, instant
 from exporter.settings import queries_of, watched
 from tests.fake import HANG, Fake

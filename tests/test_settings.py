@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from exporter.config.sharding import Shard
+from exporter.errors import ConfigError
 from exporter.logs import configure_logs
 from exporter.settings import Source, queries_of, watched
-from exporter.shard import Shard
-from exporter.yaml_file import ConfigError
 from tests.making import restored_logs, write
 
 TARGET = "  - {{name: {name}, store: postgres, url: 'postgresql://u@h/db', password: {password}}}\n"

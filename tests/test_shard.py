@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.shard import Shard, name_hash, parse_shard
+from exporter.config.sharding import Shard, name_hash, parse_shard
 
 NAMES = [f"db-{number}" for number in range(300)]
 

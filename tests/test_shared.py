@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.datastores.shared import Shared
+from exporter.datastores.refcount import Shared
 
 
 class Client:

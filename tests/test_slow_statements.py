@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.accumulate import Counts
-from exporter.datastores.postgres.slow_statements import SlowStatements, SlowStatementsParams
-from exporter.datastores.postgres.statement_entries import EntryKey, Reading
+from exporter.datastores.accumulators import Counts
+from exporter.datastores.postgres.operations.slow_statements import SlowStatements, SlowStatementsParams
+from exporter.datastores.postgres.operations.statement_entries import EntryKey, Reading
 
 TOP_TWO = SlowStatementsParams(top=2, calls=5)
 

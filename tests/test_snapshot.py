@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from exporter.events import Event, Result, fresh_seconds
-from exporter.query import Query, QueryError, Reason
-from exporter.snapshot import Snapshot
+from exporter.errors import QueryError, Reason
+from exporter.queries.query import Query
+from exporter.state.events import Event, Result, fresh_seconds
+from exporter.state.snapshot import Snapshot
 from tests.making import EVERY, Events, Story, at, info, metric, query, snapshot, watched
 
 BACKUPS = query(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.local_fault import LocalFault
-from exporter.target_state import State
+from exporter.state.local_fault import LocalFault
+from exporter.state.target_status import State
 from tests.making import EVERY, Events, Story, snapshot, watched
 
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from exporter.datastores.postgres.harmful import harmful_call
-from exporter.sql_text import first_word
+from exporter.datastores.postgres.sql_text import first_word
+from exporter.datastores.postgres.user_queries import harmful_call
 
 LONG = 300_000
 
@@ -56,7 +56,7 @@ def test_no_text_takes_longer_than_it_is() -> None:
     ]
     code = "print([first_word(text)[:4] for text in eval(sys.stdin.read())])"
     ran = subprocess.run(
-        [sys.executable, "-c", f"import sys; from exporter.sql_text import *; {code}"],
+        [sys.executable, "-c", f"import sys; from exporter.datastores.postgres.sql_text import *; {code}"],
         input=repr(texts), capture_output=True, text=True, timeout=20, check=True,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.datastores.postgres.statement_text import HELD, LONGEST, shown
+from exporter.datastores.postgres.operations.statement_texts import HELD, LONGEST, shown
 
 SECRET = "4111111111111111"
 

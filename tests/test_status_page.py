@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events import Now, Watched
-from exporter.health import report
-from exporter.html_pages import ExporterView, render
-from exporter.query import QueryError, Reason
-from exporter.snapshot import Snapshot
-from exporter.status_page import Overview, moment_of, overview, refresh_seconds
-from exporter.verdict import HealthRule
-from exporter.visible import visible
+from exporter.errors import QueryError, Reason
+from exporter.health.report import report
+from exporter.logs import visible
+from exporter.queries.health_rule import HealthRule
+from exporter.state.events import Now, Watched
+from exporter.state.snapshot import Snapshot
+from exporter.status_page.overview import Overview, moment_of, overview, refresh_seconds
+from exporter.status_page.rendering import ExporterView, render
 from tests.html_tree import Element, read_html
 from tests.making import SIZE_CHECK, Events, at, info, metric, query, snapshot, watched
 

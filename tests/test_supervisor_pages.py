@@ -1,6 +1,6 @@
 """What /livez, /startupz and /readyz say of the process itself."""
 
-from exporter.config import Readyz
+from exporter.config.config import Readyz
 from tests.site import BOTH, Site
 
 SILENT = "note: the exporter has stopped polling: what is down from here may be well"

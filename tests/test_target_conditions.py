@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from exporter.events import Event
-from exporter.health import TargetHealth, target_health
-from exporter.target_conditions import Conditions, conditions_of, judge
-from exporter.verdict import HealthRule
+from exporter.health.conditions import Conditions, conditions_of, judge
+from exporter.health.report import TargetHealth, target_health
+from exporter.queries.health_rule import HealthRule
+from exporter.state.events import Event
 from tests.making import Events, at, info, metric, query, snapshot, watched
 
 EVENTS = Events()

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from exporter.findings import findings
-from exporter.html_pages import render
-from exporter.query import Query, QueryError
-from exporter.target_page import target_page
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.query import Query
+from exporter.state.snapshot import findings
+from exporter.status_page.rendering import render
+from exporter.status_page.target import target_page
 from tests.html_tree import Element, read_html
 from tests.making import Events, at, info, metric, query, snapshot, watched
 from tests.test_status_page import EXPORTER, LONG_AGO

@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.query import QueryError
-from exporter.target_state import STATES, State, TargetStatus, advanced
+from exporter.errors import QueryError
+from exporter.state.target_status import STATES, State, TargetStatus, advanced
 from tests.making import EVERY
 
 SEEN = st.sampled_from(["ok", "degraded", "down", "refused"])

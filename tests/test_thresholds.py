@@ -3,8 +3,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.thresholds import THRESHOLDS, Limit, Overrides, limits
-from exporter.verdict import HealthRule
+from exporter.config.thresholds import THRESHOLDS, Limit, Overrides, limits
+from exporter.queries.health_rule import HealthRule
 
 
 def test_a_warning_comes_before_a_failure() -> None:

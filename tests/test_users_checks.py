@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.making import Events, watched, write
 from tests.site import Site
 

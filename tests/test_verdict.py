@@ -5,8 +5,9 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from exporter.query import QueryError, Reason, Row
-from exporter.verdict import HealthRule, Status
+from exporter.errors import QueryError, Reason
+from exporter.queries.health_rule import HealthRule, Status
+from exporter.queries.query import Row
 from tests.making import plain, query
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web_config import CIPHERS
-from exporter.web_file import Loaded, WebFile
-from exporter.yaml_file import ConfigError
+from exporter.config.web_config import CIPHERS
+from exporter.config.web_config_file import Loaded, WebFile
+from exporter.errors import ConfigError
 from tests.making import write
 from tests.web_site import AUTHORITY, certificate
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import wording
-from exporter.query import Reason
+from exporter.errors import Reason
+from exporter.status_page import humanize
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from exporter.query import Reason
     ],
 )  # fmt: skip
 def test_quantities(value: float, unit: str | None, text: str) -> None:
-    assert wording.quantity(value, unit) == text
+    assert humanize.quantity(value, unit) == text
 
 
 @pytest.mark.parametrize(
@@ -40,18 +40,18 @@ def test_a_value_beyond_its_limit_never_looks_like_it(
     value: float, limit: float, unit: str | None, texts: tuple[str, str]
 ) -> None:
     """People would read "90 %, limit 90 %" as a mistake."""
-    assert wording.against(value, limit, unit) == texts
+    assert humanize.against(value, limit, unit) == texts
 
 
 @given(st.floats(), st.sampled_from(["seconds", "bytes", "ratio", None]))
 def test_any_number_has_words(value: float, unit: str | None) -> None:
     """A short one, whatever a server sends."""
-    assert 0 < len(wording.quantity(value, unit)) < 40
+    assert 0 < len(humanize.quantity(value, unit)) < 40
 
 
 @pytest.mark.parametrize("code", get_args(Reason))
 def test_every_reason_has_words(code: str) -> None:
-    assert wording.reason(code) != code
+    assert humanize.reason(code) != code
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_every_reason_has_words(code: str) -> None:
     ],
 )
 def test_checks_read_as_words(name: str, title: str) -> None:
-    assert wording.title(name) == title
+    assert humanize.title(name) == title
 
 
 def test_long_lists_and_texts_end() -> None:
-    assert wording.listed(["a", "b"], 2) == "a, b"
-    assert wording.listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
-    assert wording.shortened("abc", 3) == "abc"
-    assert wording.shortened("one, two", 6) == "one…"
+    assert humanize.listed(["a", "b"], 2) == "a, b"
+    assert humanize.listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert humanize.shortened("abc", 3) == "abc"
+    assert humanize.shortened("one, two", 6) == "one…"

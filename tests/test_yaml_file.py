@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.yaml_file import ConfigError, Document, expand_variables, read_document
+from exporter.config.documents import Document, expand_variables, read_document
+from exporter.errors import ConfigError
 from tests.making import write
 
 
@@ -141,7 +142,7 @@ def test_merged_keys_are_no_duplicates(tmp_path: Path, text: str, merged: dict[s
 def test_a_file_beyond_measure(tmp_path: Path, text: str, problem: str) -> None:
     """It is refused before anything is made of it: recursion in C ended the process, and other files took minutes."""
     write(tmp_path / "x.yaml", text)
-    code = "from sys import argv; from exporter.yaml_file import *\ntry: read_document(Path(argv[1]))"
+    code = "from sys import argv; from exporter.config.documents import *\ntry: read_document(Path(argv[1]))"
     ran = subprocess.run(
         [sys.executable, "-c", f"{code}\nexcept ConfigError as error: print(error)", tmp_path / "x.yaml"],
         capture_output=True, text=True, timeout=20, check=True,

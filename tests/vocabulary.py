@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import rules
-from exporter.core_metrics import CORE_METRICS
+from exporter import alert_rules
 from exporter.datastores import STORES
-from exporter.exposition import Page
-from exporter.own_metrics import OwnMetrics
-from exporter.query_files import load_queries
+from exporter.exposition.page import Page
+from exporter.exposition.self_metrics import OwnMetrics
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.queries.loader import load_queries
 
 EVERYWHERE = frozenset({"job", "instance", "target", "store", "cluster"})  # Prometheus', ours, a target's `labels:`
 PREFIXES = ("datatier", "pg", "pgbouncer", "qdrant", "neo4j", "minio", "s3")
@@ -56,8 +56,8 @@ def declared() -> Mapping[str, frozenset[str]]:
     for family in text_string_to_metric_families(asyncio.run(_own_page()).decode()):
         for sample in family.samples:
             found[sample.name] = found.get(sample.name, frozenset()) | sample.labels.keys()
-    for name in rules.names():
-        for record, expr in rules.catalogue(name).recording.items():
+    for name in alert_rules.names():
+        for record, expr in alert_rules.catalogue(name).recording.items():
             used = [found.get(selector.name, frozenset()) for selector in selectors(expr)]
             found[record] = frozenset().union(*used)
     return found

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Self
 import trustme
 import uvicorn
 
-from exporter.app import create_app
-from exporter.config import Config
-from exporter.connection import Connection
-from exporter.serve import server_settings
+from exporter.config.config import Config
+from exporter.web.app import create_app
+from exporter.web.protocol import Connection
+from exporter.web.server import server_settings
 from tests.servers.process import free_port
 
 AUTHORITY = trustme.CA()

@@ -1,11 +1,13 @@
 """The one registry of stores: a store's package is imported when a target needs it, its client when it connects."""
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType, ModuleType
 
-from exporter.datastores.base import Datastore, Operation
-from exporter.targets import Target
+from exporter.config.targets import Target
+from exporter.datastores.base import Datastore
+from exporter.queries.operation import Operation
 
 STORES: Mapping[str, str] = MappingProxyType(
     {
@@ -20,7 +22,12 @@ STORES: Mapping[str, str] = MappingProxyType(
 
 def load_client(store: str) -> ModuleType:
     """Import a store's client, which may take half a second."""
-    return import_module(STORES[store] + ".client")
+    return import_module(f"{STORES[store]}.datastore")
+
+
+def is_loaded(store: str) -> bool:
+    """Tell whether a store's client was imported already."""
+    return f"{STORES[store]}.datastore" in sys.modules
 
 
 def open_datastore(target: Target) -> Datastore:

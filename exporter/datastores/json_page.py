@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from exporter.datastores.off_loop import off_loop
-from exporter.query import QueryError
+from exporter.errors import QueryError
 
 PARSED_BYTES = 32 * 2**20
 # What each sign of a text costs at most once parsed: 2 MB of `[]` or of `{"a":1}` become 50 MB.

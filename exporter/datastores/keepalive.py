@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 
-from exporter.libpq import Conninfo
+from exporter.config.libpq.conninfo import Conninfo
 
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 15, 5, 3
 LOST_MILLISECONDS = 1000 * (IDLE_SECONDS + INTERVAL_SECONDS * PROBES)  # what was sent is answered within, or never

@@ -6,9 +6,9 @@ from typing import Self
 
 import structlog
 
-from exporter.targets import TargetBase
-from exporter.threads import in_thread
-from exporter.tls_context import TlsFiles, client_context
+from exporter.config.client_tls import TlsFiles, client_context
+from exporter.config.targets import TargetBase
+from exporter.datastores.off_loop import in_thread
 
 _log = structlog.get_logger("exporter")
 

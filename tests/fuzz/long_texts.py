@@ -4,39 +4,41 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from exporter import imported_values, libpq, negotiation, passfile, queries_yaml, server
-from exporter.byte_size import parse_bytes
+from exporter import versions
+from exporter.config.libpq import conninfo, passfile
+from exporter.config.targets import Globs
 from exporter.datastores.neo4j.operations import quantity
-from exporter.datastores.postgres.harmful import harmful_call
-from exporter.datastores.postgres.settings import Setting, meets
-from exporter.datastores.prometheus_page import parse
-from exporter.duration import parse_duration
-from exporter.query import QueryError
-from exporter.sql_text import first_word
-from exporter.targets import Globs
-from exporter.visible import visible
-from exporter.yaml_file import ConfigError
+from exporter.datastores.postgres.operations.settings import Setting, meets
+from exporter.datastores.postgres.sql_text import first_word
+from exporter.datastores.postgres.user_queries import harmful_call
+from exporter.datastores.prometheus_text import parse
+from exporter.errors import ConfigError, QueryError
+from exporter.exposition import negotiation
+from exporter.logs import visible
+from exporter.queries import conditions
+from exporter.queries.postgres_exporter import loader, values
+from exporter.units import parse_bytes, parse_duration
 
 LENGTH = 50_000
 _SETTING = Setting("work_mem", "4096", "kB", "integer")
 
 READERS: Mapping[str, Callable[[str], object]] = {
-    "a value": imported_values.number,
-    "a duration of queries.yaml": imported_values.milliseconds,
-    "a label": imported_values.label_text,
-    "runonserver": queries_yaml._version,  # noqa: SLF001 - the file around it would be cut short
-    "a query's database": lambda text: queries_yaml._database_label(text, ["datname"]),  # noqa: SLF001 - the same
-    "a version": server.version_key,
-    "a range of versions": lambda text: server.version_satisfies("15", text),
-    "an extension": lambda text: server.When(extension=text),
+    "a value": values.number,
+    "a duration of queries.yaml": values.milliseconds,
+    "a label": values.label_text,
+    "runonserver": loader._version,  # noqa: SLF001 - the file around it would be cut short
+    "a query's database": lambda text: loader._database_label(text, ["datname"]),  # noqa: SLF001 - the same
+    "a version": versions.version_key,
+    "a range of versions": lambda text: versions.version_satisfies("15", text),
+    "an extension": lambda text: conditions.When(extension=text),
     "a setting": lambda text: meets(_SETTING._replace(setting=text), "4MB"),
     "an expected setting": lambda text: meets(_SETTING, text),
     "a setting's unit": lambda text: meets(_SETTING._replace(unit=text), "4MB"),
     "a quantity": quantity,
     "a duration": parse_duration,
     "a size": parse_bytes,
-    "a connection string": libpq.conninfo,
-    "several of them": libpq.split_targets,
+    "a connection string": conninfo.conninfo,
+    "several of them": conninfo.split_targets,
     "a line of passwords": passfile._fields,
     "Accept": negotiation.choose_format,
     "Accept-Encoding": negotiation.accepts_gzip,

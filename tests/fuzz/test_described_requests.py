@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
 
-from exporter import app, health_pages, html_pages, service
+from exporter import service
+from exporter.web import health_endpoints, metrics_endpoints, status_endpoints
 from tests.fuzz.conftest import Records
 from tests.health_schema import SCHEMA
 from tests.making import at
@@ -85,7 +86,7 @@ def api(faults: Records) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(service, "instant", lambda: at(0.0))
         site = Site()
-        for pages in (app, health_pages, html_pages):
+        for pages in (metrics_endpoints, health_endpoints, status_endpoints):
             patch.setattr(pages, "instant", site.clock)
         site.poll("orders")
         site.fail("invoices")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import load_config
-from exporter.queries_yaml import load_queries_yaml
-from exporter.query_files import load_query
-from exporter.web_file import WebFile
-from exporter.yaml_file import ConfigError
+from exporter.config.config import load_config
+from exporter.config.web_config_file import WebFile
+from exporter.errors import ConfigError
+from exporter.queries.loader import load_query
+from exporter.queries.postgres_exporter.loader import load_queries_yaml
 from tests.making import write
 
 CONFIG = """

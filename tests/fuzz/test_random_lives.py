@@ -8,11 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter import app, health_pages, html_pages, service
-from exporter.events import Watched
-from exporter.local_fault import LocalFault
-from exporter.query import QueryError, Reason
-from exporter.verdict import HealthRule
+from exporter import service
+from exporter.errors import QueryError, Reason
+from exporter.queries.health_rule import HealthRule
+from exporter.state.events import Watched
+from exporter.state.local_fault import LocalFault
+from exporter.web import health_endpoints, metrics_endpoints, status_endpoints
 from tests.health_told import unexplained
 from tests.html_tree import read_html
 from tests.making import SIZE_CHECK, Events, at, info, metric, query, watched
@@ -41,7 +42,7 @@ class Lives(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(service, "instant", lambda: at(0.0))
         self.site = Site()
-        for pages in (app, health_pages, html_pages, service):
+        for pages in (metrics_endpoints, health_endpoints, status_endpoints, service):
             self.patch.setattr(pages, "instant", self.site.clock)
         self.ask: Callable[[str], str] = lambda path: self.site.client.get(path).text
 

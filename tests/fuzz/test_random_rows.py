@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.health import report
-from exporter.query import HistogramValue, Query, QueryError, Row
-from exporter.sample_lines import Format
-from exporter.verdict import HealthRule
+from exporter.errors import QueryError
+from exporter.exposition.text_format import Format
+from exporter.health.report import report
+from exporter.queries.health_rule import HealthRule
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.query import Query, Row
 from tests.health_schema import valid
 from tests.importing import one
 from tests.making import Events, at, metric, query

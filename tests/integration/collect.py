@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from exporter.config.targets import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.query import DATABASE_LABELS, Query, QueryError, Value, measured, unsupported
-from exporter.query_files import load_queries
-from exporter.schedule import places
-from exporter.server import ServerInfo
-from exporter.targets import Target
+from exporter.errors import QueryError
+from exporter.polling.schedule import places
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.loader import load_queries
+from exporter.queries.query import DATABASE_LABELS, Query, Value, measured, unsupported
 
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.demo import load, stores
-from exporter.query_files import builtin_folder
+from exporter.queries.loader import builtin_folder
 from tests.integration.exporter_process import Exporter
 from tests.integration.meanwhile import meanwhile
 from tests.integration.minio_admin import admin, s3

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.servers.postgres import Postgres
 
 HERE = Path(__file__).parent

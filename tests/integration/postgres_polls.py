@@ -7,9 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import Query
-from exporter.targets import PostgresTarget
+from exporter.config.targets import PostgresTarget
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.query import Query
 from tests.integration.collect import Collected, collect_from, target_of
 from tests.servers.postgres import Postgres
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect_from
 from tests.integration.postgres_polls import opened
 from tests.servers.postgres import Postgres

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-import exporter.datastores.http
-import exporter.datastores.neo4j.client
-import exporter.datastores.postgres.client
-from exporter.config import Config
+import exporter.datastores.http_client
+import exporter.datastores.neo4j.datastore
+import exporter.datastores.postgres.datastore
+from exporter.config.config import Config
 from exporter.datastores import open_datastore
 from tests.servers.session import Servers
 
 STORES: dict[str, tuple[ModuleType, Any]] = {
-    "postgres": (exporter.datastores.postgres.client, lambda servers: servers.postgres().target("t")),
-    "qdrant": (exporter.datastores.http, lambda servers: servers.qdrant().target("t")),
-    "minio": (exporter.datastores.http, lambda servers: servers.minio(1).target("t")),
-    "neo4j": (exporter.datastores.neo4j.client, lambda servers: servers.neo4j().target("t")),
+    "postgres": (exporter.datastores.postgres.datastore, lambda servers: servers.postgres().target("t")),
+    "qdrant": (exporter.datastores.http_client, lambda servers: servers.qdrant().target("t")),
+    "minio": (exporter.datastores.http_client, lambda servers: servers.minio(1).target("t")),
+    "neo4j": (exporter.datastores.neo4j.datastore, lambda servers: servers.neo4j().target("t")),
 }
 
 

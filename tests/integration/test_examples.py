@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.query_files import builtin_folder, load_queries
+from exporter.queries.loader import builtin_folder, load_queries
 from tests.integration.collect import Collected, collect
 from tests.integration.exporter_process import Exporter
 from tests.servers.postgres import Postgres

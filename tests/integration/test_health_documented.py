@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import load_config
+from exporter.config.config import load_config
 from tests.documented import DOCS, pieces
 from tests.integration.exporter_process import Answer, Exporter
 from tests.servers import Unavailable

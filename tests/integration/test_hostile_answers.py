@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from exporter.query import Reason
+from exporter.errors import Reason
 from tests.integration.asking import asking
 from tests.integration.exporter_process import Exporter
 from tests.integration.hostile_cells import Stage, targets, upstreams

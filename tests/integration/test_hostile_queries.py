@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.datastores.postgres.operations import RatioParams
-from exporter.execution import attempt
-from exporter.query import Query, QueryError, Reason
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.datastores.postgres.operations.registry import RatioParams
+from exporter.errors import QueryError, Reason
+from exporter.polling.execution import attempt
+from exporter.queries.query import Query
 from tests.integration.exporter_process import Exporter, names_of
 from tests.integration.postgres_polls import client, fetch, opened, sql, until
 from tests.making import write

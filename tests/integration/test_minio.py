@@ -9,12 +9,13 @@ import urllib3
 from minio import S3Error
 from minio.versioningconfig import VersioningConfig
 
-from exporter.datastores.minio.client import open_datastore
+from exporter.config.targets import MinioTarget
+from exporter.datastores.minio.datastore import open_datastore
 from exporter.datastores.minio.largest import LargestParams
-from exporter.datastores.minio.token import metrics_token
-from exporter.query import HistogramValue, Row
-from exporter.query_files import load_queries
-from exporter.targets import MinioTarget
+from exporter.datastores.minio.signing import metrics_token
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Row
 from tests.integration.collect import Collected, collect, target_of
 from tests.integration.minio_admin import admin, put, s3, see, shown, total
 from tests.servers.minio import Minio

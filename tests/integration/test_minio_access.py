@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.datastores.minio.answers import Refused
-from exporter.execution import attempt
-from exporter.query import QueryError
+from exporter.datastores.minio.responses import Refused
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
 from tests.integration.collect import collect, collect_from, target_of
 from tests.integration.minio_admin import allow, eventually, put, s3, see, shown, statement, total
 from tests.servers.minio import Minio

@@ -11,8 +11,8 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.query import Query
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.integration.collect import Collected, collect, collect_from, target_of
 from tests.integration.minio_admin import break_drive, eventually, put, s3
 from tests.servers.minio import Minio

@@ -12,11 +12,12 @@ import pytest
 from neo4j import GraphDatabase
 from neo4j.exceptions import Neo4jError
 
-from exporter.cypher_text import forbidden
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.query import Query, QueryError
-from exporter.query_files import load_queries
+from exporter.errors import QueryError
+from exporter.queries.cypher_text import forbidden
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.integration.collect import Collected, collect, collect_from, target_of
 from tests.servers.neo4j import Neo4j
 from tests.servers.session import Servers

@@ -10,7 +10,7 @@ import pytest
 from neo4j import AsyncGraphDatabase, AsyncTransaction
 
 from exporter.datastores.base import Datastore
-from exporter.query import HistogramValue
+from exporter.queries.histogram import HistogramValue
 from tests.integration.collect import Collected, collect_from
 from tests.integration.test_neo4j import difference, each_version, opened
 from tests.servers.neo4j import Neo4j

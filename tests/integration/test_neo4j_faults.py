@@ -9,13 +9,14 @@ import pytest
 from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
+from exporter.config.targets import Neo4jTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.neo4j.connection import Connection
-from exporter.query import Query, QueryError, Reason
-from exporter.query_files import load_queries
-from exporter.server import ServerInfo
-from exporter.targets import Neo4jTarget
+from exporter.errors import QueryError, Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.integration.collect import collect_from, target_of
 from tests.integration.test_black_hole import connections, until
 from tests.integration.test_neo4j import each_version

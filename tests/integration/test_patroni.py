@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import NoSessionError
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.errors import NoSessionError
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect_from
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import opened

@@ -14,9 +14,10 @@ from psycopg.pq import ConnStatus, PGconn
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.datastores.pgwire.client import ServerError
-from exporter.query import Query, QueryError, Row
-from exporter.query_files import load_queries
+from exporter.datastores.pgwire.errors import ServerError
+from exporter.errors import QueryError
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query, Row
 from tests.integration.collect import Collected, collect_from, target_of
 from tests.integration.exporter_process import Exporter, names_of
 from tests.servers.pgbouncer import Pgbouncer

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from exporter.datastores.postgres import session_settings
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect_from
 from tests.integration.exporter_process import ROOT
 from tests.integration.planting import bend, called, make_table, operators, plant, ran

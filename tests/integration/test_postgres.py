@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
 from tests.integration.postgres_polls import client, eventually, opened, poll
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers

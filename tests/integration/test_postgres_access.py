@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from exporter.query import NoSessionError, QueryError
-from exporter.query_files import load_queries
+from exporter.errors import NoSessionError, QueryError
+from exporter.queries.loader import load_queries
 from tests.integration.collect import collect, collect_from
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres

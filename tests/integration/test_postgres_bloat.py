@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresSession
-from exporter.query_files import builtin_folder
+from exporter.datastores.postgres.datastore import PostgresSession
+from exporter.queries.loader import builtin_folder
 from tests.integration.postgres_polls import client
 from tests.integration.postgres_scratch import Seen, scratch
 from tests.servers.postgres import Postgres

@@ -8,10 +8,10 @@ from typing import Any, Self
 import asyncpg
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import Query
-from exporter.query_files import builtin_folder, load_queries, load_query
-from exporter.thresholds import Limit
+from exporter.config.thresholds import Limit
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import builtin_folder, load_queries, load_query
+from exporter.queries.query import Query
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import client, eventually, fetch, opened, poll
 from tests.servers.postgres import Postgres

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from exporter.query import NoSessionError
-from exporter.query_files import load_queries
+from exporter.errors import NoSessionError
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect
 from tests.integration.postgres_polls import client, eventually, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.checks import checks
-from exporter.events import Now, Ping, Watched
-from exporter.execution import Question, run
-from exporter.query_files import load_queries
-from exporter.snapshot import Snapshot
+from exporter.polling.execution import Question, run
+from exporter.queries.loader import load_queries
+from exporter.state.checks import checks
+from exporter.state.events import Now, Ping, Watched
+from exporter.state.snapshot import Snapshot
 from tests.integration.collect import target_of
 from tests.integration.postgres_polls import opened
 from tests.servers.postgres import Postgres

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres
 from tests.servers.session import Servers

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import client, eventually, opened, poll
 from tests.servers.postgres import Postgres

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.execution import attempt
-from exporter.query import QueryError
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
 from tests.integration.collect import target_of
 from tests.servers.hostile_postgres import (
     OK,

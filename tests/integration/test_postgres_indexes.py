@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.query_files import builtin_folder
+from exporter.queries.loader import builtin_folder
 from tests.integration.postgres_polls import eventually
 from tests.integration.postgres_scratch import Scratch, scratch
 from tests.servers.machine import CommandError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import fetch, opened, poll, sql, until

@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.datastores.pgwire import login
-from exporter.execution import attempt
-from exporter.query import QueryError
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
 from tests.integration.postgres_polls import fetch, opened, sql
 from tests.integration.tls_servers import TlsPostgres
 from tests.servers.certificates import Authority

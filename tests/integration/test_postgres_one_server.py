@@ -10,9 +10,9 @@ from typing import Any, Literal
 import pytest
 
 from exporter.datastores.base import Lane, Session
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import QueryError
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.errors import QueryError
+from exporter.queries.loader import load_queries
 from tests.integration.collect import collect_from
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import client, opened, sql

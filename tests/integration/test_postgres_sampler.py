@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import Query
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.integration.collect import Collected
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import client, opened, poll, until

@@ -7,17 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import asyncpg
 import pytest
 
+from exporter.config.targets import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.events import Event, Ping, Result, Watched
-from exporter.execution import attempt
-from exporter.poller import Poller
-from exporter.query import Query, QueryError
-from exporter.query_files import load_queries
-from exporter.schedule import lane
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
+from exporter.polling.poller import Poller
+from exporter.polling.schedule import lane
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from exporter.settings import queries_of
-from exporter.targets import Target
+from exporter.state.events import Event, Ping, Result, Watched
 from tests.integration.collect import target_of
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql
 from tests.servers.postgres import Postgres

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from exporter.query import QueryError
+from exporter.errors import QueryError
 from tests.integration.collect import collect_from
 from tests.integration.postgres_polls import fetch, opened, sql
 from tests.servers.postgres import PASSWORDS, Postgres

@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query import HistogramValue
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import client, eventually, fetch, opened, poll
 from tests.servers.postgres import Postgres

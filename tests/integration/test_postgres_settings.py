@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from exporter.datastores.postgres.settings import Setting, base_value, meets
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.operations.settings import Setting, base_value, meets
+from exporter.queries.loader import load_queries
 from tests.integration.collect import collect, collect_from
 from tests.integration.postgres_polls import client, eventually, opened, poll
 from tests.servers.postgres import Postgres

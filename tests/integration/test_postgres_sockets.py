@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from exporter.check import as_text, check
-from exporter.config import load_config
+from exporter.config.config import load_config
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import opened
 from tests.servers.postgres import Postgres

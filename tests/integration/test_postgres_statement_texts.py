@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import builtin_folder, load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import builtin_folder, load_queries
 from tests.integration.exporter_process import Exporter
 from tests.integration.postgres_polls import fetch, opened, poll
 from tests.servers.postgres import Postgres

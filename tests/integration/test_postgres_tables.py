@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
+from exporter.datastores.postgres.datastore import PostgresDatastore
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import client, eventually, opened, poll
 from tests.servers.postgres import Postgres

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect
 from tests.integration.postgres_polls import client, eventually, opened, poll
 from tests.servers.postgres import Postgres

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import load_queries
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import client, eventually, opened, poll, sql
 from tests.integration.postgres_polls import fetch as fetch_rows

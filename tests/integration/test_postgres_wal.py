@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.datastores.postgres.client import PostgresDatastore
-from exporter.query_files import builtin_folder, load_query
-from exporter.thresholds import Limit
+from exporter.config.thresholds import Limit
+from exporter.datastores.postgres.datastore import PostgresDatastore
+from exporter.queries.loader import builtin_folder, load_query
 from tests.integration.collect import Collected
 from tests.integration.postgres_polls import eventually, opened, poll, until
 from tests.servers.postgres import Postgres

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from exporter.query_files import load_queries
+from exporter.queries.loader import load_queries
 from tests.integration.exporter_process import Exporter, Samples
 from tests.servers.prometheus import scraped
 from tests.servers.session import Servers

@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from exporter.datastores.qdrant.api import Api
-from exporter.query import HistogramValue, QueryError
-from exporter.query_files import load_queries
+from exporter.datastores.qdrant.connection import Api
+from exporter.errors import QueryError
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.loader import load_queries
 from tests.integration.collect import Collected, collect
 from tests.integration.qdrant_admin import Admin, status_of
 from tests.integration.test_black_hole import connections

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.query_files import load_query
-from exporter.yaml_file import ConfigError
+from exporter.errors import ConfigError
+from exporter.queries.loader import load_query
 from tests.integration.collect import collect, collect_from, target_of
 from tests.integration.qdrant_admin import Admin
 from tests.servers.qdrant import Qdrant
@@ -98,8 +98,8 @@ def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> No
 def test_the_client_is_imported_for_canaries_alone() -> None:
     """Qdrant's own client costs 75 MiB: monitoring does without, and loading query files without HTTP too."""
     code = (
-        "import sys; from exporter.query_files import load_queries; load_queries(['qdrant']);"
-        "assert 'httpx' not in sys.modules; import exporter.datastores.qdrant.client;"
+        "import sys; from exporter.queries.loader import load_queries; load_queries(['qdrant']);"
+        "assert 'httpx' not in sys.modules; import exporter.datastores.qdrant.datastore;"
         "assert not [m for m in sys.modules if m.startswith(('qdrant_client', 'grpc', 'numpy'))]"
     )
 

@@ -13,8 +13,10 @@ import pytest
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.qdrant.canary import SearchParams
-from exporter.query import HistogramValue, Query, Reason
-from exporter.query_files import load_queries
+from exporter.errors import Reason
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
 from tests.integration.collect import collect, collect_from, target_of
 from tests.integration.qdrant_admin import Admin, status_of
 from tests.servers.qdrant import Qdrant

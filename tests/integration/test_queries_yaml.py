@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.queries_yaml import load_queries_yaml
-from exporter.query import HistogramValue
+from exporter.queries.histogram import HistogramValue
+from exporter.queries.postgres_exporter.loader import load_queries_yaml
 from tests.integration.collect import Collected, collect
 from tests.integration.exporter_process import Exporter, Samples
 from tests.servers import Unavailable

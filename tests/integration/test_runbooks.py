@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter import rules
+from exporter import alert_rules
 from tests.integration.exporter_process import Exporter
 from tests.integration.qdrant_admin import Admin
 from tests.servers.debian import program
@@ -92,7 +92,7 @@ def surroundings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
         servers.private_alertmanager(quiet, ROOT / "alerts" / "templates") as alertmanager,
     ):
         exporter.wait_up("orders", "search", "objects")
-        loaded = {"all": rules.as_rule_file(rules.groups(rules.names()))}
+        loaded = {"all": alert_rules.as_rule_file(alert_rules.groups(alert_rules.names()))}
         with servers.private_prometheus(
             scraped(exporter.port), rules=loaded, alertmanager=alertmanager.port
         ) as prometheus:

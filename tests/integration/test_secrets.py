@@ -16,8 +16,8 @@ import pytest
 import yaml
 from pydantic import HttpUrl, SecretStr
 
-from exporter.config import Web
-from exporter.targets import Target, TargetBase
+from exporter.config.config import Web
+from exporter.config.targets import Target, TargetBase
 from tests.integration.exporter_process import ROOT, Exporter
 from tests.servers.process import free_port
 from tests.servers.session import Servers

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.config.targets import PostgresTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.datastores.postgres.client import PostgresDatastore, PostgresSession, open_patroni
-from exporter.execution import attempt
-from exporter.query import QueryError
-from exporter.server import ServerInfo
-from exporter.targets import PostgresTarget
+from exporter.datastores.postgres.datastore import PostgresDatastore, PostgresSession, open_patroni
+from exporter.errors import QueryError
+from exporter.polling.execution import attempt
+from exporter.queries.conditions import ServerInfo
 from tests.integration.collect import collect, target_of
 from tests.integration.tls_servers import Front, TlsMinio, TlsPgbouncer, TlsPostgres, TlsServer, neo4j_settings
 from tests.servers.certificates import Authority, Certificate
@@ -200,7 +200,7 @@ async def test_a_renewed_certificate_shows(
         "qdrant": "_FACTS_SECONDS",
         "minio": "_FACTS_SECONDS",
     }.items():
-        monkeypatch.setattr(f"exporter.datastores.{module}.client.{seconds}", -1.0)
+        monkeypatch.setattr(f"exporter.datastores.{module}.datastore.{seconds}", -1.0)
     await server.show(authority.issue(HERE))
     async with opened(server.target(ca_file=authority.file)) as datastore:
         before = await ping(datastore)

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from exporter.query import NoSessionError, QueryError
-from exporter.query_files import load_queries
+from exporter.errors import NoSessionError, QueryError
+from exporter.queries.loader import load_queries
 from tests.integration.collect import collect_from
 from tests.integration.exporter_process import Exporter, names_of
 from tests.integration.postgres_polls import client, fetch, opened, poll, sql

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from exporter.datastores.pgbouncer.handshake import certificate as shown_certificate
-from exporter.libpq import conninfo
+from exporter.config.libpq.conninfo import conninfo
+from exporter.datastores.pgbouncer.connection import certificate as shown_certificate
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.machine import hand_over
 from tests.servers.minio import Minio

@@ -5,8 +5,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.datastores.minio.answers import Json, objects
-from exporter.query import QueryError
+from exporter.datastores.minio.responses import Json, objects
+from exporter.errors import QueryError
 
 _BUCKETS, _NODES, _DRIVES = 20_000, 2_000, 50_000  # at most: more than a page of the size that is read can hold
 _WORD = 200  # characters of a text: versions, states, names

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 import httpx
 
-from exporter.datastores.http import http_client, http_reason
+from exporter.datastores.http_client import http_client, http_reason
 from exporter.datastores.json_page import parse_json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.answers import Health, Json, NativePage, Refused
 from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal
+from exporter.datastores.minio.responses import Health, Json, NativePage, Refused
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.shared import Shared
-from exporter.query import QueryError, Reason
+from exporter.datastores.refcount import Shared
+from exporter.errors import QueryError, Reason
 
 CLOCKS_DIFFER = "RequestTimeTooSkewed"
 NO_KEYS = "needs access_key and secret_key"

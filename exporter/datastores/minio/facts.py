@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.datastores.minio.answers import Json, NativePage, Refused, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
+from exporter.datastores.minio.responses import Json, NativePage, Refused, number, objects
 from exporter.datastores.off_loop import off_loop
-from exporter.query import QueryError
-from exporter.server import ServerInfo
+from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo
 
 _ACTIONS: Mapping[str, str] = MappingProxyType(
     {

@@ -5,8 +5,8 @@ from heapq import nlargest
 
 from pydantic import Field
 
-from exporter.datastores.base import Params
-from exporter.query import Row
+from exporter.queries.operation import Params
+from exporter.queries.query import Row
 
 _FAVOUR = 1.25  # what has series may be so much smaller: places change hands seldom
 

@@ -6,12 +6,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from exporter.datastores.base import Operation, Params
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
-from exporter.datastores.minio.answers import Json, NativePage, Pages, Refused, objects
 from exporter.datastores.minio.largest import LargestParams, Members
+from exporter.datastores.minio.responses import Json, NativePage, Pages, Refused, objects
 from exporter.datastores.off_loop import off_loop
-from exporter.query import QueryError, Row
+from exporter.errors import QueryError
+from exporter.queries.operation import Operation, Params
+from exporter.queries.query import Row
 
 # The server counts these from zero again after each read of the page: several readers steal from each other.
 _RESET_BY_READING = {"minio_s3_requests_incoming_total"}

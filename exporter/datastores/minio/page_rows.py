@@ -4,8 +4,8 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from exporter.datastores.minio.answers import NativePage
-from exporter.query import Row
+from exporter.datastores.minio.responses import NativePage
+from exporter.queries.query import Row
 
 _REJECTED = ("auth", "header", "invalid", "timestamp")
 _CLASSES = ("4xx", "5xx")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.datastores.minio.answers import Health, Refused
+from exporter.datastores.minio.responses import Health, Refused
 from exporter.datastores.minio.xml_page import XmlPage, read_xml
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,99}")

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from exporter.datastores.minio.answers import Json, number, objects
 from exporter.datastores.minio.largest import Members, with_others
-from exporter.query import QueryError, Row
+from exporter.datastores.minio.responses import Json, number, objects
+from exporter.errors import QueryError
+from exporter.queries.query import Row
 
 _VERSIONING_STATES = ("enabled", "suspended", "off")
 _COUNTS = ("bytes", "objects", "versions", "delete_markers")

@@ -20,11 +20,12 @@ from neo4j.exceptions import (
 )
 
 from exporter import __version__
-from exporter.datastores.neo4j.marker import APP, MARKER, NO_PARAMETERS
-from exporter.datastores.shared import Shared
-from exporter.metering import METER, Meter
-from exporter.query import QueryError, Reason, Row
-from exporter.targets import Neo4jTarget
+from exporter.config.targets import Neo4jTarget
+from exporter.datastores.metering import METER, Meter
+from exporter.datastores.neo4j.session import APP, MARKER, NO_PARAMETERS
+from exporter.datastores.refcount import Shared
+from exporter.errors import QueryError, Reason
+from exporter.queries.query import Row
 
 _CLOSE_SECONDS = 1.0
 _MAX_BYTES = 512 << 10  # of an answer: the driver may make 250 times as much of it, and hold the loop for a second

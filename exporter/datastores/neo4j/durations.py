@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from exporter.accumulate import Histogram
-from exporter.datastores.neo4j.marker import APP
-from exporter.datastores.neo4j.session import Session
-from exporter.query import Row
+from exporter.datastores.neo4j.session import APP, Session
+from exporter.queries.histogram import Histogram
+from exporter.queries.query import Row
 
 BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _NEVER = 2**62

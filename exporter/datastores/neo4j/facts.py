@@ -6,8 +6,9 @@ from typing import NamedTuple
 from neo4j.exceptions import Neo4jError
 
 from exporter.datastores.neo4j.connection import Connection, reason_of
-from exporter.query import Row
-from exporter.server import ServerInfo, version_satisfies
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Row
+from exporter.versions import version_satisfies
 
 SYSTEM = "system"
 

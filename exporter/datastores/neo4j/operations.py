@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from exporter.datastores.base import Operation
 from exporter.datastores.neo4j.durations import Durations, query_durations
-from exporter.datastores.neo4j.marker import APP
-from exporter.datastores.neo4j.session import Session
-from exporter.query import Row
+from exporter.datastores.neo4j.session import APP, Session
+from exporter.queries.operation import Operation
+from exporter.queries.query import Row
 
 _DATABASES = """
 SHOW DATABASES YIELD name, currentStatus

@@ -1,11 +1,15 @@
-"""What operations may ask of a session; they are loaded without the driver."""
+"""What operations may ask of a session, and how our own statements are told from others; loaded without the driver."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
-from exporter.datastores.neo4j.marker import NO_PARAMETERS
-from exporter.query import Row
-from exporter.server import ServerInfo
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Row
+
+APP = "datatier-exporter"  # in a transaction's metadata
+MARKER = f"/* {APP} */ "  # before a statement's text, where the server's statistics keep it
+NO_PARAMETERS: Mapping[str, object] = MappingProxyType({})
 
 
 class Session(Protocol):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from exporter.accumulate import WindowMaxima
-from exporter.datastores.base import Operation, Params
+from exporter.datastores.accumulators import WindowMaxima
 from exporter.datastores.pgbouncer import rows
-from exporter.query import Row
+from exporter.queries.operation import Operation, Params
+from exporter.queries.query import Row
 
 _LOOK_SECONDS = 5.0
 _LISTS = (

@@ -5,7 +5,8 @@ A column that this version does not have is None. https://www.pgbouncer.org/usag
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from exporter.query import QueryError, Row
+from exporter.errors import QueryError
+from exporter.queries.query import Row
 
 _MOST_POOLS = 500  # with series of their own: those in which most happens
 

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
 
+from exporter.config.libpq.conninfo import Conninfo, Host
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import decode
-from exporter.datastores.pgwire.login import Login, Terms
+from exporter.datastores.pgwire.errors import ServerError
+from exporter.datastores.pgwire.login import Login, Terms, check_peer
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, SSL_REQUEST, Scale, length_of, message, startup, too_much
-from exporter.datastores.pgwire.peer import check_peer
 from exporter.datastores.pgwire.tls import attempts, context_of
-from exporter.libpq import Conninfo, Host
-from exporter.query import QueryError, Row
+from exporter.errors import QueryError
+from exporter.queries.query import Row
 
 _ANSWER_BYTES = 16 * 1024 * 1024  # of memory, as `Scale` weighs it
 
@@ -24,15 +25,6 @@ _TYPES: Mapping[int, Callable[[str], object]] = MappingProxyType(
 )
 _ROWS_AT_ONCE = 256
 _CUT_OFF = "the server ended the connection amid an answer"
-
-
-class ServerError(Exception):
-    """What the server itself says against us; `code` is the SQLSTATE."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        self.code = fields.get("C", "")
-        self.fatal = fields.get("V", fields.get("S", "")) in ("FATAL", "PANIC")
-        super().__init__(fields.get("M", ""))
 
 
 class Client:

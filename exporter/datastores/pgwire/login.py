@@ -1,19 +1,22 @@
 """The login: what a server may ask of us before it lets us in, and what we answer."""
 
 import hashlib
+import pwd
+import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import structlog
 
+from exporter.config.libpq.parameters import METHODS
+from exporter.config.libpq.passfile import password_in_file
+from exporter.config.targets import LibpqTarget
+from exporter.datastores.off_loop import in_thread
 from exporter.datastores.pgwire.messages import message
 from exporter.datastores.pgwire.scram import Scram
-from exporter.libpq_parameters import METHODS
-from exporter.passfile import password_in_file
-from exporter.query import QueryError
-from exporter.targets import LibpqTarget
-from exporter.threads import in_thread
+from exporter.errors import QueryError
 
 _OK, _CLEAR, _MD5, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 3, 5, 10, 11, 12
 _METHODS: Mapping[int, str] = MappingProxyType(
@@ -152,3 +155,17 @@ def terms_of(target: LibpqTarget, database: str) -> Terms:
     if password is None:
         password = password_in_file(info, database)
     return Terms(target.name, info.user, password, info.word("require_auth"), info.word("channel_binding", "prefer"))
+
+
+def check_peer(connection: socket.socket, wanted: str) -> None:
+    """Raise QueryError where a server runs as another user of the system than requirepeer says; "" is anybody."""
+    if not wanted:
+        return
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, user, _ = struct.unpack("3i", credentials)
+    try:
+        name = pwd.getpwuid(user).pw_name
+    except KeyError:
+        name = str(user)
+    if name != wanted:
+        raise QueryError("auth", f"the server runs as {name}, not as requirepeer={wanted}")

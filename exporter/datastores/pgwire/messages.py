@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from exporter.query import QueryError
+from exporter.errors import QueryError
 
 SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
 LOGIN_BYTES = 256 * 1024  # what a server may say before it lets us in; a real one says about 600 bytes

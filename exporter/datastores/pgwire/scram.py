@@ -12,7 +12,7 @@ import secrets
 import stringprep
 import unicodedata
 
-from exporter.query import QueryError
+from exporter.errors import QueryError
 
 MOST_ROUNDS = 2_000_000  # half a second; a server asks for 4,096 unless scram_iterations says otherwise
 _ROUNDS_ON_THE_LOOP = 10_000  # 3 ms

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from exporter.lent_file import lent_file
-from exporter.libpq import Conninfo
+from exporter.config.files import lent_file
+from exporter.config.libpq.conninfo import Conninfo
 
 _WORDS = (
     "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",

@@ -10,16 +10,17 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
-from exporter.datastores.pgbouncer.words import unknown_database
-from exporter.datastores.postgres.door import AnotherServerError, Door, recognised
-from exporter.datastores.postgres.fence import LEAVE, fenced_rows
-from exporter.datastores.postgres.installed import EXTENSIONS, Extension
+from exporter.datastores.pgwire.errors import unknown_database
+from exporter.datastores.postgres.connector import AnotherServerError, Door, recognised
+from exporter.datastores.postgres.errors import reason_of
+from exporter.datastores.postgres.extensions import EXTENSIONS, Extension
 from exporter.datastores.postgres.network import network_of
 from exporter.datastores.postgres.pooled import transaction
-from exporter.datastores.postgres.reasons import reason_of
 from exporter.datastores.postgres.refusals import refusal_of
 from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
-from exporter.query import NoSessionError, QueryError, Row
+from exporter.datastores.postgres.user_queries import LEAVE, fenced_rows
+from exporter.errors import NoSessionError, QueryError
+from exporter.queries.query import Row
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
 CLOSE_SECONDS = 1.0

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from exporter.config.targets import Globs
 from exporter.datastores.pgwire.encoding import is_replaced
 from exporter.datastores.postgres.connection import Link
-from exporter.datastores.postgres.installed import Extension
-from exporter.query import QueryError, Row
-from exporter.server import ServerInfo
-from exporter.targets import Globs
+from exporter.datastores.postgres.extensions import Extension
+from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Row
 
 # Databases with datconnlimit -2 are the remains of a DROP DATABASE that was interrupted.
 # A grant that is withdrawn shows at once: few statements fail without it, most fall silent.

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import asyncpg
 
 from exporter.datastores.postgres.connection import Link
-from exporter.datastores.postgres.door import Door
-from exporter.datastores.postgres.reasons import reason_of
-from exporter.query import QueryError, Reason
+from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.errors import reason_of
+from exporter.errors import QueryError, Reason
 
 
 class Login(NamedTuple):

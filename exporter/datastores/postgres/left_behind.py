@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from exporter.query import Row
+from exporter.queries.query import Row
 
 # A process whose number was given anew meanwhile is younger than our leaving.
 _END = """

@@ -14,11 +14,10 @@ from typing import Any
 
 import asyncpg.protocol
 
-from exporter.datastores.pgwire.login import Login, Terms
+from exporter.config.libpq.conninfo import Conninfo, Host
+from exporter.datastores.pgwire.login import Login, Terms, check_peer
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, Scale, take, too_much
-from exporter.datastores.pgwire.peer import check_peer
-from exporter.libpq import Conninfo, Host
-from exporter.query import QueryError
+from exporter.errors import QueryError
 
 _PIECE = 64 * 1024
 _REQUEST, _PARAMETER, _READY = b"R"[0], b"S"[0], b"Z"[0]

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 from pydantic import HttpUrl
 
-from exporter.datastores.http import http_client, http_reason
+from exporter.datastores.http_client import http_client, http_reason
 from exporter.datastores.json_page import parse_json
-from exporter.query import QueryError, Reason
+from exporter.errors import QueryError, Reason
 
 _SECONDS = 3.0  # Patroni itself waits for a lost etcd, and several pages may be due in one pass
 _BODY_BYTES = 2**20  # the history of a cluster has some 100 bytes an entry, and is the longest page

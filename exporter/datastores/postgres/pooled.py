@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from exporter.datastores.postgres.door import recognised
+from exporter.datastores.postgres.connector import recognised
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from exporter.datastores.pgbouncer.words import meaning
+from exporter.datastores.pgwire.errors import meaning
 
 _FIRST_PAUSE = 30.0
 _LONGEST_PAUSE = 300.0

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from exporter.datastores.base import Params
-from exporter.datastores.qdrant.pages import Pages, collection_path, number
-from exporter.query import QueryError, Row
-from exporter.server import version_satisfies
+from exporter.datastores.qdrant.session import Pages, collection_path, number
+from exporter.errors import QueryError
+from exporter.queries.operation import Params
+from exporter.queries.query import Row
+from exporter.versions import version_satisfies
 
 _SAMPLED_POINTS = 10
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.datastores.qdrant.pages import Page, at, number, rows_of, scaled, total
-from exporter.query import Row
-from exporter.verdict import Status
+from exporter.datastores.qdrant.session import Page, at, number, rows_of, scaled, total
+from exporter.queries.health_rule import Status
+from exporter.queries.query import Row
 
 STATUSES = ("green", "yellow", "grey", "unknown", "red", "failed")  # from best to worst
 REPLICA_STATES = (

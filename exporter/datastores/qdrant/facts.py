@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 
-from exporter.datastores.qdrant.api import Api
-from exporter.datastores.qdrant.pages import at, timestamp
-from exporter.query import QueryError
-from exporter.server import ServerInfo, version_satisfies
+from exporter.datastores.qdrant.connection import Api
+from exporter.datastores.qdrant.session import at, timestamp
+from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo
+from exporter.versions import version_satisfies
 
 # A page that hangs must not make the ping fail: the server is there, this one fact is not.
 _PAGE_SECONDS = 1.0

@@ -6,14 +6,15 @@ from types import MappingProxyType
 
 from pydantic import Field
 
-from exporter.datastores.base import Operation, Params
-from exporter.datastores.qdrant import collections, native, node, slow_pages
+from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
+from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import Collection, collections_of
-from exporter.datastores.qdrant.config import config_rows
-from exporter.datastores.qdrant.native import NativePage
-from exporter.datastores.qdrant.pages import Page, Pages
-from exporter.query import QueryError, Row
+from exporter.datastores.qdrant.native_metrics import NativePage
+from exporter.datastores.qdrant.session import Page, Pages
+from exporter.errors import QueryError
+from exporter.queries.operation import Operation, Params
+from exporter.queries.query import Row
 
 _READY = {200: 1.0, 503: 0.0}
 
@@ -51,7 +52,7 @@ def _by_collection(rows: Callable[[Sequence[Collection]], Sequence[Row]], *, seg
 
 
 def _each_collection(
-    rows: Callable[[slow_pages.Read, Sequence[str]], Awaitable[Sequence[Row]]],
+    rows: Callable[[expensive_rows.Read, Sequence[str]], Awaitable[Sequence[Row]]],
 ) -> Operation:
     async def operation(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
         found = await session.rows(collections_of, await session.telemetry(), params.max_collections)
@@ -76,7 +77,7 @@ def _from_cluster(rows: Callable[[Page], Sequence[Row]]) -> Operation:
 
 
 async def _server(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-    return node.server_rows(await session.telemetry(), session.info.version)
+    return server_rows.server_rows(await session.telemetry(), session.info.version)
 
 
 async def _collection(session: Pages, params: CollectionsParams, _state: object) -> Sequence[Row]:
@@ -89,12 +90,14 @@ async def _disk(session: Pages, _params: Params, _state: object) -> Sequence[Row
     if session.disk_size is None:
         return []
     everything = await session.rows(collections_of, await session.telemetry(), sys.maxsize)
-    return await slow_pages.disk_rows(session.json, [collection.name for collection in everything], session.disk_size)
+    return await expensive_rows.disk_rows(
+        session.json, [collection.name for collection in everything], session.disk_size
+    )
 
 
 async def _native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
     body = await session.text("/metrics")
-    rows = await session.rows(lambda: native.picked_rows(NativePage(body), params.columns, params.labels))
+    rows = await session.rows(lambda: native_metrics.picked_rows(NativePage(body), params.columns, params.labels))
     return rows[: params.max_rows]
 
 
@@ -108,13 +111,13 @@ async def _ready(session: Pages, _params: Params, _state: object) -> Sequence[Ro
 async def _peers(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
     """Ask every peer; one that is frozen costs the server 9.4 s unless it is told to wait less."""
     page = await session.json("/cluster/telemetry?details_level=1&timeout=3")
-    return await session.rows(node.peer_rows, page)
+    return await session.rows(server_rows.peer_rows, page)
 
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "server": Operation(_server),
-        "memory": _from_telemetry(node.memory_rows),
+        "memory": _from_telemetry(server_rows.memory_rows),
         "ready": Operation(_ready),
         "collections": _from_telemetry(collections.summary_rows),
         "replication": _from_telemetry(collections.replication_rows),
@@ -124,18 +127,18 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "collection_optimizations": _by_collection(collections.optimization_rows),
         "collection_replicas": _by_collection(collections.replica_rows),
         "collection_config": _by_collection(config_rows),
-        "collection_segments": _by_collection(slow_pages.segment_rows, segments=True),
-        "collection_index": _by_collection(slow_pages.index_rows, segments=True),
-        "collection_memory": _each_collection(slow_pages.memory_rows),
+        "collection_segments": _by_collection(expensive_rows.segment_rows, segments=True),
+        "collection_index": _by_collection(expensive_rows.index_rows, segments=True),
+        "collection_memory": _each_collection(expensive_rows.memory_rows),
         "disk": Operation(_disk),
-        "snapshots": _each_collection(slow_pages.snapshot_rows),
-        "requests": _from_metrics(native.request_rows),
-        "request_duration": _from_metrics(native.duration_rows),
-        "process_limits": _from_metrics(lambda page, _version: native.limit_rows(page)),
+        "snapshots": _each_collection(expensive_rows.snapshot_rows),
+        "requests": _from_metrics(native_metrics.request_rows),
+        "request_duration": _from_metrics(native_metrics.duration_rows),
+        "process_limits": _from_metrics(lambda page, _version: native_metrics.limit_rows(page)),
         "native": Operation(_native, NativeParams),
-        "cluster": _from_cluster(node.cluster_rows),
-        "cluster_role": _from_cluster(node.raft_role_rows),
-        "cluster_messages": _from_cluster(node.unreachable_peer_rows),
+        "cluster": _from_cluster(server_rows.cluster_rows),
+        "cluster_role": _from_cluster(server_rows.raft_role_rows),
+        "cluster_messages": _from_cluster(server_rows.unreachable_peer_rows),
         "cluster_peers": Operation(_peers),
         "search": Operation(search, SearchParams, state=list),
         "count": Operation(count, CountParams),

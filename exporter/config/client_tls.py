@@ -1,0 +1,61 @@
+"""The one place that makes the TLS context of a client."""
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.config.files import Stamp, lent_file, stamp
+
+
+class TlsFiles(NamedTuple):
+    """What a context is made of; without ca it trusts the machine's authorities, without key it is in cert."""
+
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+    verify: bool
+
+
+def client_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return a context of the files as they are now, shared by all who ask for the same; raise OSError."""
+    return _loaded(files, tuple(stamp(file) for file in files[:3] if file is not None))
+
+
+@lru_cache(maxsize=64)  # the machine's authorities take 30 ms and 2 MiB, and most targets trust the same
+def _loaded(files: TlsFiles, _stamps: tuple[Stamp, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not files.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif files.ca is None:
+        context.load_default_certs()
+    else:
+        _load_authority(context, files.ca)
+    if files.cert is not None:
+        _load_own(context, files.cert, files.key)
+    return context
+
+
+def _load_authority(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        with lent_file(file) as name:
+            context.load_verify_locations(name)
+    except ssl.SSLError:
+        raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"{file} holds no certificate of an authority in PEM") from None
+
+
+def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    try:
+        with lent_file(cert) as cert_name, lent_file(key or cert) as key_name:
+            context.load_cert_chain(cert_name, key_name, password=_refused)
+    except ssl.SSLError as error:
+        problem = "not one's key" if error.reason == "KEY_VALUES_MISMATCH" else "no certificate and key in PEM"
+        raise ssl.SSLError(
+            ssl.SSL_ERROR_SSL, f"{' and '.join(str(file) for file in (cert, key) if file)}: {problem}"
+        ) from None
+
+
+def _refused() -> str:
+    """Stand in for a person: OpenSSL would ask on the terminal."""
+    raise OSError("the private key is encrypted: give one without a password")

@@ -1,0 +1,152 @@
+"""What the user configures, read from a file or from the environment alone; secrets are read in `secret_files`."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+from exporter.config.documents import Document, KeyPath, expand_variables, read_document
+from exporter.config.environment import URLS, target_settings, variable
+from exporter.config.files import in_time
+from exporter.config.secret_files import Keeper, Strict
+from exporter.config.targets import Target
+from exporter.config.thresholds import Limit, Overrides, limits
+from exporter.errors import ConfigError
+from exporter.units import Duration
+
+
+class Poll(Strict):
+    interval: Duration = 15.0
+
+
+class Web(Keeper):
+    """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
+
+    config_file: Path | None = None
+    token: SecretStr | None = None
+    token_file: Path | None = None
+    reload: bool = False
+
+    @model_validator(mode="after")
+    def _no_empty_token(self) -> Self:
+        if self.guarded and not self.secret("token"):
+            raise ValueError("the token is empty")
+        return self
+
+    @property
+    def guarded(self) -> bool:
+        """Tell whether there is to be a token, even where its file went away."""
+        return self.token is not None or self.token_file is not None
+
+
+class Readyz(Strict):
+    """What /readyz asks beside the process itself: nothing, unless groups of targets are named."""
+
+    require: tuple[str, ...] = ()
+
+
+class Config(Strict):
+    listen: str = "0.0.0.0:9187"
+    poll: Poll = Poll()
+    targets: tuple[Annotated[Target, Field(discriminator="store")], ...]
+    queries: tuple[Path, ...] = ()
+    disable_queries: tuple[str, ...] = ()
+    thresholds: Overrides = Field(default_factory=dict)
+    drain: Duration = 5.0
+    readyz: Readyz = Readyz()
+    web: Web = Web()
+
+    @field_validator("listen")
+    @classmethod
+    def _valid_listen(cls, value: str) -> str:
+        parse_listen(value)
+        return value
+
+    @field_validator("targets")
+    @classmethod
+    def _some_of_different_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+        if not value:
+            raise ValueError("name at least one server to watch")
+        names = Counter(target.name for target in value)
+        if EXPORTER in names:
+            raise ValueError(f"no target can have the name {EXPORTER!r}: it is the exporter's own")
+        for name, count in names.items():
+            if count > 1:
+                raise ValueError(f"two targets have the name {name!r}")
+        return value
+
+    @field_validator("readyz")
+    @classmethod
+    def _groups_that_there_are(cls, value: Readyz, info: ValidationInfo) -> Readyz:
+        groups = {group for target in info.data.get("targets", ()) for group in target.groups}
+        missing = [group for group in value.require if group not in groups]
+        if missing and "targets" in info.data:  # wrong ones have their own message
+            there = ", ".join(sorted(groups)) or "no groups at all"
+            raise ValueError(f"no target is in the group {missing[0]!r}; there are {there}")
+        return value
+
+    def interval(self, target: Target) -> float:
+        return target.interval or self.poll.interval
+
+    def limits(self, target: Target) -> Mapping[str, Limit]:
+        """Return the limits of one target: its own, else the configuration's, else the built-in ones."""
+        return limits(self.thresholds, target.thresholds)
+
+    def secrets(self) -> set[str]:
+        """Return every secret as it was last read, so that logs can leave it out."""
+        return self.web.secrets().union(*(target.secrets() for target in self.targets))
+
+
+def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the file, or make one target a store from the environment alone; raise ConfigError with every problem."""
+    if path is None:
+        targets = target_settings(environment)
+        if not targets:
+            raise ConfigError([f"nothing to watch: name a file with --config, or set one of {URLS}"])
+        document = Document(Path("environment"), {"targets": targets}, {})
+        return document.validate(
+            Config,
+            document.data,
+            lambda key: (variable(targets[int(key[1])]["store"], str(key[-1]), environment),),
+        )
+    document = read_document(path)
+    config = document.validate(Config, expand_variables(document, environment), _without_store)
+    sources = tuple(path.parent / source for source in config.queries)
+    missing = [
+        document.problem(("queries", index), problem)
+        for index, source in enumerate(sources)
+        if (problem := _missing(source))
+    ]
+    if missing:
+        raise ConfigError(missing)
+    web = config.web
+    if web.config_file is not None:
+        web = web.model_copy(update={"config_file": path.parent / web.config_file})
+    return config.model_copy(update={"queries": sources, "web": web})
+
+
+def _missing(source: Path) -> str | None:
+    try:
+        return None if in_time(source, source.exists) else f"{source} is neither a folder nor a file"
+    except OSError as error:
+        return f"{source} cannot be read: {error.strerror}"
+
+
+def _without_store(key: KeyPath) -> KeyPath:
+    """Drop the store from targets.0.postgres.url: it tells pydantic the model, and is no key of the file."""
+    return (*key[:2], *key[3:]) if key[0] == "targets" else key
+
+
+def parse_listen(value: str) -> tuple[str, int]:
+    """Split host:port; an empty host stands for all addresses: of :9187, *:9187 and [::]:9187."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:  # noqa: PLR2004 - the highest port
+        raise ValueError(f"{value!r} is not an address such as 0.0.0.0:9187")
+    host = host.strip("[]")
+    return "" if host in ("*", "::") else host, int(port)
+
+
+EXPORTER = "exporter"  # how the exporter itself is called where targets are

@@ -1,0 +1,78 @@
+"""Models whose secrets may lie in files, which are read each time: a rotated secret needs no restart."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+from exporter.config.files import read_bounded
+
+
+class Strict(BaseModel):
+    """What of the configuration is made of: frozen, and no key that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Keeper(Strict):
+    """What holds secrets: beside each, `<name>_file` may name the file that it lies in."""
+
+    @model_validator(mode="after")
+    def _one_source_a_secret(self) -> Self:
+        for name in self._secret_names():
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None:
+                raise ValueError(f"{name} and {name}_file exclude each other")
+        return self
+
+    @classmethod
+    def _secret_names(cls) -> set[str]:
+        return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
+
+    def secret(self, name: str) -> str | None:
+        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
+        file: Path | None = getattr(self, f"{name}_file")
+        if file is not None:
+            self._read[name] = read_file(file)
+            return self._read[name]
+        value: SecretStr | None = getattr(self, name)
+        return value.get_secret_value() if value is not None else None
+
+    def secrets(self) -> set[str]:
+        """Return every secret as it was last read: what nobody has read, nobody can tell. Each log line asks this."""
+        for name in self._in_files - self._read.keys():
+            self.present(name)
+        return {*self._written, *self._read.values()}
+
+    def present_secrets(self) -> set[str]:
+        """Return every secret under a key of its own as it is now, but those of files that cannot be read."""
+        return {secret for name in self._secret_names() if (secret := self.present(name))}
+
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        values = [getattr(self, name) for name in self._secret_names()]
+        return frozenset(value.get_secret_value() for value in values if value)
+
+    @cached_property
+    def _in_files(self) -> frozenset[str]:
+        return frozenset(name for name in self._secret_names() if getattr(self, f"{name}_file"))
+
+    @cached_property
+    def _read(self) -> dict[str, str]:
+        return {}
+
+    def present(self, name: str) -> str | None:
+        """Return a secret's present value, None where its file cannot be read."""
+        try:
+            return self.secret(name)
+        except ValueError:
+            return None
+
+
+def read_file(file: Path) -> str:
+    """Return a file's text without the last line's end; raise ValueError where it cannot be read."""
+    try:
+        return read_bounded(file).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"{file} cannot be read: {reason}") from None

@@ -1,0 +1,205 @@
+"""The servers a user names, one model a store."""
+
+import re
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, field_validator
+
+from exporter.config.address import Address
+from exporter.config.expectations import Expectations
+from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
+from exporter.config.secret_files import Keeper, Strict, read_file
+from exporter.config.thresholds import Overrides
+from exporter.config.url import routing_problem, unread_part
+from exporter.queries.core_metrics import CORE_METRICS
+from exporter.units import Bytes, Duration
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
+_CORE_LABELS = {label for core in CORE_METRICS.values() for label in core.labels}
+
+
+class Globs(Strict):
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def admits(self, name: str) -> bool:
+        """Tell whether some glob includes the name and none excludes it."""
+        included, excluded = (any(fnmatchcase(name, glob) for glob in globs) for globs in (self.include, self.exclude))
+        return included and not excluded
+
+
+def _off(value: object) -> object:
+    """Return the word for what YAML reads as false: `off` without quotes."""
+    return "off" if value is False else value
+
+
+class TargetBase(Keeper, Address):
+    """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody.
+
+    thresholds: limits of this target that differ from the configuration's.
+    checks: checks of /health that are not judged here, each with the word `off`.
+    disable_queries: globs of built-in queries that this target is not asked.
+    """
+
+    name: str
+    required: bool = True
+    maintenance: bool = False
+    groups: tuple[str, ...] = ()
+    labels: dict[str, str] = Field(default_factory=dict)
+    interval: Duration | None = None
+    thresholds: Overrides = Field(default_factory=dict)
+    checks: dict[str, Annotated[Literal["off"], BeforeValidator(_off)]] = Field(default_factory=dict)
+    disable_queries: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _valid_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError(f"{value!r} must start with a letter or digit, then letters, digits, '_', '.' or '-'")
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _valid_groups(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._valid_name(group) for group in value)
+
+    @field_validator("labels")
+    @classmethod
+    def _valid_labels(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            if not _LABEL.fullmatch(name) or name in _RESERVED_LABELS | _CORE_LABELS:
+                raise ValueError(f"{name!r} cannot be a label of a target: it is taken, or no label name")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        if isinstance(value, Path):
+            read_file(value)
+        return value
+
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        url = urlsplit(self.url.get_secret_value())  # its password counts as it is written, and as the server gets it
+        return super()._written.union(value for value in (url.password, unquote(url.password or "")) if value)
+
+
+class LibpqTarget(TargetBase):
+    """A server whose `url` is what PostgreSQL's clients take: a URL, or `host=… user=…`."""
+
+    password: SecretStr | None = None
+    password_file: Path | None = None
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return SCHEMES
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        conninfo(text)
+
+    @cached_property
+    def conninfo(self) -> Conninfo:
+        return conninfo(self.url.get_secret_value())
+
+    @property
+    def tls(self) -> bool:
+        """Tell whether TLS is certain and set up by our keys; the other words of libpq are the clients' to read."""
+        return bool(self._tls_keys) or self.conninfo.word("sslrootcert") == "system"
+
+    def _contradiction(self) -> str | None:
+        said = dict(written_parameters(self.url.get_secret_value()))
+        for name in said:
+            if name.startswith("ssl") and name != "sslmode":
+                return f"{name} in the URL says the same in another way; keep to one of them"
+        mode = "verify-full" if self.verify else "require"
+        if said.get("sslmode", mode) != mode:
+            return f"they mean sslmode={mode}, the URL says sslmode={said['sslmode']}"
+        return None
+
+    @cached_property
+    def _written(self) -> frozenset[str]:
+        secrets = (self.conninfo.password, self.conninfo.word("sslpassword"))
+        return super()._written.union(secret for secret in secrets if secret)
+
+
+class PostgresTarget(LibpqTarget):
+    store: Literal["postgres"]
+    databases: Globs = Globs(exclude=("rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin"))
+    via_pgbouncer: bool = False
+    patroni: HttpUrl | None = None
+    disk_size: Bytes | None = None
+    sample_activity: bool = False
+    statement_texts: bool = False
+    expect: Expectations = Expectations()
+
+    @field_validator("patroni")
+    @classmethod
+    def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value and (part := unread_part(str(value), ("user", "path"))):
+            raise ValueError(f"the URL has a {part}, which nobody reads: write scheme, host, port and a proxy's path")
+        return value
+
+
+class QdrantTarget(TargetBase):
+    store: Literal["qdrant"]
+    disk_size: Bytes | None = None
+    api_key: SecretStr | None = None
+    api_key_file: Path | None = None
+
+    url_parts = ("user", "path")  # of a proxy in front: Basic authentication, and what it puts before each path
+    url_advice = "write scheme, host, port and a proxy's path"
+
+
+class Neo4jTarget(TargetBase):
+    store: Literal["neo4j"]
+    user: str = "neo4j"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    databases: Globs = Globs()
+
+    url_parts = ("query",)
+    url_advice = "write scheme, host and port alone; user, password and databases are keys of their own"
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        super().check_url(text)
+        if problem := routing_problem(text):
+            raise ValueError(problem)
+
+
+class MinioTarget(TargetBase):
+    store: Literal["minio"]
+    access_key: SecretStr | None = None
+    access_key_file: Path | None = None
+    secret_key: SecretStr | None = None
+    secret_key_file: Path | None = None
+    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
+
+    url_advice = "write scheme, host and port alone; the keys are access_key and secret_key, and S3 signs whole paths"
+
+
+class PgbouncerTarget(LibpqTarget):
+    """A PgBouncer; the URL names its console, the database `pgbouncer`."""
+
+    store: Literal["pgbouncer"]
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        if conninfo(text).database != "pgbouncer":
+            raise ValueError("the console is the database pgbouncer: write postgresql://USER@HOST:PORT/pgbouncer")
+        if dict(written_parameters(text)).get("target_session_attrs", "any") != "any":
+            raise ValueError("target_session_attrs: a console is neither a primary nor a standby: leave it out")
+
+
+Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget

@@ -1,0 +1,100 @@
+"""The web file as it is now: looked at again when it or a certificate changed; a broken one changes nothing."""
+
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from exporter.config.files import Stamp, stamp
+from exporter.config.server_tls import TlsError, living_context, not_after, server_context
+from exporter.config.web_config import WebConfig, read_web_config
+from exporter.errors import ConfigError
+
+_LOOK_EVERY = 1.0
+
+_log = structlog.get_logger("exporter")
+
+
+class Loaded(NamedTuple):
+    config: WebConfig = WebConfig()
+    context: ssl.SSLContext | None = None
+    not_after: float | None = None
+
+
+class WebFile:
+    """Give what the file says; without a file, what an empty one would say. `changed` hears of each new reading."""
+
+    def __init__(self, path: Path | None, changed: Callable[[Loaded], None] = lambda _: None) -> None:
+        self._path = path
+        self._changed = changed
+        self._seen: dict[Path, Stamp | None] = {}
+        self._looked_at = time.monotonic()
+        self._loaded = self._load(path) if path else Loaded()
+        changed(self._loaded)
+
+    @property
+    def loaded(self) -> Loaded:
+        """Return what holds now; the files are looked at once a second at most."""
+        now = time.monotonic()
+        if self._path is not None and now - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = now
+            if self._seen != {file: _stamp(file) for file in self._seen}:
+                self._reload(self._path)
+        return self._loaded
+
+    @property
+    def config(self) -> WebConfig:
+        return self.loaded.config
+
+    def context(self) -> ssl.SSLContext | None:
+        """Return a context for the whole life of the process, None where pages are plain HTTP."""
+        return living_context(self._present) if self._loaded.context else None
+
+    def _present(self) -> ssl.SSLContext:
+        context = self.loaded.context
+        assert context is not None  # noqa: S101 - a reload that would end TLS is refused
+        return context
+
+    def _reload(self, path: Path) -> None:
+        try:
+            loaded = self._load(path)
+        except ConfigError as error:
+            problems = error.problems
+        else:
+            problems = [f"{path}: {problem}" for problem in _opens(self._loaded, loaded)]
+        if problems:
+            _log.error("web file not taken over, the last good one stays", error="; ".join(problems))
+            return
+        self._loaded = loaded
+        self._changed(loaded)
+        _log.info("web file read again", file=str(path))
+
+    def _load(self, path: Path) -> Loaded:
+        self._seen[path] = _stamp(path)  # before it is read: what changes meanwhile is read again
+        config, document = read_web_config(path)
+        tls = config.tls_server_config
+        self._seen = {file: _stamp(file) for file in tls.files.values()} | {path: self._seen[path]}
+        if not tls.enabled:
+            return Loaded(config)
+        try:
+            return Loaded(config, server_context(tls), not_after(tls))
+        except TlsError as error:
+            raise ConfigError([document.problem(("tls_server_config", error.key), str(error))]) from None
+
+
+def _opens(before: Loaded, after: Loaded) -> Iterator[str]:
+    """Say what a file that is half written, or emptied by a slip, must not switch off."""
+    if (before.context is None) != (after.context is None):
+        yield "tls_server_config: TLS begins and ends only with a restart"
+    if before.config.basic_auth_users and not after.config.basic_auth_users:
+        yield "basic_auth_users: the last user goes only with a restart"
+
+
+def _stamp(file: Path) -> Stamp | None:
+    try:
+        return stamp(file)
+    except OSError:
+        return None

@@ -1,0 +1,207 @@
+"""A login that a server refused is not tried again at once by any target: three tries lock a Neo4j user out."""
+
+import asyncio
+import hashlib
+import ipaddress
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import MappingProxyType
+from typing import Self
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
+
+from exporter.config.targets import LibpqTarget, Target
+from exporter.datastores.base import Datastore, Lane, Session
+from exporter.errors import QueryError, Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.query import Query, Row
+
+PAUSE = 60.0
+
+_RESOLVE_SECONDS = 2.0
+_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
+_BOLT = 7687
+_OUTLIVING = ("postgres", "pgbouncer")  # stores whose sessions stay when the password changes
+_LOCKING = ("neo4j",)  # stores that log in anew for any query, and lock a user after a few refusals
+
+Key = tuple[str, int, str, str]  # address, port, the name that TLS or HTTP asks for, who logs in with which secret
+
+
+class Logins:
+    """Know which login was refused where, for all targets: a server is asked once, then there is a pause."""
+
+    def __init__(self) -> None:
+        self._until: dict[Key, float] = {}
+        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def quiet(self) -> bool:
+        """Tell whether no login was refused lately."""
+        return not self._until
+
+    def guarded(self, target: Target, datastore: Datastore) -> Datastore:
+        return _Guarded(self, target, datastore)
+
+    def turn(self, key: Key) -> asyncio.Lock:
+        """Return the lock of those who have yet to find out whether a login is good."""
+        return self._turns.setdefault(key, asyncio.Lock())
+
+    def check(self, keys: Sequence[Key]) -> None:
+        """Raise QueryError where one of these logins was refused less than a pause ago."""
+        now = time.monotonic()
+        self._until = {key: until for key, until in self._until.items() if until > now}
+        if any(key in self._until for key in keys):
+            raise QueryError("auth", "not tried: the same login was refused to a target of this server a moment ago")
+
+    def refuse(self, keys: Sequence[Key]) -> None:
+        self._until |= dict.fromkeys(keys, time.monotonic() + PAUSE)
+
+    def accept(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self._until.pop(key, None)
+
+
+class _Guarded:
+    """A datastore whose pings take turns until one succeeds, and are spared while its login is known to be refused."""
+
+    def __init__(self, logins: Logins, target: Target, datastore: Datastore) -> None:
+        self._logins, self._target, self._datastore = logins, target, datastore
+        self._login = Login(target)
+        self._proven = False
+
+    @property
+    def clock_skew(self) -> float | None:
+        return self._datastore.clock_skew
+
+    async def __aenter__(self) -> Self:
+        await self._datastore.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._datastore.__aexit__(*exc_info)
+
+    async def ping(self) -> ServerInfo:
+        proven, self._proven = self._proven, False  # unless this one succeeds
+        async with AsyncExitStack() as turns:
+            if not proven:
+                await self._login.resolve()
+                for key in self._login.now():
+                    await turns.enter_async_context(self._logins.turn(key))
+            with self.watched(spare=not proven or self._target.store not in _OUTLIVING):
+                info = await self._datastore.ping()
+        if not self._logins.quiet:
+            self._logins.accept(self._login.now())
+        self._proven = True
+        return info
+
+    async def databases(self) -> Sequence[str]:
+        return await self._datastore.databases()
+
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator[Session]:
+        async with self._datastore.session(lane) as session:
+            yield _Session(self, session) if self._target.store in _LOCKING else session
+
+    def reason(self, error: BaseException) -> Reason:
+        return self._datastore.reason(error)
+
+    def watched(self, *, spare: bool = True) -> "_Watched":
+        """Return a block that may log in; with `spare` it is not entered while the login is known to be refused."""
+        if spare and not self._logins.quiet:
+            self._logins.check(self._login.now())
+        return _Watched(self)
+
+    def refused(self) -> None:
+        self._proven = False
+        self._logins.refuse(self._login.now())
+
+
+class _Session:
+    def __init__(self, guarded: _Guarded, session: Session) -> None:
+        self._guarded, self._session = guarded, session
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        with self._guarded.watched():
+            return await self._session.fetch(query, database)
+
+
+class _Watched:
+    """Notice a refused login on its way out, as the exception that it is."""
+
+    def __init__(self, guarded: _Guarded) -> None:
+        self._guarded = guarded
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and self._guarded.reason(error) == "auth":
+            self._guarded.refused()
+
+
+class Login:
+    """Where a target logs in, and as whom; two names of one server are one place.
+
+    Behind TLS or HTTP the name stays: one address may there stand for many servers.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._places: tuple[tuple[str, int, str], ...] = ()
+
+    async def resolve(self) -> None:
+        """Find the addresses; a name that cannot be found now stands for itself."""
+        places = {
+            (address, port, name) for host, port, name in _places(self._target) for address in await _addresses(host)
+        }
+        self._places = tuple(sorted(places))
+
+    def now(self) -> Sequence[Key]:
+        """Return the places, each with who logs in; the secret as it is now is a part of that."""
+        user, password = _in_url(self._target)
+        secrets = {*self._target.present_secrets(), password or ""} - {""}
+        who = repr((self._target.store, user, sorted(secrets)))
+        digest = hashlib.sha256(who.encode()).hexdigest()
+        return [(*place, digest) for place in self._places]
+
+
+def _places(target: Target) -> Sequence[tuple[str, int, str]]:
+    """Return host, port, and the name that TLS or HTTP asks for, of each server that the target names."""
+    if isinstance(target, LibpqTarget):
+        certain = target.tls or target.conninfo.word("sslmode") in ("require", "verify-ca", "verify-full")
+        return [
+            (host.socket or host.address or host.name, host.port, host.name if certain else "")
+            for host in target.conninfo.hosts
+        ]
+    parts = urlsplit(target.url.get_secret_value())
+    host = parts.hostname or ""
+    named = target.tls or parts.scheme in _PORTS
+    return [(host, parts.port or _PORTS.get(parts.scheme, _BOLT), host if named else "")]
+
+
+async def _addresses(host: str) -> Sequence[str]:
+    if host.startswith(("/", "\0")):  # a Unix socket
+        return [host]
+    with suppress(ValueError):
+        return [_plain(host)]
+    try:
+        async with asyncio.timeout(_RESOLVE_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return [host]
+    return sorted({_plain(str(address[0])) for *_, address in found})
+
+
+def _plain(address: str) -> str:
+    """Write an IPv4 address that is mapped into IPv6 as what it is."""
+    mapped = ipaddress.ip_address(address.partition("%")[0])
+    return str(getattr(mapped, "ipv4_mapped", None) or mapped)
+
+
+def _in_url(target: Target) -> tuple[str, str | None]:
+    """Return the user and the password that the URL may hold, or the user of the key beside it."""
+    if isinstance(target, LibpqTarget):
+        return target.conninfo.user, target.conninfo.password
+    return getattr(target, "user", ""), None

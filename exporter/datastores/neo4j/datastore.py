@@ -1,0 +1,188 @@
+"""Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Self
+
+from neo4j.exceptions import Neo4jError
+
+from exporter.config.targets import Neo4jTarget
+from exporter.datastores.base import Lane
+from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
+from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_info, round_trip
+from exporter.datastores.neo4j.operations import OPERATIONS
+from exporter.datastores.neo4j.session import NO_PARAMETERS
+from exporter.datastores.tls import Expiry, tls_of
+from exporter.errors import QueryError, Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.operation import run_operation
+from exporter.queries.query import Query, Row
+
+_FACTS_SECONDS = 600.0
+_PING_SECONDS = 5.0
+
+_ONLINE = """
+SHOW DATABASES YIELD name, type, currentStatus
+WHERE type = 'standard' AND currentStatus = 'online'
+RETURN DISTINCT name
+"""
+
+
+def open_datastore(target: Neo4jTarget) -> "Neo4jDatastore":
+    return Neo4jDatastore(target)
+
+
+class Neo4jDatastore:
+    """One Neo4j server.
+
+    What is known about it beyond a ping is read when it answers again, when it was restarted or upgraded between
+    two pings, and every ten minutes.
+    """
+
+    def __init__(self, target: Neo4jTarget) -> None:
+        self._target = target
+        self._connection: Connection | None = None
+        self._answers = True
+        self._tls = tls_of(target)
+        self._expiry = Expiry()
+        self._info: ServerInfo | None = None
+        self.clock_skew: float | None = None
+        self._facts_due = 0.0
+        self.states: MutableMapping[tuple[str, str | None], object] = {}
+        self._home_only: set[str] = set()  # texts that the system database refused
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._close()
+
+    async def ping(self) -> ServerInfo:
+        connection = await self._connected()
+        known, due = self._info, self._facts_due
+        self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
+        self._answers = False
+        started_at = known.started_at if known else None
+        self.clock_skew, began = None, time.time()
+        closed = await home_state(connection, _PING_SECONDS) if known and known.unserved else None
+        if closed is None:  # else the server would wait two seconds for that database
+            try:
+                started_at, told_at = await round_trip(connection, known, _PING_SECONDS)
+                self.clock_skew = None if told_at is None else told_at - (began + time.time()) / 2
+            except Neo4jError as error:
+                closed = await closed_home(connection, error, _PING_SECONDS)
+        self._answers = True
+        if known is None or known.started_at != started_at or time.monotonic() >= due:
+            known = await read_info(connection, _PING_SECONDS, home_open=closed is None)
+            due = time.monotonic() + _FACTS_SECONDS
+            self._home_only.clear()
+        not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
+        self._info, self._facts_due = replace(known, tls_not_after=not_after, unserved=closed or ""), due
+        return self._info
+
+    async def _connected(self) -> Connection:
+        """Return the driver; a new one after a ping that failed, for all connections may lead nowhere."""
+        if not self._answers:
+            await self._close()
+        if self._connection is None:
+            self._connection = Connection(self._target, self._tls)
+        return self._connection
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def databases(self) -> Sequence[str]:
+        rows = await self.run(_ONLINE, None, _PING_SECONDS)
+        return sorted(filter(self.admits, (str(row["name"]) for row in rows)))
+
+    def admits(self, database: str) -> bool:
+        return self._target.databases.admits(database)
+
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator["Neo4jSession"]:  # noqa: ARG002 - the pool serves all lanes
+        yield Neo4jSession(self)
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+    @property
+    def info(self) -> ServerInfo:
+        if self._info is None:
+            raise QueryError("connect", "no ping has succeeded yet")
+        return self._info
+
+    async def run(
+        self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
+    ) -> list[Row]:
+        """Run a statement in a database; None is the system database, or the home one where that refuses it.
+
+        The system database answers while the others are down, but only SHOW and procedures, and no clause more.
+        """
+        if self._connection is None:
+            raise QueryError("connect", "there was no ping yet")
+        run = self._connection.run
+        if database is not None:
+            return await run(text, database, seconds, {**parameters, "database": database})
+        if text not in self._home_only:
+            try:
+                return await run(text, SYSTEM, seconds, parameters)
+            except Neo4jError as error:
+                if not is_refusal(error):
+                    raise
+        rows = await run(text, None, seconds, parameters)
+        self._home_only.add(text)
+        return rows
+
+
+class Neo4jSession:
+    """One pass of a lane; it asks one query at a time."""
+
+    def __init__(self, datastore: Neo4jDatastore) -> None:
+        self._datastore = datastore
+        self._pages: dict[str, list[Row]] = {}
+        self._database: str | None = None
+        self._seconds = _PING_SECONDS
+
+    @property
+    def info(self) -> ServerInfo:
+        return self._datastore.info
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        if unmet := query.when.extension_unmet(self.info.extensions):
+            raise QueryError("unsupported", unmet)
+        self._database, self._seconds = database, query.timeout
+        if query.operation is not None:
+            rows = await run_operation(OPERATIONS, self._datastore.states, self, query, database)
+        else:
+            rows = list(unwound(await self.run(query.text(self.info.version))))
+        if "db" not in query.labels:
+            return rows
+        return [row for row in rows if not row.get("db") or self._datastore.admits(str(row["db"]))]
+
+    async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
+        """Run a statement where the query that is being fetched belongs, within its time limit on the server."""
+        return await self._datastore.run(text, self._database, self._seconds, parameters)
+
+    async def page(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
+        """Return the rows of a statement that several operations read, once a pass."""
+        if text not in self._pages:
+            self._pages[text] = await self.run(text, parameters)
+        return self._pages[text]
+
+
+def unwound(rows: Iterable[Row]) -> Iterator[Row]:
+    """Replace a row whose column `rows` is a list of maps by those maps, each with the row's other columns.
+
+    It stands in for UNWIND, which neither SHOW nor the system database offers.
+    """
+    for row in rows:
+        inner = row.get("rows")
+        if isinstance(inner, list):
+            rest = {name: value for name, value in row.items() if name != "rows"}
+            yield from ({**rest, **item} for item in inner)
+        else:
+            yield row

@@ -1,0 +1,76 @@
+"""One held connection to PgBouncer's console."""
+
+import asyncio
+import ssl
+
+from exporter.config.libpq.conninfo import Conninfo
+from exporter.config.targets import PgbouncerTarget
+from exporter.datastores.pgwire.client import Client, opened
+from exporter.datastores.pgwire.errors import ServerError
+from exporter.datastores.pgwire.login import terms_of
+from exporter.datastores.pgwire.tls import context_of
+from exporter.datastores.tls import Tls
+from exporter.queries.query import Row
+
+_CONNECT_SECONDS = 10.0
+
+
+class Console:
+    """The console as one lane sees it, connected when it is needed."""
+
+    def __init__(self, target: PgbouncerTarget) -> None:
+        self._target = target
+        self._tls = Tls(target.tls_files, target.server_name) if target.tls else None
+        self._client: Client | None = None
+        self.opened = 0
+
+    async def rows(self, command: str) -> list[Row]:
+        """Run a command; when PgBouncer was restarted since the last one, log in again and run it."""
+        held = self._client is not None
+        try:
+            return await self._run(command)
+        except (OSError, ServerError):
+            if not held or self._client is not None:
+                raise
+        return await self._run(command)
+
+    async def certificate(self) -> bytes | None:
+        """Return what the server shows to who connects now, in DER; None without TLS, or where it does not answer."""
+        if self._client is None or self._client.certificate is None:
+            return None
+        try:
+            return await certificate(self._target.conninfo, self._tls)
+        except (OSError, EOFError):
+            return None
+
+    async def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _run(self, command: str) -> list[Row]:
+        if self._client is None:
+            info = self._target.conninfo
+            async with asyncio.timeout(info.connect_seconds(_CONNECT_SECONDS)):
+                self._client = await Client.connect(info, terms_of(self._target, info.database), self._tls)
+            self.opened += 1
+        client = self._client
+        try:
+            return await client.rows(command)
+        finally:
+            if client.closed:
+                self._client = None
+
+
+_SECONDS = 2.0
+
+
+async def certificate(info: Conninfo, tls: ssl.SSLContext | None) -> bytes | None:
+    """Shake hands and leave; return what the server showed, in DER. Raise OSError where it is not to be trusted."""
+    async with asyncio.timeout(_SECONDS):
+        _, writer = await opened(info, info.hosts[0], tls or context_of(info), required=True)
+        try:
+            encrypted = writer.get_extra_info("ssl_object")
+            return encrypted.getpeercert(binary_form=True) if encrypted else None
+        finally:
+            writer.transport.abort()

@@ -1,0 +1,37 @@
+"""Errors of a server or pooler, and what they mean: PgBouncer until 1.19 gave all of its own one code."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from exporter.errors import Reason
+
+_MEANINGS: Mapping[str, Reason] = MappingProxyType(
+    {
+        "authentication failed": "auth",
+        "no such user": "auth",
+        "no password supplied": "auth",
+        "not allowed": "privilege",
+        "admin access needed": "privilege",
+        "no more connections allowed": "limit",
+        "query_wait_timeout": "timeout",
+        "invalid command": "unsupported",
+    }
+)
+
+
+def meaning(message: str) -> Reason:
+    """Return the reason; what is not known is that the pooler, or the server behind it, cannot be reached."""
+    return next((reason for words, reason in _MEANINGS.items() if words in message), "connect")
+
+
+def unknown_database(message: str) -> bool:
+    return "no such database" in message
+
+
+class ServerError(Exception):
+    """What the server itself says against us; `code` is the SQLSTATE."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.code = fields.get("C", "")
+        self.fatal = fields.get("V", fields.get("S", "")) in ("FATAL", "PANIC")
+        super().__init__(fields.get("M", ""))

@@ -1,0 +1,146 @@
+"""The way into one PostgreSQL server: logins, TLS, and sockets that notice when nobody is there any more."""
+
+import socket
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import asyncpg
+import asyncpg.protocol.protocol
+
+from exporter.config.libpq.conninfo import Conninfo
+from exporter.config.targets import PostgresTarget
+from exporter.datastores.keepalive import keepalive
+from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
+from exporter.datastores.pgwire.login import terms_of
+from exporter.datastores.pgwire.tls import lent_words
+from exporter.datastores.postgres.left_behind import LeftBehind
+from exporter.datastores.postgres.network import Network
+from exporter.datastores.postgres.refusals import Refusals
+from exporter.datastores.postgres.session_settings import NAME, at_login
+from exporter.datastores.tls import tls_of
+from exporter.errors import QueryError
+
+CONNECT_SECONDS = 10.0
+
+asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
+
+
+class AnotherServerError(Exception):
+    """A login reached another server than the one that is watched."""
+
+
+class Door:
+    """Lets all links of one target in.
+
+    strangers: databases that a PgBouncer on the way does not know, or with which it leads to another server.
+    refusals: databases that let us in no more, or not yet.
+    left_behind: sessions that may go on though we left them.
+    unconverted: databases whose text the server or the driver could not convert; None is the URL's.
+    watched: when the server that the last ping reached was started, which no other server was in the same microsecond;
+        None until a ping tells, and after a login that reached another one.
+    moves: how often another server came to be watched, or was met; connections of before are not used any more.
+    certificate: what the server showed at the last login, in DER; None without TLS.
+    """
+
+    def __init__(self, target: PostgresTarget) -> None:
+        self.target = target
+        self.strangers: set[str] = set()
+        self.refusals = Refusals()
+        self.left_behind = LeftBehind(target.name)
+        self.unconverted: set[str | None] = set()
+        self.watched: float | None = None
+        self.moves = 0
+        self.certificate: bytes | None = None
+        self._tls = tls_of(target)
+
+    async def connect(self, database: str | None, seconds: float, *, cached: bool = True) -> Any:
+        """Log in with the secret as it is now; None is the URL's database. Cached: statements stay prepared."""
+        pooled = self.target.via_pgbouncer
+        server_settings = {
+            **NAME,
+            **_options(self.target.conninfo),
+            **({} if pooled else at_login(seconds)),
+            **(UNCONVERTED if database in self.unconverted else {}),
+        }
+        network = Network(self.target.conninfo, terms_of(self.target, database or self.target.conninfo.database))
+        try:
+            with lent_words(self.target.conninfo) as tls_words:
+                connection = await asyncpg.connect(
+                    **self._place(database, tls_words),
+                    loop=network,
+                    password="",  # the login is made by the network
+                    server_settings=server_settings,
+                    statement_cache_size=100 if cached and not pooled else 0,
+                    max_cached_statement_lifetime=0,  # for ever: the statements are always the same
+                    max_cacheable_statement_size=0,
+                )
+        except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
+            raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            if network.fault is not None:
+                raise network.fault from None
+            raise
+        self._look_at(connection._transport)  # noqa: SLF001 - asyncpg has no other way to its socket
+        return connection
+
+    def _place(self, database: str | None, tls_words: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return where asyncpg is to connect to, by which TLS, within which time."""
+        info = self.target.conninfo
+        return {
+            "dsn": None if self._tls else f"postgresql:///?{urlencode(tls_words)}",  # it takes them in a URL alone
+            "host": [host.name for host in info.hosts],
+            "port": [host.port for host in info.hosts],
+            "user": info.user,
+            "database": database or info.database,
+            "ssl": False if info.local else self._tls,  # None: as libpq's words say
+            "direct_tls": info.word("sslnegotiation") == "direct" or None,
+            "target_session_attrs": info.word("target_session_attrs", "any"),
+            "timeout": info.connect_seconds(CONNECT_SECONDS),
+        }
+
+    def watch(self, started_at: float) -> None:
+        """Take the server that a ping reached for the one that is watched."""
+        if self.watched != started_at:
+            self.watched = started_at
+            self.moves += 1
+
+    def lose(self) -> None:
+        """Forget which server is watched: the URL leads to several, and the next ping tells to which one now."""
+        self.watched = None
+        self.moves += 1
+
+    def recognise(self) -> str:
+        """Return a statement that divides by zero on any other server than the one that is watched."""
+        if self.watched is None:
+            raise QueryError("connect", "the URL leads to another server than before; the next ping tells which one")
+        started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
+        return f"SELECT 1 / ({started} = {self.watched!r})::int"
+
+    def retain(self, databases: Collection[str]) -> None:
+        """Forget what is known of databases that are not there any more, or not asked for."""
+        self.refusals.retain(databases)
+        self.strangers.intersection_update(databases)
+        self.unconverted.intersection_update((None, *databases))
+
+    def _look_at(self, transport: Any) -> None:
+        encrypted = transport.get_extra_info("ssl_object")
+        self.certificate = encrypted.getpeercert(binary_form=True) if encrypted else None
+        connected = transport.get_extra_info("socket")
+        if connected.family != socket.AF_UNIX:
+            for option in keepalive(self.target.conninfo):
+                connected.setsockopt(*option)
+
+
+async def recognised(connection: Any, statements: str) -> None:
+    """Run statements, Door.recognise() among them; leave a server that is not recognised."""
+    try:
+        await connection.execute(statements)
+    except asyncpg.DivisionByZeroError:
+        connection.terminate()
+        raise AnotherServerError from None
+
+
+def _options(info: Conninfo) -> Mapping[str, str]:
+    """Return what tells a proxy on the way which server is meant."""
+    return {"options": info.parameters["options"]} if "options" in info.parameters else {}

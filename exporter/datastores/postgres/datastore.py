@@ -1,0 +1,217 @@
+"""A PostgreSQL server: pinged and queried on the fast lane's connection, walked through on the slow lane's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+import asyncpg
+
+from exporter.config.targets import PostgresTarget
+from exporter.datastores.base import LANES, Datastore, Lane, Session
+from exporter.datastores.postgres.connection import CLOSE_SECONDS, Link
+from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.errors import reason_of
+from exporter.datastores.postgres.extensions import Extension
+from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
+from exporter.datastores.postgres.fresh_login import Login, log_in
+from exporter.datastores.postgres.operations.registry import OPERATIONS
+from exporter.datastores.tls import Expiry, Tls
+from exporter.errors import QueryError, Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.operation import States, run_operation, take_step
+from exporter.queries.query import Query, Row, unsupported
+
+if TYPE_CHECKING:
+    from exporter.datastores.postgres.patroni_api import PatroniApi
+
+
+FACTS_SECONDS = 600.0
+_MOST_ROWS = 100_000  # that an operation may add up of a user's statement
+
+
+def open_datastore(target: PostgresTarget) -> Datastore:
+    return PostgresDatastore(target)
+
+
+class PostgresDatastore:
+    """One server, with five connections at most: one a lane, one for statements of users, one that probes the login.
+
+    What changes rarely is read again after a reconnect, a change of version, role or grants, and every ten minutes. A
+    restarted or another server makes the operations begin anew: their counters would compare strangers.
+    """
+
+    def __init__(self, target: PostgresTarget) -> None:
+        self._target = target
+        self._door = Door(target)
+        self._links: dict[Lane, Link] = {lane: Link(self._door) for lane in ("fast", "slow", "sampler")}
+        self._users: dict[Lane, Link] = {lane: Link(self._door, users=True) for lane in LANES}
+        self._links["slow"].rival, self._users["slow"].rival = self._users["slow"], self._links["slow"]
+        self._expiry = Expiry()
+        self._patroni = open_patroni(target)
+        self._info: ServerInfo | None = None
+        self.clock_skew: float | None = None
+        self._databases: Sequence[str] = ()
+        self._facts: Facts | None = None
+        self._facts_of: object = None
+        self._facts_read_at = 0.0
+        self._states: States = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._end_left_behind()
+        await asyncio.gather(*(link.close() for link in (*self._links.values(), *self._users.values())))
+        if self._patroni is not None:
+            await self._patroni.close()
+
+    async def ping(self) -> ServerInfo:
+        """Ask who the server is, on the fast lane's connection."""
+        link, self.clock_skew = self._links["fast"], None
+        began = time.time()
+        row = await link.ping(PING)
+        self.clock_skew = skew_of(row, began, time.time())
+        await self._end_left_behind()
+        facts = await self._fresh_facts(link, row)
+        if self._info is not None and self._info.started_at != row["started_at"]:
+            self._states.clear()
+        self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
+        self._databases = open_databases(row, facts, self._target.databases)
+        self._door.retain(self._databases)
+        for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
+            del self._states[key]
+        return self._info
+
+    async def _end_left_behind(self) -> None:
+        """End sessions that went on without us; what does not come about is tried again with the next ping."""
+        link = self._links["fast"]
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueryError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._door.left_behind.end(link.rows)
+
+    async def _fresh_facts(self, link: Link, ping: Row) -> Facts:
+        of = (link.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])
+        now = time.monotonic()
+        if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
+            self._facts = await read_facts(link, self._target.databases, names(ping["not_granted"]))
+            self._door.strangers.clear()
+            self._facts_of, self._facts_read_at = of, now
+        return self._facts
+
+    async def databases(self) -> Sequence[str]:
+        """Name the databases as the last ping saw them, without those that refused us, here or in a PgBouncer."""
+        door = self._door
+        return [name for name in self._databases if name not in door.strangers and not door.refusals.waits(name)]
+
+    def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
+        return self._session(lane)
+
+    @asynccontextmanager
+    async def _session(self, lane: Lane) -> AsyncIterator[Session]:
+        if self._info is None:
+            raise QueryError("connect", "the server was not reached yet")
+        link, users = self._links[lane], self._users.get(lane)
+        moves = self._door.moves
+        try:
+            yield PostgresSession(
+                self._target, link, self._info, self._states, moves, lane, users, patroni=self._patroni
+            )
+        finally:
+            if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
+                await asyncio.gather(*(link.close() for link in (self._links["slow"], self._users["slow"])))
+
+    def reason(self, error: BaseException) -> Reason:
+        return reason_of(error)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresSession:
+    """One pass over a link; operations get it bound to their query's timeout and database.
+
+    All of its rows are of one server: it ends where another one is met, by whichever lane.
+    """
+
+    target: PostgresTarget
+    link: Link
+    info: ServerInfo
+    states: States
+    moves: int
+    lane: Lane = "fast"
+    users: Link | None = None
+    seconds: float = 5.0
+    database: str | None = None
+    fenced: bool = False
+    patroni: "PatroniApi | None" = None
+    readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
+        """Run a query or operation where the server meets its conditions; of left out databases there are no rows."""
+        if error := unsupported(query, self.info):
+            raise error
+        self.stays()
+        bound = replace(self, seconds=query.timeout, database=database, fenced=query.fenced)
+        if query.when.extension is not None:
+            installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
+            if reason := query.when.extension_unmet(installed):
+                raise QueryError("unsupported", reason)
+        rows = await bound.answer(query)
+        self.stays()
+        if "datname" not in query.labels:
+            return rows
+        return [row for row in rows if not row["datname"] or self.target.databases.admits(str(row["datname"]))]
+
+    def stays(self) -> None:
+        """Raise QueryError where the server is watched no more."""
+        if self.link.door.moves != self.moves:
+            raise QueryError("connect", "another server answered since this pass began")
+
+    async def answer(self, query: Query) -> Sequence[Row]:
+        """Run a query or operation as it is."""
+        if query.operation is not None:
+            run = take_step if self.lane == "sampler" else run_operation
+            return await run(OPERATIONS, self.states, self, query, self.database)
+        if any(metric.type == "histogram" for metric in query.metrics):
+            await (self.users if query.fenced and self.users else self.link).decode_json(self.database)
+        text = query.text(self.info.version)
+        return await (self.users_rows(text, most=query.max_series) if query.fenced else self.rows(text))
+
+    async def given_rows(self, sql: str) -> Sequence[Row]:
+        """Run a statement that a query file gives an operation, in the manner of whose file it is."""
+        return await (self.users_rows(sql, most=_MOST_ROWS) if self.fenced else self.rows(sql))
+
+    async def users_rows(self, sql: str, *arguments: object, most: int) -> Sequence[Row]:
+        """Run a statement that a user wrote, or one that reads what a user made, apart from all others."""
+        if self.users is None:
+            raise QueryError("unsupported", "the sampler asks nothing of users")
+        return await self.users.fenced_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
+
+    async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
+        return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)
+
+    async def rows_of_relation(self, sql: str, *arguments: object, seconds: float) -> Sequence[Row]:
+        """Run a statement about one relation; no rows where that is locked, gone, broken, or too large for the time."""
+        try:
+            return await self.link.rows(sql, *arguments, seconds=seconds, database=self.database)
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
+            return ()
+        except UnicodeDecodeError:  # an error that names the relation, whose name is not UTF-8
+            return ()
+
+    async def log_in(self, seconds: float) -> Login:
+        """Log in anew, beside the connections that are held."""
+        return await log_in(self.link.door, seconds)
+
+    async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:
+        return await self.link.extensions(self.database, fresh=fresh)
+
+
+def open_patroni(target: PostgresTarget) -> "PatroniApi | None":
+    if target.patroni is None:
+        return None
+    from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where it is asked for
+
+    tls = Tls(target.tls_files) if target.patroni.scheme == "https" else None  # under the name of its own URL
+    return PatroniApi(target.patroni, tls)

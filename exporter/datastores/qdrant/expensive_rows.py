@@ -1,0 +1,121 @@
+"""Rows that cost the server more: segments, and pages that exist for one collection at a time."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from exporter.datastores.qdrant.collections import Collection
+from exporter.datastores.qdrant.session import Page, at, collection_path, number, rows_of, scaled, timestamp, total
+from exporter.errors import QueryError
+from exporter.queries.query import Row
+
+_TIME_IN_NAME = re.compile(r"-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$")
+_MEMORY = ("disk_bytes", "ram_bytes", "cached_bytes", "expected_cache_bytes")
+
+Read = Callable[[str], Awaitable[object]]
+
+
+def segment_rows(found: Iterable[Collection]) -> list[Row]:
+    return [
+        {
+            "collection": collection.name,
+            "segments": float(len(segments)),
+            "deleted_vectors": total([number(s, "info", "num_deleted_vectors") for s in segments]),
+        }
+        for collection in found
+        if (segments := _segments(collection))
+    ]
+
+
+def index_rows(found: Iterable[Collection]) -> list[Row]:
+    """Return the vectors in an index by name; a vector of a plain segment is not indexed, nor need it be."""
+    counts: dict[tuple[str, str], float] = {}
+    for collection in found:
+        for segment in _segments(collection):
+            for name, vectors in (at(segment, "info", "vector_data") or {}).items():
+                key = (collection.name, name)
+                counts[key] = counts.get(key, 0.0) + (number(vectors, "num_indexed_vectors") or 0.0)
+    return [{"collection": key[0], "vector": key[1], "indexed": count} for key, count in counts.items()]
+
+
+def _segments(collection: Collection) -> list[Page]:
+    return [segment for shard in collection.local for segment in rows_of(shard.local, "segments")]
+
+
+async def snapshot_rows(read: Read, collections: Iterable[str]) -> list[Row]:
+    """Return each collection's snapshots, and those of the whole storage, that lie on this peer."""
+    places = {f"snapshot:{name}": collection_path(name, "snapshots") for name in collections}
+    pages = await _each(read, {**places, "storage_snapshot": "/snapshots"})
+    return [_snapshots(check, rows_of({"result": page}, "result")) for check, page in pages.items()]
+
+
+def _snapshots(check: str, snapshots: list[Page]) -> Row:
+    dated = [(time, s) for s in snapshots if (time := _created(s)) is not None]
+    newest, oldest = max(dated, key=_first, default=None), min(dated, key=_first, default=None)
+    return {
+        "check": check,
+        "snapshots": float(len(snapshots)),
+        "newest": newest and newest[0],
+        "newest_bytes": newest and number(newest[1], "size"),
+        "oldest": oldest and oldest[0],
+    }
+
+
+def _first(dated: tuple[float, Page]) -> float:
+    return dated[0]
+
+
+def _created(snapshot: Page) -> float | None:
+    """Return when it was made, from its name where the file system keeps no birth time."""
+    created = timestamp(snapshot.get("creation_time"))
+    if created is None and (match := _TIME_IN_NAME.search(str(snapshot.get("name")))):
+        created = timestamp(f"{match[1]}T{match[2]}:{match[3]}:{match[4]}")
+    return created
+
+
+async def memory_rows(read: Read, collections: Iterable[str]) -> list[Row]:
+    """Return the memory and disk of each collection's components."""
+    pages = await _each(read, {name: collection_path(name, "memory") for name in collections})
+    return [
+        {"collection": name, "component": component, **{kind: _sum(usages, kind) for kind in _MEMORY}}
+        for name, page in pages.items()
+        for component, usages in _components(page).items()
+        if usages
+    ]
+
+
+async def disk_rows(read: Read, collections: Iterable[str], size: float) -> list[Row]:
+    """Return what the files of all collections take of a disk of that size; one page that is missing is an error."""
+    pages = [await read(collection_path(name, "memory")) for name in collections]
+    used = total([number(page, "total", "disk_bytes") for page in pages]) if pages else 0.0
+    return [{"used": used, "size": size, "used_ratio": scaled(used, 1 / size)}]
+
+
+def _components(page: object) -> Mapping[str, list[object]]:
+    vectors, sparse = rows_of(page, "vectors"), rows_of(page, "sparse_vectors")
+    every = [*vectors, *sparse]
+    return {
+        "vectors": [at(vector, "storage") for vector in every],
+        "index": [at(vector, "index") for vector in every],
+        "quantized": [at(vector, "quantized") for vector in vectors if "quantized" in vector],
+        "payload": [at(page, "payload")],
+        "payload_index": [at(index, "usage") for index in rows_of(page, "payload_index")],
+        "id_tracker": [at(page, "other", "id_tracker")],
+    }
+
+
+def _sum(usages: list[object], kind: str) -> float | None:
+    return total([number(usage, kind) for usage in usages])
+
+
+async def _each(read: Read, paths: Mapping[str, str]) -> dict[str, object]:
+    """Read a page each; one that is refused, of a collection deleted meanwhile, costs the others nothing."""
+    pages: dict[str, object] = {}
+    refused: QueryError | None = None
+    for key, path in paths.items():
+        try:
+            pages[key] = await read(path)
+        except QueryError as error:
+            refused = error
+    if refused and not pages:
+        raise refused
+    return pages

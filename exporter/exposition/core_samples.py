@@ -1,0 +1,118 @@
+"""The samples of the core metrics: a pure view of the snapshot."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, get_args
+
+from exporter.errors import Reason
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.core_metrics import UP_ALIASES
+from exporter.queries.health_rule import STATUSES
+from exporter.queries.query import Labels, Value
+from exporter.state.checks import checks, serves
+from exporter.state.counters import Tally
+from exporter.state.events import Now, Result
+from exporter.state.snapshot import Snapshot
+from exporter.state.target_status import STATES, TargetStatus
+
+_REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+class Sample(NamedTuple):
+    """Hold one sample of a core metric; store and target are added where it is rendered."""
+
+    metric: str
+    labels: Labels
+    value: Value
+
+
+def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
+    """Yield a target's core samples; a value of None is no sample."""
+    results = snapshot.current(target, now.monotonic)
+    yield from _of_target(snapshot, target, now)
+    yield from _of_polls(snapshot.status[target])
+    yield from _of_tally(snapshot.tallies[target])
+    if snapshot.up(target, now.monotonic):
+        yield from _of_queries(results)
+        for query, seconds in snapshot.status[target].periods.items():
+            yield Sample("datatier_query_period_seconds", (("query", query),), seconds)
+        yield from _of_server(snapshot.status[target].info, results)
+    for check in checks(snapshot.known(target, now.monotonic)):
+        yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))
+
+
+def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
+    watched, status = snapshot.targets[name], snapshot.status[name]
+    up = serves(snapshot.known(name, now.monotonic))
+    yield Sample("datatier_up", (), float(up))
+    yield Sample(UP_ALIASES[watched.store], (), float(up))
+    yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
+    yield Sample("datatier_target_required", (), float(watched.required))
+    yield Sample("datatier_target_maintenance", (), float(watched.maintenance))
+    yield Sample("datatier_poll_interval_seconds", (), watched.interval)
+    fresh = now.monotonic < status.fresh_until
+    yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if fresh else None)
+    failure = status.error.reason if status.error else None
+    for reason in _REASONS:
+        yield Sample("datatier_target_failure", (("reason", reason),), float(reason == failure))
+
+
+def _of_polls(status: TargetStatus) -> Iterator[Sample]:
+    yield Sample("datatier_poll_last_attempt_timestamp_seconds", (), status.attempted_at)
+    yield Sample("datatier_poll_last_success_timestamp_seconds", (), status.succeeded_at)
+    yield Sample("datatier_poll_duration_seconds", (), status.poll_duration)
+    yield Sample("datatier_polls_total", (), float(status.polls))
+    yield Sample("datatier_polls_skipped_total", (), float(status.skipped))
+    yield Sample("datatier_breaker_open", (), float(status.breaker_open))
+    for reason in _REASONS:
+        count = float(status.failures.get(reason, 0))
+        yield Sample("datatier_poll_failures_total", (("reason", reason),), count)
+
+
+def _of_tally(tally: Tally) -> Iterator[Sample]:
+    yield Sample("datatier_probe_seconds", (), tally.probes.value())
+    for query, when in tally.succeeded_at.items():
+        yield Sample("datatier_query_last_success_timestamp_seconds", (("query", query),), when)
+    for query, timing in tally.timings.items():
+        yield Sample("datatier_query_seconds", (("query", query),), timing.value())
+    for (query, reason), count in tally.dropped.items():
+        labels = (("query", query), ("reason", reason))
+        yield Sample("datatier_series_dropped_total", labels, float(count))
+
+
+def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
+    """Add up each query's databases: success is all of them, duration and series their sum."""
+    runs: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.error is None or result.error.reason != "unsupported":
+            runs[result.query.name].append(result)
+    for query, found in runs.items():
+        label = (("query", query),)
+        series = sum(sum(result.series.values()) for result in found)
+        yield Sample("datatier_query_success", label, float(all(result.error is None for result in found)))
+        yield Sample("datatier_query_duration_seconds", label, sum(result.duration for result in found))
+        yield Sample("datatier_query_series", label, float(series))
+
+
+def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[Sample]:
+    """Describe a server that is up; an unsupported query is a capability that is not there."""
+    if info is None:
+        return
+    identity = (("version", info.version), ("edition", info.edition), ("role", info.role))
+    yield Sample("datatier_target_info", identity, 1.0)
+    yield Sample("datatier_target_start_time_seconds", (), info.started_at)
+    yield Sample("datatier_tls_not_after_timestamp_seconds", (), info.tls_not_after)
+    for privilege in sorted(info.missing_privileges):
+        yield Sample("datatier_privilege_missing", (("privilege", privilege),), 1.0)
+    runs: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        runs[result.query.name].append(result)
+    absent = {name: found[0].error.shown for name, found in runs.items() if found[0].error and not _offered(found)}
+    for capability, reason in {**absent, **info.capabilities}.items():
+        labels = (("capability", capability), ("reason", reason))
+        yield Sample("datatier_capability_info", labels, float(not reason))
+
+
+def _offered(results: Sequence[Result]) -> bool:
+    """Tell whether a query can be answered, if in one database alone."""
+    return any(result.error is None or result.error.reason != "unsupported" for result in results)

@@ -1,0 +1,33 @@
+"""What /sd says to Prometheus' http_sd: scrape each target by itself, at its own interval, and then the exporter."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from exporter.config.config import EXPORTER
+from exporter.state.events import Watched
+
+_LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the interval
+
+
+def discovery(targets: Iterable[Watched], scheme: str, address: str) -> list[dict[str, Any]]:
+    """Return the entries; the address is ours, as the client knows it."""
+
+    def entry(store: str, target: str, **labels: str) -> dict[str, Any]:
+        path = {"__scheme__": scheme, "__metrics_path__": "/probe", "__param_target": target}
+        return {"targets": [address], "labels": {**path, **labels, "store": store, "target": target}}
+
+    return [
+        *(entry(target.store, target.name, **_pace(target.interval)) for target in targets),
+        entry(EXPORTER, EXPORTER),
+    ]
+
+
+def _pace(interval: float) -> dict[str, str]:
+    timeout = min(interval, _LONGEST_TIMEOUT)
+    return {"__scrape_interval__": _duration(interval), "__scrape_timeout__": _duration(timeout)}
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration as Prometheus reads it: it knows no fractions."""
+    milliseconds = max(1, round(1000 * seconds))
+    return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"

@@ -1,0 +1,71 @@
+"""The exporter's own metrics, kept by prometheus-client: process, garbage collection, event loop, page size."""
+
+import asyncio
+import time
+
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import generate_latest as text_page
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_page
+
+from exporter import __version__
+from exporter.exposition.page import Page
+from exporter.exposition.text_format import Format
+
+_LAG_EVERY = 5.0
+
+
+class OwnMetrics:
+    """Hold a registry of our own, so that nothing imported elsewhere can add to the page."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        build = Gauge("datatier_build_info", "Version of the exporter.", ["version"], registry=self._registry)
+        build.labels(__version__).set(1)
+        self._lag = Gauge(
+            "datatier_event_loop_lag_seconds", "How late the event loop last woke.", registry=self._registry
+        )
+        self._tasks = Gauge("datatier_tasks", "Asyncio tasks alive.", registry=self._registry)
+        self._bytes = Gauge(
+            "datatier_scrape_page_bytes", "Size of the last page before compression.", registry=self._registry
+        )
+        self._series = Gauge(
+            "datatier_scrape_page_series", "Series on the last page, these aside.", registry=self._registry
+        )
+        self._reloaded = Gauge(
+            "datatier_config_last_reload_successful",
+            "1 when the last reload of the configuration was applied, 0 when it was refused.",
+            registry=self._registry,
+        )
+        self._reloaded_at = Gauge(
+            "datatier_config_last_reload_success_timestamp_seconds",
+            "When a configuration was last applied, at the start or by a reload.",
+            registry=self._registry,
+        )
+        self.note_reload(success=True)
+
+    def page(self, kind: Format, targets: Page | None) -> bytes:
+        """Render what belongs after the targets' part, if they are on it, with the end mark that OpenMetrics wants."""
+        if targets is not None:
+            self._bytes.set(targets.size)
+            self._series.set(targets.series)
+        self._tasks.set(len(asyncio.all_tasks()))
+        page: bytes = (openmetrics_page if kind == "openmetrics" else text_page)(self._registry)
+        return page
+
+    def note_reload(self, *, success: bool) -> None:
+        """Note how a reload ended; `reloaded_at`, when the present configuration was read, is on the wall's clock."""
+        self.reloaded = success
+        self._reloaded.set(success)
+        if success:
+            self.reloaded_at = time.time()
+            self._reloaded_at.set(self.reloaded_at)
+
+    async def measure_lag(self) -> None:
+        """Measure for ever how much later than asked a sleep ends."""
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(_LAG_EVERY)
+            self._lag.set(max(0.0, time.perf_counter() - began - _LAG_EVERY))

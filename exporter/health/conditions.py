@@ -1,0 +1,88 @@
+"""What a load balancer may ask of one target: /health/targets/db?role=primary&max_lag=10s&max_age=30s."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from exporter.health.query_params import Pairs, flag, parameters
+from exporter.health.report import TargetHealth
+from exporter.state.events import Now
+from exporter.units import parse_bytes, parse_duration
+
+Unit = Literal["seconds", "bytes"]
+
+PARAMETERS = ("role", "max_lag", "max_age", "raw", "verbose")
+
+_LAG_CHECKS: dict[Unit, str] = {"seconds": "replicationLag", "bytes": "replicationLagBytes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Hold what was asked; None is not asked. max_age is in seconds, max_lag in its unit."""
+
+    role: str | None = None
+    max_lag: tuple[float, Unit] | None = None
+    max_age: float | None = None
+    raw: bool = False
+    verbose: bool = False
+
+
+def conditions_of(pairs: Pairs) -> Conditions:
+    """Parse the URL's parameters; raise ValueError for a name or a value that is none."""
+    found = parameters(pairs, PARAMETERS)
+    role = found.get("role", [None])[0]
+    if role is not None and role not in ("primary", "replica"):
+        raise ValueError(f"role={role}: expected role=primary or role=replica")
+    return Conditions(
+        role=role,
+        max_lag=_lag(found["max_lag"][0]) if "max_lag" in found else None,
+        max_age=parse_duration(found["max_age"][0]) if "max_age" in found else None,
+        raw=flag(found, "raw"),
+        verbose=flag(found, "verbose"),
+    )
+
+
+def _lag(text: str) -> tuple[float, Unit]:
+    try:
+        return parse_duration(text), "seconds"
+    except ValueError:
+        if text[-1:] not in ("b", "B"):
+            raise ValueError(f"max_lag={text}: expected a duration such as 10s, or a size such as 16MiB") from None
+    return parse_bytes(text), "bytes"
+
+
+def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealth:
+    """Fail a target that is down, required or not, in maintenance or not, or breaks a condition.
+
+    What is not known breaks it, too: no requests for a replica whose lag nobody knows.
+    """
+    broken = list(_broken(health, conditions, now))
+    failed = bool(broken) or health.state == "down"
+    if health.counts and not failed:
+        return health
+    condition = {**health.condition, "reasons": [*health.condition["reasons"], *broken]}
+    remark = health.remark + "".join(f", not the {reason['check']} asked for" for reason in broken)
+    return replace(health, counts=True, status="fail" if failed else health.status, condition=condition, remark=remark)
+
+
+def _broken(health: TargetHealth, conditions: Conditions, now: Now) -> Iterator[dict[str, Any]]:
+    role = health.identity.get("role")
+    if conditions.role is not None and role != conditions.role:
+        yield {"code": "limit", "check": "role", "value": role, "limit": conditions.role}
+    if conditions.max_lag is not None:
+        limit, unit = conditions.max_lag
+        yield from _above(_LAG_CHECKS[unit], _observed(health, _LAG_CHECKS[unit], unit), limit, unit)
+    if conditions.max_age is not None:
+        yield from _above("dataAge", health.age(now), conditions.max_age, "seconds")
+
+
+def _above(check: str, value: float | None, limit: float, unit: Unit) -> Iterator[dict[str, Any]]:
+    if value is None or value > limit:
+        yield {"code": "limit", "check": check, "value": value, "limit": limit, "unit": unit}
+
+
+def _observed(health: TargetHealth, check: str, unit: Unit) -> float | None:
+    """Return a check's value if it has that unit: transactions or shards behind are no seconds."""
+    [found] = health.checks.get(f"{health.name}:{check}", [{}])
+    value: float | None = found.get("observedValue")
+    return value if found.get("observedUnit") == unit else None

@@ -1,0 +1,118 @@
+"""The failure boundary: one question, asked within its deadline; whatever goes wrong is a result."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from exporter.datastores.base import Datastore, Lane, Session
+from exporter.errors import QueryError, Reason
+from exporter.polling.schedule import interval
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.health_rule import DURATION, Verdict
+from exporter.queries.query import DATABASE_LABELS, Query, measured, unsupported
+from exporter.state.events import Result, Watched, fresh_seconds
+from exporter.state.local_fault import local_fault
+
+_T = TypeVar("_T")
+
+PING_SECONDS = 5.0
+_CLOSE_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One query to be asked once, of a server known by its last ping, within so many seconds."""
+
+    target: Watched
+    query: Query
+    database: str | None
+    info: ServerInfo
+    seconds: float
+
+
+async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]) -> _T:
+    """Await work within a deadline; raise QueryError, and nothing else, for whatever goes wrong.
+
+    This is the only blanket except of the product, and the deadline of every ping and query; a store's own shorter
+    ones, for a farewell or a page that may hang, lie within it.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await work()
+    except QueryError as error:
+        _forget_frames(error)
+        raise
+    except TimeoutError as error:
+        _forget_frames(error)
+        raise QueryError("timeout", f"no answer within {seconds:.1f} s") from None
+    except Exception as error:
+        why = "connect" if local_fault(error) == "resources" else reason(error)
+        _forget_frames(error)
+        raise QueryError(why, f"{type(error).__name__}: {error}") from error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of what an error's frames hold, a page of megabytes perhaps: the snapshot keeps the error."""
+    behind: list[BaseException | None] = [error]
+    while behind:
+        one = behind.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            behind += [one.__cause__, one.__context__]
+
+
+async def run(question: Question, session: Session, datastore: Datastore) -> Result:
+    """Ask a question; a failure is a result, too."""
+    target, query, database = question.target, question.query, question.database
+    began = time.perf_counter()
+
+    async def ask() -> dict[str, Any]:
+        if error := unsupported(query, question.info):
+            raise error
+        rows = await session.fetch(_within(query, question.seconds), database)
+        extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
+        families = measured(query.samples(rows, extra), question.info)
+        verdict = query.verdict(rows, families, time.perf_counter() - began)
+        return {"rows": len(rows), "families": families, "verdict": verdict, "findings": query.named(rows)}
+
+    def result(**outcome: Any) -> Result:
+        duration = time.perf_counter() - began
+        fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
+        return Result(target.name, query, database, time.time(), fresh_until, duration, **outcome)
+
+    try:
+        return result(**await attempt(ask, question.seconds, datastore.reason))
+    except QueryError as error:
+        return result(error=error, verdict=failed_canary(query, error))
+
+
+def failed_canary(query: Query, error: QueryError) -> Verdict | None:
+    """Judge a query whose time has a limit and that did not even end well; None for all others."""
+    canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
+    return Verdict(query.health, "fail", None) if query.health and canary else None
+
+
+def _within(query: Query, seconds: float) -> Query:
+    """Tell the server, too, that less time is left than the query may take: a deadline of ours costs the connection."""
+    return query if seconds >= query.timeout else query.model_copy(update={"timeout": seconds})
+
+
+def failure(target: Watched, query: Query, error: QueryError, database: str | None = None) -> Result:
+    """Make the result of a query that could not even be asked."""
+    fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
+    return Result(target.name, query, database, time.time(), fresh_until, 0.0, error=error)
+
+
+@asynccontextmanager
+async def opened(datastore: Datastore, lane: Lane, seconds: float = PING_SECONDS) -> AsyncIterator[Session]:
+    """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
+    manager = datastore.session(lane)
+    session = await attempt(manager.__aenter__, seconds, datastore.reason)
+    try:
+        yield session
+    finally:
+        with suppress(QueryError):
+            await attempt(lambda: manager.__aexit__(None, None, None), _CLOSE_TIMEOUT, datastore.reason)

@@ -1,0 +1,246 @@
+"""One task group a target: a fast lane that pings and asks what is due, a slow lane for what takes long."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from exporter.datastores.base import Datastore, Session
+from exporter.datastores.logins import PAUSE as _AUTH_PAUSE
+from exporter.errors import NoSessionError, QueryError, Reason
+from exporter.polling.agenda import Agenda, Item
+from exporter.polling.execution import PING_SECONDS, Question, attempt, failure, opened, run
+from exporter.polling.schedule import lane, seconds_to_tick
+from exporter.queries.conditions import ServerInfo, same_server
+from exporter.queries.query import Query
+from exporter.state.events import Event, Ping, Poll, Result, Waiting, Watched, fresh_seconds
+from exporter.state.local_fault import LocalFault, local_fault
+
+Publish = Callable[[Event], None]
+
+_PASS_SHARE = 0.8  # of the interval: what a fast pass may take
+_PASS_LIMIT = 10.0
+_LEAST_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
+_HOPELESS = 3  # databases in a row that let nobody in, or queries that time out: the others wait for the next tick
+_UNREACHED: tuple[Reason, ...] = ("connect", "auth")
+
+
+class Poller:
+    """Poll one target for ever; every outcome goes to `publish`, none raises."""
+
+    def __init__(self, target: Watched, datastore: Datastore, queries: Sequence[Query], publish: Publish) -> None:
+        self._target = target
+        self._datastore = datastore
+        self._queries = queries
+        self._publish = publish
+        self._pass_seconds = min(_PASS_SHARE * target.interval, _PASS_LIMIT)
+        self._info: ServerInfo | None = None
+        self._up = asyncio.Event()
+        self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])
+        self._slow = Agenda(target, [query for query in queries if lane(query) == "slow"])
+        self._missteps: dict[str, QueryError] = {}
+        self._told: dict[Agenda, float] = {}
+
+    async def watch(self) -> None:
+        """Run the lanes until cancelled, then close the datastore."""
+        stepping = [query for query in self._queries if query.step_every is not None]
+        async with self._datastore, asyncio.TaskGroup() as lanes:
+            lanes.create_task(self._fast_lane(), name=f"{self._target.name} fast")
+            if self._slow.queries:
+                lanes.create_task(self._slow_lane(), name=f"{self._target.name} slow")
+            if stepping:
+                lanes.create_task(self._sampler_lane(stepping), name=f"{self._target.name} sampler")
+
+    async def _fast_lane(self) -> None:
+        skipped = 0
+        while True:
+            began = time.monotonic()
+            error = await self._fast_pass()
+            now = time.monotonic()
+            self._publish(self._poll(now, now - began, skipped))
+            pause = max(0.0, _AUTH_PAUSE - (now - began)) if error and error.reason == "auth" else 0.0
+            skipped = int((now - began) / self._target.interval)
+            await asyncio.sleep(pause + seconds_to_tick(self._target, time.time() + pause))
+
+    def _poll(self, now: float, took: float, skipped: int) -> Poll:
+        if not self._up.is_set():
+            return Poll(self._target.name, time.time(), took, skipped)
+        (periods, late), (slow_periods, slow_late) = self._fast.periods(now), self._slow.periods(now)
+        periods, late = {**periods, **slow_periods}, {**late, **slow_late}
+        return Poll(self._target.name, time.time(), took, skipped, periods, late)
+
+    async def _fast_pass(self) -> QueryError | None:
+        """Ping, then ask what is due; return the ping's error."""
+        deadline = time.monotonic() + self._pass_seconds
+        before = self._info
+        error = await self._ping(deadline)
+        if error is not None or self._info is None:
+            self._up.clear()
+            return error
+        if not self._up.is_set() or (before is not None and not same_server(before, self._info)):
+            for agenda in (self._fast, self._slow):  # what was asked of another server, or of none, is due again
+                agenda.clear(time.monotonic())
+        self._up.set()
+        await self._ask_fast(deadline)
+        return None
+
+    async def _ping(self, deadline: float) -> QueryError | None:
+        began = time.perf_counter()
+        error: QueryError | None = None
+        fault: LocalFault | None = None
+        try:
+            seconds = min(PING_SECONDS, deadline - time.monotonic())
+            self._info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
+        except QueryError as failed:
+            self._info, error, fault = None, failed, local_fault(failed)
+        duration = time.perf_counter() - began
+        pause = _AUTH_PAUSE if error and error.reason == "auth" else 0.0
+        fresh_until = time.monotonic() + fresh_seconds(self._target.interval) + pause
+        skew = self._datastore.clock_skew
+        self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault, skew))
+        return error
+
+    async def _ask_fast(self, deadline: float) -> None:
+        """Ask what is due, longest overdue first, but users' own last: these may eat up the time of the pass."""
+        now = time.monotonic()
+        due = sorted(self._fast.due(now), key=lambda item: self._fast.query(item).fenced)
+        if not due or now >= deadline:
+            return
+        try:
+            async with opened(self._datastore, "fast", min(PING_SECONDS, deadline - now)) as session:
+                await self._ask_all(self._fast, session, due, deadline)
+        except QueryError as error:
+            self._fail(self._fast, due, error)
+        self._tell_waiting(self._fast)
+
+    async def _slow_lane(self) -> None:
+        while True:
+            await self._up.wait()
+            if not await self._slow_pass():
+                await asyncio.sleep(seconds_to_tick(self._target, time.time()))
+
+    async def _slow_pass(self) -> bool:
+        """Visit for an interval one place after the other; tell whether there is more to do at once."""
+        until, refused = time.monotonic() + self._target.interval, 0
+        await self._find_databases()
+        while refused < _HOPELESS and self._info is not None:
+            now = time.monotonic()
+            due, elsewhere = self._slow.visit(now)
+            if not due or now >= until:
+                return bool(due)
+            refusal = await self._visit(due, elsewhere)
+            if refusal is not None and refusal.database is None:
+                self._fail(self._slow, self._slow.due(time.monotonic()), refusal)
+                break
+            refused = refused + 1 if refusal is not None else 0
+        return False
+
+    async def _visit(self, due: Sequence[Item], elsewhere: float) -> NoSessionError | None:
+        """Ask what is due in one place; return why nobody was let in."""
+        try:
+            async with opened(self._datastore, "slow") as session:
+                return await self._ask_all(self._slow, session, due, math.inf, elsewhere)
+        except QueryError as error:
+            return NoSessionError(error.reason, str(error))
+        finally:
+            self._tell_waiting(self._slow)
+
+    async def _find_databases(self) -> None:
+        """Tell the agenda which databases there are; fail what is asked inside them where nobody knows."""
+        databases: Sequence[str] = ()
+        try:
+            if self._slow.inside:
+                databases = await attempt(self._datastore.databases, PING_SECONDS, self._datastore.reason)
+        except QueryError as error:
+            for query in self._slow.inside:
+                self._publish(failure(self._target, query, error))
+        self._slow.meet(databases, time.monotonic())
+
+    async def _sampler_lane(self, queries: Sequence[Query]) -> None:
+        """Take each query's steps between the polls; how the last one went decides whether its rows are served.
+
+        After a failure the next steps wait as long as a poll: a server that refuses logins is not asked each second.
+        """
+        next_at = dict.fromkeys((query.name for query in queries), 0.0)
+        while True:
+            await self._up.wait()
+            now = time.monotonic()
+            due = [query for query in queries if next_at[query.name] <= now]
+            next_at |= {query.name: now + (query.step_every or 0.0) for query in due}
+            try:
+                async with opened(self._datastore, "sampler") as session:
+                    for query in due:
+                        await self._step(session, query)
+            except QueryError as error:
+                self._missteps |= {query.name: error for query in due}
+            pause = self._target.interval if self._missteps else min(next_at.values()) - time.monotonic()
+            await asyncio.sleep(max(0.0, pause))
+
+    async def _step(self, session: Session, query: Query) -> None:
+        try:
+            await attempt(lambda: session.fetch(query), query.timeout, self._datastore.reason)
+        except QueryError as error:
+            self._missteps[query.name] = error
+        else:
+            self._missteps.pop(query.name, None)
+
+    async def _ask_all(
+        self, agenda: Agenda, session: Session, items: Sequence[Item], deadline: float, elsewhere: float = math.inf
+    ) -> NoSessionError | None:
+        """Ask what is due in one place, but not what has time once another place is late; return why nobody was let in.
+
+        The slow lane leaves a place where nothing is answered in time: many queries would wait, and all other places.
+        """
+        timeouts = 0
+        for number, item in enumerate(items):
+            if number and elsewhere < min(time.monotonic(), agenda.urgency(item)):
+                continue
+            result = await self._ask(agenda, session, item, deadline)
+            if result is not None and isinstance(result.error, NoSessionError):
+                self._fail(agenda, items[number + 1 :], result.error)
+                return result.error
+            slow = result is not None and result.error is not None and result.error.reason == "timeout"
+            timeouts = timeouts + 1 if slow else 0
+            if timeouts == _HOPELESS and deadline == math.inf:
+                for left in items[number + 1 :]:
+                    agenda.missed(left, time.monotonic())
+                break
+            self._tell_waiting(agenda, self._target.interval)
+        return None
+
+    async def _ask(self, agenda: Agenda, session: Session, item: Item, deadline: float) -> Result | None:
+        """Ask a question and publish the result; None where the target went down meanwhile, or no time is left."""
+        query, now = agenda.query(item), time.monotonic()
+        left = deadline - now
+        least = min(query.timeout, _LEAST_SHARE * self._target.interval)
+        if self._info is None or left < least:
+            return None
+        if query.name in self._missteps:
+            self._fail(agenda, [item], self._missteps[query.name])
+            return None
+        question = Question(self._target, query, item.place, self._info, min(query.timeout, left))
+        result = await run(question, session, self._datastore)
+        reason = result.error.reason if result.error else None
+        if isinstance(result.error, NoSessionError) or reason in _UNREACHED:
+            agenda.missed(item, now)
+        else:
+            agenda.asked(item, now, failed=result.failed)
+        if reason == "timeout" and left < min(query.timeout, self._pass_seconds / 2):
+            agenda.put_first(item)  # the others left it too little: the next pass begins with it
+        self._publish(result)
+        return result
+
+    def _fail(self, agenda: Agenda, items: Iterable[Item], error: QueryError) -> None:
+        """Fail what nobody could be asked: it is due again at the next poll."""
+        for item in items:
+            agenda.missed(item, time.monotonic())
+            self._publish(failure(self._target, agenda.query(item), error, item.place))
+
+    def _tell_waiting(self, agenda: Agenda, pause: float = 0.0) -> None:
+        """Let what waits for its turn be served meanwhile: a slow server's series must not come and go."""
+        now = time.monotonic()
+        if now < self._told.get(agenda, 0.0) + pause:
+            return
+        self._told[agenda] = now
+        if waiting := {(item.name, item.place): until for item, until in agenda.waiting(now)}:
+            self._publish(Waiting(self._target.name, waiting))

@@ -1,0 +1,96 @@
+"""The metrics that are not of one query: their names, types, labels and meaning."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from exporter.queries.query import Metric, MetricType
+
+UP_ALIASES: Mapping[str, str] = MappingProxyType({
+    "postgres": "pg_up",
+    "qdrant": "qdrant_up",
+    "neo4j": "neo4j_up",
+    "minio": "minio_up",
+    "pgbouncer": "pgbouncer_up",
+})  # fmt: skip
+
+
+class CoreMetric(NamedTuple):
+    """A metric of the product itself; `labels` are those beyond store and target."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    fed: bool  # by query files, not by the exporter itself
+
+
+_Row = tuple[str, MetricType, tuple[str, ...], str]
+_OWN: tuple[_Row, ...] = (
+    ("datatier_up", "gauge", (), "1 when the last ping succeeded and the server serves its database, else 0."),
+    (
+        "datatier_target_state",
+        "gauge",
+        (),
+        "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down.",
+    ),
+    ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
+    ("datatier_target_maintenance", "gauge", (), "1 while the target is in maintenance: nobody is to be alerted."),
+    ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
+    (
+        "datatier_tls_not_after_timestamp_seconds",
+        "gauge",
+        (),
+        "When the server's certificate expires, as Unix time.",
+    ),
+    (
+        "datatier_target_clock_skew_seconds",
+        "gauge",
+        (),
+        "How far the server's clock is ahead of the exporter's, negative behind; HTTP tells it to a second.",
+    ),
+    ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
+    ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),
+    ("datatier_check_state", "gauge", ("check",), "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail."),
+    ("datatier_probe_seconds", "histogram", (), "Round trip of the ping, one authenticated request."),
+    ("datatier_query_seconds", "histogram", ("query",), "Duration of each query that has timing: true."),
+    ("datatier_poll_last_attempt_timestamp_seconds", "gauge", (), "When the last poll ended, well or not."),
+    ("datatier_poll_last_success_timestamp_seconds", "gauge", (), "When the last poll with a good ping ended."),
+    ("datatier_poll_interval_seconds", "gauge", (), "How often the target is polled; scrape at a multiple of it."),
+    ("datatier_poll_duration_seconds", "gauge", (), "How long the last poll took."),
+    ("datatier_polls_total", "counter", (), "Polls that ended, well or not."),
+    ("datatier_polls_skipped_total", "counter", (), "Polls left out because the one before still ran."),
+    ("datatier_poll_failures_total", "counter", ("reason",), "Polls whose ping failed, by reason."),
+    ("datatier_breaker_open", "gauge", (), "1 after three failed polls in a row, until one succeeds."),
+    ("datatier_query_success", "gauge", ("query",), "1 when the query's last run gave samples, 0 when it failed."),
+    ("datatier_query_duration_seconds", "gauge", ("query",), "How long the query's last run took."),
+    ("datatier_query_series", "gauge", ("query",), "Series from the query's last run."),
+    ("datatier_query_last_success_timestamp_seconds", "gauge", ("query",), "When the query last gave samples."),
+    (
+        "datatier_query_period_seconds",
+        "gauge",
+        ("query",),
+        "Seconds between two runs of the query, at most in its databases; more than its interval: it has to wait.",
+    ),
+    ("datatier_series_dropped_total", "counter", ("query", "reason"), "Series not served, their query broke a rule."),
+    ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
+    ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),
+)
+_FED: tuple[_Row, ...] = (
+    ("datatier_saturation_ratio", "gauge", ("resource",), "Used share of what is limited, by resource."),
+    ("datatier_backup_last_success_timestamp_seconds", "gauge", ("check",), "When the newest good backup was made."),
+    ("datatier_backup_last_size_bytes", "gauge", ("check",), "Size of the newest good backup."),
+    ("datatier_backups", "gauge", ("check",), "Backups there are."),
+    ("datatier_backup_oldest_timestamp_seconds", "gauge", ("check",), "When the oldest backup was made."),
+    ("datatier_backup_expected", "gauge", ("check",), "1 where a backup is expected to be found."),
+)
+
+
+def _metrics() -> Iterator[CoreMetric]:
+    for fed, rows in ((False, _OWN), (True, _FED)):
+        for name, kind, labels, text in rows:
+            yield CoreMetric(Metric(name=name, type=kind, help=text), labels, fed)
+    for store, name in UP_ALIASES.items():
+        text = f"The same as datatier_up, for the {store} targets."
+        yield CoreMetric(Metric(name=name, type="gauge", help=text), (), fed=False)
+
+
+CORE_METRICS: Mapping[str, CoreMetric] = MappingProxyType({core.metric.name: core for core in _metrics()})

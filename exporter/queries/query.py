@@ -1,0 +1,264 @@
+"""Queries, and how their rows become samples; nothing here touches a file, a clock or a network."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice, repeat
+from operator import itemgetter
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo, When
+from exporter.queries.health_rule import DURATION, STATUSES, HealthRule, Status, Verdict, worst_status, worst_value
+from exporter.queries.histogram import HistogramValue
+from exporter.units import Duration
+from exporter.versions import version_key
+
+MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
+DATABASE_LABELS: Mapping[str, str] = {"postgres": "datname", "neo4j": "db"}  # added where scope is database
+Labels = tuple[tuple[str, str], ...]
+Row = Mapping[str, object]
+
+_PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
+_MOST_FINDINGS = 100
+_LONGEST_LABEL = 10_000  # characters
+
+
+Value = float | HistogramValue | None
+
+
+class Metric(BaseModel):
+    """Name one metric and the column that carries its value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    type: MetricType
+    help: str
+    value: str | None = None
+    sum: str | None = None
+    needs: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class Family(NamedTuple):
+    """Hold one metric's samples: labels[i] belongs to values[i]; a value of None is no sample.
+
+    series: how many Prometheus will store; a histogram is one for each bucket, and two where it has a sum.
+    """
+
+    metric: Metric
+    labels: Sequence[Labels]
+    values: Sequence[Value]
+    series: int
+
+
+class Query(BaseModel):
+    """Describe one question to a store and the samples its rows become."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    store: str
+    query: str | dict[str, str] | None = None
+    operation: str | None = None
+    params: BaseModel | None = None
+    scope: Literal["server", "database"] = "server"
+    interval: Duration | None = None
+    timeout: Duration = 5.0
+    when: When = When()
+    labels: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    max_series: int = Field(default=1000, gt=0)
+    timing: bool = False
+    health: HealthRule | None = None
+    findings: str | None = None
+    privilege: str | None = None
+    step_every: float | None = None
+    fenced: bool = False  # a user's own: its store lets it read, and nothing else
+    targets: tuple[str, ...] = ("*",)
+    databases: tuple[str, ...] = ("*",)
+    source: str | None = None
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _text_or_texts(cls, value: object) -> object:
+        texts = (
+            [text for pair in value.items() for text in pair]
+            if isinstance(value, dict)
+            else ["" if value is None else value]
+        )
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError('expected a text, or texts by version, each version in quotes: {"14": ...}')
+        return value
+
+    @property
+    def label_names(self) -> set[str]:
+        """Name every label that its samples bring themselves."""
+        constant = {label for metric in self.metrics for label in metric.labels}
+        return constant.union(self.labels, [DATABASE_LABELS[self.store]] if self.scope == "database" else [])
+
+    def text(self, version: str) -> str:
+        """Return the text for a server version; raise QueryError where the server is too old for any."""
+        if isinstance(self.query, str):
+            return self.query
+        texts = sorted(((version_key(k), v) for k, v in (self.query or {}).items()), reverse=True)
+        for lowest, text in texts:
+            if version_key(version) >= lowest:
+                return text
+        raise QueryError("unsupported", f"needs version >={min(self.query or {'?': ''}, key=version_key)}")
+
+    def samples(self, rows: Sequence[Row], extra: Labels = ()) -> list[Family]:
+        """Turn rows into one family a metric, `extra` labels added to each sample.
+
+        NULL or an absent optional value is no sample. Raises QueryError for a column that is not there, a
+        value that is no number, two rows with the same labels, or more than `max_series` samples.
+        """
+        labels = _labels(self.labels, rows, extra)
+        if self.metrics and len(set(labels)) != len(rows):
+            raise QueryError(
+                "decode", f"two rows have the same labels {_duplicate(labels)}", len(rows) * len(self.metrics)
+            )
+        families = [_family(metric, labels, rows) for metric in self.metrics]
+        series = sum(family.series for family in families)
+        if series > self.max_series:
+            raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
+        return families
+
+    def verdict(self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0) -> Verdict | None:
+        """Judge the rows, or the seconds they took, by the health rule; None without a rule or anything to judge."""
+        rule = self.health
+        if rule is None:
+            return None
+        if rule.status is not None:
+            return worst_status(rule, [(_status(row, rule.status), self.named([row])) for row in rows])
+        if rule.metric == DURATION:
+            return worst_value(rule, [seconds])
+        values = [value for family in families if family.metric.name == rule.metric for value in family.values]
+        worst = worst_value(rule, values)
+        return worst and worst._replace(findings=self.named(rows))
+
+    def named(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return what the rows' column of findings names: a text, several, or none; so many and no more."""
+        if self.findings is None:
+            return ()
+        return tuple(islice(_findings(self.findings, rows), _MOST_FINDINGS))
+
+
+def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
+    """Return why this server cannot answer the query, or None when it can."""
+    reason = query.when.unmet(info)
+    return QueryError("unsupported", reason) if reason else None
+
+
+def measured(families: Iterable[Family], info: ServerInfo) -> tuple[Family, ...]:
+    """Leave out what needs a capability that the server lacks: the 0 that it tells is no measurement."""
+    return tuple(f for f in families if f.metric.needs is None or info.capabilities.get(f.metric.needs) == "")
+
+
+def _family(metric: Metric, labels: Sequence[Labels], rows: Sequence[Row]) -> Family:
+    values = _values(metric, rows)
+    if metric.type != "histogram":
+        return Family(metric, labels, values, len(values) - values.count(None))
+    histograms = [value for value in values if isinstance(value, HistogramValue)]
+    series = sum(len(value.buckets) + 2 * (value.sum is not None) for value in histograms)
+    return Family(metric, labels, values, series)
+
+
+def _values(metric: Metric, rows: Sequence[Row]) -> Sequence[Value]:
+    if metric.value is None:
+        return [1.0] * len(rows)
+    try:
+        column = list(map(itemgetter(metric.value), rows))
+    except KeyError:
+        raise QueryError("decode", f"{metric.name}: the rows have no column {metric.value!r}") from None
+    if metric.type == "histogram":
+        return [_histogram(metric, row, value) for row, value in zip(rows, column, strict=True)]
+    numbers = column if _PLAIN.issuperset(map(type, column)) else [_number(metric, value) for value in column]
+    if metric.type == "counter" and not all(value >= 0 for value in numbers if value is not None):
+        raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds less than 0, or NaN: no counter")
+    return numbers
+
+
+def _number(metric: Metric, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float | Decimal):  # bool is an int: true counts as 1
+        try:
+            return float(value)
+        except (OverflowError, ValueError):
+            raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds what no float can") from None
+    raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds {type(value).__name__}, no number")
+
+
+def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds no buckets")
+    try:
+        buckets = sorted((float(bound), float(count)) for bound, count in value.items())
+    except (TypeError, ValueError, OverflowError) as error:
+        raise QueryError("decode", f"{metric.name}: a bucket is no number: {error}") from None
+    bounds, counts = [bound for bound, _ in buckets], [count for _, count in buckets]
+    if any(map(math.isnan, bounds + counts)):
+        raise QueryError("decode", f"{metric.name}: a bucket is no number")
+    if len(set(bounds)) != len(bounds):
+        raise QueryError("decode", f"{metric.name}: two buckets have the same bound")
+    if counts != sorted(counts) or min(counts, default=0.0) < 0:
+        raise QueryError("decode", f"{metric.name}: bucket counts are not cumulative")
+    if buckets and bounds[-1] != math.inf:
+        buckets.append((math.inf, counts[-1]))
+    total = _number(metric, row.get(metric.sum)) if metric.sum else None
+    return HistogramValue(tuple(buckets), total) if buckets else None
+
+
+def _labels(names: Sequence[str], rows: Sequence[Row], extra: Labels) -> list[Labels]:
+    """Return each row's labels, made column by column: of many rows that takes a third of the time."""
+    columns = [zip(repeat(name), _texts(name, rows)) for name in names]
+    own = zip(*columns, strict=True) if columns else repeat((), len(rows))
+    return [extra + row for row in own] if extra else list(own)
+
+
+def _texts(name: str, rows: Sequence[Row]) -> list[str]:
+    try:
+        texts = [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
+    except KeyError:
+        raise QueryError("decode", f"the rows have no label column {name!r}") from None
+    if not "".join(texts).isascii():  # before duplicates are looked for: on the page they would be the same
+        texts = [text.encode(errors="backslashreplace").decode() for text in texts]
+    if max(map(len, texts), default=0) > _LONGEST_LABEL:
+        raise QueryError("limit", f"a text of column {name!r} is longer than {_LONGEST_LABEL} characters", len(rows))
+    return texts
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):  # what PostgreSQL's own "char" arrives as
+        return value.decode(errors="replace")
+    return "" if value is None else str(value)
+
+
+def _status(row: Row, column: str) -> Status:
+    value = row.get(column)
+    if value not in STATUSES:
+        raise QueryError("decode", f"column {column!r} holds {value!r}, not one of {', '.join(STATUSES)}")
+    return value
+
+
+def _findings(column: str, rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        if column not in row:
+            raise QueryError("decode", f"the rows have no column {column!r} of findings")
+        value = row[column]
+        names = value if isinstance(value, list | tuple) else [value]
+        yield from (str(name) for name in names if name is not None)
+
+
+def _duplicate(labels: Iterable[Labels]) -> str:
+    [(label, _)] = Counter(labels).most_common(1)
+    return ", ".join(f"{name}={value!r}" for name, value in label) or "(none: more than one row)"

@@ -1,0 +1,171 @@
+"""The checks of a target, each one verdict: what /health lists, and what datatier_check_state tells Prometheus."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from exporter.queries.health_rule import STATUSES, HealthRule, Status
+from exporter.state.events import Result, Watched
+from exporter.state.target_status import Cause, State, TargetStatus
+from exporter.units import span
+
+_EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
+OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # those that no query makes
+_UNITS = ("seconds", "bytes", "ratio")
+_LISTED = 10
+_FAILURES = 2  # in a row: one may be a lock, or a restart
+DATABASES = "databases"  # of queries about all databases, and of a ping that finds closed what the server is there for
+_NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
+_NONE_LATE = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
+_NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """State one verdict; `output` is a reason code where there is no value to show."""
+
+    name: str
+    status: Status
+    time: float | None = None
+    value: float | None = None
+    unit: str | None = None
+    rule: HealthRule | None = None
+    output: str | None = None
+
+
+class Known(NamedTuple):
+    """Hold what is known of one target at one moment.
+
+    results: those that may be served. fresh: whether its poller has told something lately.
+    """
+
+    watched: Watched
+    status: TargetStatus
+    results: Sequence[Result]
+    fresh: bool
+
+    @property
+    def up(self) -> bool:
+        return self.status.up and self.fresh
+
+
+def checks(known: Known) -> list[Check]:
+    """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict.
+
+    One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
+    """
+    found = {"responseTime": _response(known)}
+    if (clock := _clock(known)) is not None:
+        found[clock.name] = clock
+    if known.up:
+        own = (_privileges(known.status), _queries(known), _overrun(known.status))
+        found |= {check.name: check for check in (*own, *_databases(known.status))}
+    for result in known.results:
+        if result.query.health is not None:
+            check = _of_result(result, result.query.health)
+            before = found.get(check.name)
+            if before is None or STATUSES.index(check.status) > STATUSES.index(before.status):
+                found[check.name] = check
+    silence = "not_exposed_by_server" if known.up else "no_recent_sample"
+    for name in _EVERYWHERE:
+        found.setdefault(name, Check(name, "unknown", output=silence))
+    for name in known.watched.unjudged & found.keys():
+        found[name] = replace(found[name], status="unknown", rule=None, output="off")
+    return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
+
+
+def serves(known: Known) -> bool:
+    """Tell whether a server is up and serves the database that it is there for, where that is judged."""
+    info, judged = known.status.info, DATABASES not in known.watched.unjudged
+    return known.up and not (judged and info and info.unserved)
+
+
+def seen(known: Known) -> tuple[State, Cause | None]:
+    """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
+    if known.status.error is not None:
+        return "down", Cause(known.status.error.reason)
+    if not known.status.up:
+        return "unknown", None
+    if not serves(known):
+        return "down", Cause("limit", DATABASES)
+    bad = [check.name for check in checks(known) if check.status in ("warn", "fail")]
+    return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
+
+
+def _response(known: Known) -> Check:
+    status, limit = known.status, known.watched.response
+    rule = HealthRule(
+        check="responseTime", metric="datatier_probe_seconds", warn_above=limit.warn, fail_above=limit.fail
+    )
+    if status.error is not None:
+        return Check("responseTime", "fail", status.attempted_at, rule=rule, output=status.error.reason)
+    if status.latency is None or not known.up:
+        return Check("responseTime", "unknown", rule=rule, output="starting" if status.polls == 0 else "stale")
+    return Check("responseTime", rule.judge(status.latency), status.attempted_at, status.latency, "seconds", rule)
+
+
+def _clock(known: Known) -> Check | None:
+    """Judge how far apart the two clocks are; a server that refuses us because of that still tells."""
+    status, limit = known.status, known.watched.clock_skew
+    if status.clock_skew is None or not known.fresh:
+        return None
+    rule = HealthRule(
+        check="clockSkew", metric="datatier_target_clock_skew_seconds", warn_above=limit.warn, fail_above=limit.fail
+    )
+    apart = abs(status.clock_skew)
+    verdict = rule.judge(apart)
+    where = "ahead of" if status.clock_skew > 0 else "behind"
+    output = None if verdict == "pass" else f"the server's clock is {where} the exporter's"
+    return Check("clockSkew", verdict, status.attempted_at, apart, "seconds", rule, output)
+
+
+def _privileges(status: TargetStatus) -> Check:
+    """Warn of what the user may not see: silence is not health."""
+    missing = sorted(status.info.missing_privileges) if status.info else []
+    return _none(_NONE_MISSING, missing, status.attempted_at)
+
+
+def _queries(known: Known) -> Check:
+    """Warn of built-in queries that fail again and again: what they should see, nobody sees."""
+    failing = {
+        result.query.name: f"{result.query.name} ({result.error.reason})"  # once, in however many databases
+        for result in known.results
+        if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.fenced
+    }
+    return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], known.status.attempted_at)
+
+
+def _databases(status: TargetStatus) -> Sequence[Check]:
+    """Fail where the server answers, and does not serve the database that it is there for."""
+    unserved = status.info.unserved if status.info else ""
+    return [Check(DATABASES, "fail", status.attempted_at, output=unserved)] if unserved else []
+
+
+def _overrun(status: TargetStatus) -> Check:
+    """Warn of queries that are asked so seldom that their samples are older than anybody expects."""
+    words = [f"{query} (every {span(period)})" for query, period in sorted(status.late.items())]
+    return _none(_NONE_LATE, words, status.attempted_at)
+
+
+def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
+    """Judge by the number of what should not be there at all."""
+    count = float(len(names))
+    return Check(rule.check, rule.judge(count), time, count, None, rule, _listed(names))
+
+
+def _of_result(result: Result, rule: HealthRule) -> Check:
+    verdict = result.verdict
+    if verdict is None:
+        silence = result.error.reason if result.error else "no_recent_sample"
+        return Check(rule.check, "unknown", result.finished_at, rule=rule, output=silence)
+    unit = next((unit for unit in _UNITS if rule.metric and rule.metric.endswith(unit)), None)
+    output: str | None = result.error.reason if result.error else None
+    if verdict.status != "pass" and result.error is None:
+        output = _listed([result.in_database(name) for name in verdict.findings])
+    return Check(rule.check, verdict.status, result.finished_at, verdict.value, unit, rule, output)
+
+
+def _listed(findings: Sequence[str]) -> str | None:
+    """Return the first findings as one text; all of them are at /findings."""
+    more = f" and {len(findings) - _LISTED} more" if len(findings) > _LISTED else ""
+    return ", ".join(findings[:_LISTED]) + more or None

@@ -1,0 +1,129 @@
+"""What pollers publish, and what is known of a target beforehand: the words that the snapshot and its views share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from exporter.config.thresholds import THRESHOLDS, Limit
+from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo
+from exporter.queries.health_rule import Verdict
+from exporter.queries.query import Family, Query
+from exporter.state.local_fault import LocalFault
+
+Key = tuple[str, str, str | None]
+
+
+def fresh_seconds(interval: float) -> float:
+    """Return how long something asked every so many seconds may be served."""
+    return max(2.5 * interval, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Say what the views need to know of a configured target; `unjudged` names the checks that are off."""
+
+    name: str
+    store: str
+    interval: float
+    required: bool = True
+    maintenance: bool = False
+    groups: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    response: Limit = THRESHOLDS["response_seconds"]
+    clock_skew: Limit = THRESHOLDS["clock_skew_seconds"]
+    unjudged: frozenset[str] = frozenset()
+
+
+class Now(NamedTuple):
+    """Hold one instant on both clocks: wall time for what people see, monotonic for what expires."""
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Report one round trip; exactly one of info and error is set, a fault only beside an error.
+
+    fresh_until is on the monotonic clock. clock_skew is the seconds that the server's clock was ahead of ours.
+    """
+
+    target: str
+    finished_at: float
+    fresh_until: float
+    duration: float
+    info: ServerInfo | None = None
+    error: QueryError | None = None
+    fault: LocalFault | None = None
+    clock_skew: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock.
+
+    failed_in_row: how many runs have failed one after the other, this one among them; the snapshot counts them.
+
+    The families are text by the time anybody reads the snapshot, which keeps but each metric's count of series: a
+    million samples held for nothing would stop the loop whenever garbage is collected.
+    """
+
+    target: str
+    query: Query
+    database: str | None
+    finished_at: float
+    fresh_until: float
+    duration: float
+    rows: int = 0
+    families: tuple[Family, ...] = ()
+    verdict: Verdict | None = None
+    findings: tuple[str, ...] = ()
+    error: QueryError | None = None
+    series: Mapping[str, int] = field(default_factory=dict)
+    failed_in_row: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it should have been answered; what a server does not support is no failure."""
+        return self.error is not None and self.error.reason != "unsupported"
+
+    @property
+    def key(self) -> Key:
+        return self.target, self.query.name, self.database
+
+    def in_database(self, finding: str) -> str:
+        """Put the database in front of a finding where the query was asked in several, as in app:public.orders."""
+        return f"{self.database}:{finding}" if self.database else finding
+
+    def counted(self, before: "Result | None") -> "Result":
+        """Return what is kept of it, after the result before it."""
+        series = {family.metric.name: family.series for family in self.families}
+        failed_in_row = (before.failed_in_row if before else 0) + 1 if self.failed else 0
+        return replace(self, families=(), series=series, failed_in_row=failed_in_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Report what waits for its turn longer than it should, by query and database, and until when it may be served."""
+
+    target: str
+    until: Mapping[tuple[str, str | None], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Report the end of one pass of a target's fast lane, and how many passes were left out before it.
+
+    periods: seconds between two runs of each query, in both lanes; late: those that are too long for what was asked.
+    """
+
+    target: str
+    finished_at: float
+    duration: float
+    skipped: int = 0
+    periods: Mapping[str, float] = field(default_factory=dict)
+    late: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = Ping | Result | Waiting | Poll

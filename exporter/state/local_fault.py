@@ -1,0 +1,69 @@
+"""What is wrong with the exporter's own machine, told apart from what is wrong with a server."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from exporter.errors import no_thread
+
+LocalFault = Literal["resources", "network", "names"]
+
+MEANINGS: Mapping[LocalFault, str] = MappingProxyType(
+    {
+        "resources": "the exporter has run out of file descriptors, sockets or memory",
+        "network": "the exporter's machine has no way into any network",
+        "names": "the exporter's machine gets no answer from a name server",
+    }
+)
+
+_OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
+_NO_WAY = {errno.ENETUNREACH, errno.ENETDOWN}
+_ANSWERS = {socket.EAI_NONAME, socket.EAI_NODATA}  # "there is no such name" is what a name server that works says
+_SOMEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # addresses for documents: nobody's
+
+
+def local_fault(error: BaseException) -> LocalFault | None:
+    """Return what, behind an error of a store's client, is no fault of the server; None when there is nothing."""
+    found = {_fault(root) for root in _roots(error)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _fault(error: BaseException) -> LocalFault | None:
+    if isinstance(error, socket.gaierror):
+        return None if error.errno in _ANSWERS else "names"
+    number = getattr(error, "errno", None)
+    if number in _OUT_OF or isinstance(error, MemoryError) or no_thread(error):
+        return "resources"
+    if isinstance(error, ImportError) and any(os.strerror(out) in str(error) for out in _OUT_OF):
+        return "resources"  # the dynamic linker keeps the system's words alone
+    return "network" if number in _NO_WAY and not _has_way() else None
+
+
+def _roots(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that an error goes back to: several where several addresses were tried."""
+    behind = error.__cause__ or error.__context__
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _roots(one)
+    elif behind is not None:
+        yield from _roots(behind)
+    else:
+        yield error
+
+
+def _has_way() -> bool:
+    """Tell whether there is a way out for either kind of address; nothing is sent, as a UDP socket only looks it up.
+
+    One unreachable address proves nothing: a name has several, and a machine without IPv6 cannot reach half of them.
+    """
+    for family, address in _SOMEWHERE:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as looking:
+                looking.connect((address, 9))
+        except OSError:
+            continue
+        return True
+    return False

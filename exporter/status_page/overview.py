@@ -1,0 +1,223 @@
+"""The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from exporter.state.events import Now, Watched
+from exporter.state.local_fault import MEANINGS
+from exporter.status_page import humanize
+from exporter.units import span
+
+Body = Mapping[str, Any]  # of /health, or a part of it
+
+_WORST_FIRST = ("down", "degraded", "unknown", "maintenance", "ok")
+_MEASURES = {"responseTime": "", "replicationLag": "lag", "diskSpace": "disk"}
+_NAMED = 3  # targets in the verdict, reasons and failing queries of a target
+_DETAIL = 100  # characters
+_DAY = 86400
+_REFRESH = (5, 60)  # seconds: the shortest and the longest pause
+
+
+class Moment(NamedTuple):
+    """Hold an instant: for machines, exactly, as a time of the day, and how long ago it was, also in one unit."""
+
+    iso: str
+    exact: str
+    clock: str
+    ago: str
+
+    @property
+    def brief(self) -> str:
+        return " ".join(self.ago.split(" ")[:2])
+
+
+class Reason(NamedTuple):
+    """Say what is wrong ("connections"), how much ("91 %, limit 90 %", "(2)") and where ("app:public.orders")."""
+
+    what: str
+    amount: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """Show one target; `shown` is its state, or that it is in maintenance."""
+
+    name: str
+    facts: tuple[str, ...]
+    state: str
+    shown: str
+    since: Moment
+    required: bool
+    flapping: bool
+    reasons: tuple[Reason, ...]
+    more_reasons: int
+    failing: str
+    failures: int
+    measures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Hold all that the page shows; `status` is that of /health."""
+
+    verdict: str
+    worst: str
+    summary: str
+    status: str
+    notes: tuple[str, ...]
+    troubled: tuple[TargetView, ...]
+    fine: tuple[TargetView, ...]
+    time: Moment
+    refresh: int
+
+
+def overview(body: Body, refresh: int, now: Now) -> Overview:
+    """Show every target, the worst first."""
+    targets = sorted(
+        (target_view(body, name, now) for name in body["targets"]),
+        key=lambda target: (
+            _WORST_FIRST.index(target.shown),
+            target.shown != "ok" and not target.required,
+            target.name,
+        ),
+    )
+    return Overview(
+        verdict=_verdict(targets),
+        worst=targets[0].shown if targets else "unknown",
+        summary=_summary(targets),
+        status=body["status"],
+        notes=tuple(_general_notes(body)),
+        troubled=tuple(target for target in targets if target.shown != "ok"),
+        fine=tuple(target for target in targets if target.shown == "ok"),
+        time=moment(body["time"], now),
+        refresh=refresh,
+    )
+
+
+def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetView:
+    """Show one target of a body of /health, with so many reasons and no more."""
+    target = body["targets"][name]
+    reasons = [_reason(reason, _check(body, name, reason.get("check")), target, now) for reason in target["reasons"]]
+    return TargetView(
+        name=name,
+        facts=tuple(filter(None, (f"{target['store']} {target.get('version', '')}".strip(), target.get("role")))),
+        state=target["state"],
+        shown="maintenance" if target.get("maintenance") else target["state"],
+        since=moment(target["since"], now),
+        required=target["required"],
+        flapping=target["flapping"],
+        reasons=tuple(reasons[:most]),
+        more_reasons=max(0, len(reasons) - most),
+        failing=_failing(target["failing_queries"]),
+        failures=len(target["failing_queries"]),
+        measures=tuple(_measures(body, name)),
+    )
+
+
+def moment(iso: str, now: Now) -> Moment:
+    """Read a time of /health."""
+    return moment_of(datetime.fromisoformat(iso).timestamp(), now)
+
+
+def moment_of(seconds: float, now: Now) -> Moment:
+    at, age = datetime.fromtimestamp(seconds, UTC), now.wall - seconds
+    return Moment(
+        iso=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        exact=at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        clock=at.strftime("%H:%M UTC" if age < _DAY else "%Y-%m-%d"),
+        ago=span(age),
+    )
+
+
+def refresh_seconds(targets: Iterable[Watched]) -> int:
+    """Return after how long there is something new to see."""
+    shortest, longest = _REFRESH
+    soonest = min((target.interval for target in targets), default=longest)
+    return round(min(max(soonest, shortest), longest))
+
+
+def _verdict(targets: Sequence[TargetView]) -> str:
+    """Answer in one sentence whether all is well, name the worst, and say how many queries fail."""
+    watched = [target for target in targets if target.shown != "maintenance"]
+    if not watched:
+        return "Every target is in maintenance" if targets else "No target is configured"
+    worst = watched[0].shown
+    failing = humanize.queries_fail(sum(target.failures for target in watched))
+    names = humanize.listed([target.name for target in watched if target.shown == worst], _NAMED)
+    if worst == "ok":
+        fine = f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{names} is fine"
+        return f"{fine}, but {failing}" if failing else fine
+    count = sum(target.shown == worst for target in watched)
+    are = f"{count} of {len(watched)} targets {'is' if count == 1 else 'are'} {worst}: {names}"
+    return (f"{names} is {worst}" if len(watched) == 1 else are) + (f"; {failing}" if failing else "")
+
+
+def _summary(targets: Sequence[TargetView]) -> str:
+    counts = Counter(target.shown for target in targets)
+    words = {"maintenance": "in maintenance"}
+    return ", ".join(f"{counts[state]} {words.get(state, state)}" for state in _WORST_FIRST if counts[state])
+
+
+def _general_notes(body: Body) -> list[str]:
+    """Return what /health notes beside its targets, whose reasons are shown anyway."""
+    return [note for note in body["notes"] if note.partition(":")[0] not in body["targets"]]
+
+
+def _check(body: Body, name: str, check: str | None) -> Body:
+    return body["checks"].get(f"{name}:{check}", [{}])[0]  # type: ignore[no-any-return]  # a part of a Body is one
+
+
+def _reason(reason: Body, check: Body, target: Body, now: Now) -> Reason:
+    if reason["code"] == "held":
+        return Reason(_held(reason, target, now))
+    told = _limit(reason, check) if "check" in reason else _failure(reason)
+    return told._replace(what=f"at the last poll: {told.what}") if reason.get("pending") else told
+
+
+def _failure(reason: Body) -> Reason:
+    return Reason(humanize.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
+
+
+def _limit(reason: Body, check: Body) -> Reason:
+    what, detail = humanize.title(reason["check"]), humanize.shortened(check.get("output", ""), _DETAIL)
+    value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
+    if value is None:
+        return Reason(what, "" if detail else "broken", detail)
+    if not limit:  # of what should not be there at all the number is enough
+        return Reason(what, f"({humanize.quantity(value, unit)})", detail)
+    shown, shown_limit = humanize.against(value, limit, unit)
+    return Reason(what, f"{shown}, limit {shown_limit}", detail)
+
+
+def _held(reason: Body, target: Body, now: Now) -> str:
+    """Say why a state is not left although the last poll saw another: the next one has to agree."""
+    since = f" since {moment(reason['since'], now).clock}" if "since" in reason else ""
+    if any(other.get("pending") and "check" not in other for other in target["reasons"]):
+        change = "this was the matter"  # and is worse now
+    else:
+        change = f"{'answers again' if target['state'] == 'down' else 'well again'}{since}"
+    was = humanize.title(reason["check"]) if "check" in reason else humanize.reason(reason.get("was", ""))
+    return f"{change}, was: {was}" if was else change
+
+
+def _failing(queries: Sequence[Body]) -> str:
+    """Return how many queries fail, why, and which."""
+    if not queries:
+        return ""
+    count = humanize.queries_fail(len(queries))
+    reasons = ", ".join(dict.fromkeys(humanize.reason(query["reason"]) for query in queries))
+    return f"{count} ({reasons}): {humanize.listed([query['query'] for query in queries], _NAMED)}"
+
+
+def _measures(body: Body, name: str) -> list[str]:
+    """Return what every target may tell: response time, lag, disk."""
+    found = []
+    for key, word in _MEASURES.items():
+        check = _check(body, name, key)
+        if "observedValue" in check:
+            found.append(f"{word} {humanize.quantity(check['observedValue'], check.get('observedUnit'), 2)}".strip())
+    return found

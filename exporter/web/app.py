@@ -1,0 +1,100 @@
+"""The HTTP side: every answer is made from the snapshot, no request ever touches a store."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from exporter.config.config import Config
+from exporter.config.web_config_file import Loaded, WebFile
+from exporter.queries.query import Query
+from exporter.reload import Load
+from exporter.service import Service
+from exporter.web.health_endpoints import HealthPages
+from exporter.web.metrics_endpoints import Pages
+from exporter.web.middleware import Guard, refusal
+from exporter.web.status_endpoints import HtmlPages
+
+_METHODS = ["GET", "HEAD", "OPTIONS"]
+
+
+def create_app(config: Config, queries: Sequence[Query], load: Load | None = None) -> FastAPI:
+    """Make the application; its lifespan is the service's. `app.state.service` is the running whole.
+
+    `load` reads the settings again for a reload.
+    """
+    service = Service(config, queries, load)
+    web_file = _web_file(config, service)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    pages, health, html = Pages(service), HealthPages(service), HtmlPages(service)
+    routes = {
+        "/": html.overview,
+        "/targets/{name}": html.target,
+        "/metrics": pages.metrics,
+        "/probe": pages.metrics,
+        "/sd": pages.discovery,
+        "/livez": health.livez,
+        "/startupz": health.startupz,
+        "/readyz": health.readyz,
+        "/health": health.health,
+        "/health/groups/{name}": health.group_health,
+        "/health/targets/{name}": health.target_health,
+        "/findings": pages.findings,
+        "/findings/{name}": pages.findings,
+    }
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        exception_handlers={HTTPException: _refuse, Exception: _fail},
+        redirect_slashes=False,  # HAProxy takes a redirect for health
+        routes=[
+            *(Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
+            Route("/-/reload", _answer(pages.reload), methods=["POST"]),
+        ],
+    )
+    app.add_middleware(Guard, service=service, web_file=web_file)
+    app.state.web_file = web_file
+    app.state.service = service
+    return app
+
+
+def _web_file(config: Config, service: Service) -> WebFile:
+    def tell_expiry(loaded: Loaded) -> None:
+        expiry = {} if loaded.not_after is None else {"datatier_tls_not_after_timestamp_seconds": loaded.not_after}
+        service.exposition.tell_own(expiry)
+
+    return WebFile(config.web.config_file, tell_expiry)
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _answer(endpoint: Endpoint) -> Endpoint:
+    """Answer OPTIONS, HAProxy's default check, with the status alone, and when to ask again."""
+
+    async def answer(request: Request) -> Response:
+        response = await endpoint(request)
+        if request.method == "OPTIONS":
+            again = {name: value for name, value in response.headers.items() if name == "retry-after"}
+            response = Response(None, response.status_code, {"Allow": ", ".join(_METHODS), **again})
+        return response
+
+    return answer
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - that is what it is asked for
+    return refusal(error.status_code, error.headers)
+
+
+async def _fail(_: Request, __: Exception) -> Response:
+    return refusal(500)

@@ -1,0 +1,165 @@
+"""The pages of health: the data tier's, for load balancers and people, and the process's own, for its supervisor."""
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import wraps
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exporter.health.conditions import conditions_of, judge
+from exporter.health.probes import alive, ready, started
+from exporter.health.query_params import Pairs, flag, known_ones, parameters
+from exporter.health.rendered import Line, Part, body, line, verbose
+from exporter.health.report import target_health, troubles, worst
+from exporter.polling.schedule import seconds_to_next_poll
+from exporter.service import Service, instant
+from exporter.state.events import Now
+from exporter.web.middleware import trusted
+
+_VIEW = ("verbose", "exclude")
+_SOON = 1  # seconds until something that will end by itself may have ended
+_Page = Callable[["HealthPages", Request], Awaitable[Response]]
+
+
+def _told(page: _Page) -> _Page:
+    """Answer 400, and what there is, to parameters that are wrong."""
+
+    @wraps(page)
+    async def answer(self: "HealthPages", request: Request) -> Response:
+        try:
+            return await page(self, request)
+        except ValueError as error:
+            return _plain(str(error), 400)
+
+    return answer
+
+
+class View(NamedTuple):
+    """What may be asked of every page but that of one target: a line each, and what to leave out."""
+
+    verbose: bool
+    excluded: frozenset[str]
+
+    def of(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self.excluded]
+
+    def lines(self, lines: Iterable[Line]) -> list[Line]:
+        return [line for line in lines if line.name not in self.excluded]
+
+    def notes(self, names: Iterable[str]) -> list[str]:
+        return [f"exclude={name}: there is no such thing here" for name in sorted(self.excluded.difference(names))]
+
+
+def _view(pairs: Pairs) -> View:
+    found = parameters(pairs, _VIEW, repeatable=("exclude",))
+    return View(flag(found, "verbose"), frozenset(found.get("exclude", ())))
+
+
+def _probe_view(request: Request) -> View:
+    return _view(known_ones(request.query_params.multi_items(), _VIEW))
+
+
+class HealthPages:
+    """The endpoints; none touches a store."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    @_told
+    async def livez(self, request: Request) -> Response:
+        now = instant()
+        lines = alive(self._service.snapshot, now)
+        return self._process(request, lines, now, [line.name for line in lines if line.failed])
+
+    @_told
+    async def startupz(self, request: Request) -> Response:
+        now = instant()
+        return self._process(request, self._started(now), now)
+
+    @_told
+    async def readyz(self, request: Request) -> Response:
+        """Ask the process alone, and with `readyz: {require: [group]}` the targets of these groups."""
+        now, view, snapshot = instant(), _probe_view(request), self._service.snapshot
+        required = self._service.config.readyz.require
+        groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
+        lines = list(ready(view.lines(self._started(now)), groups, draining=self._service.draining))
+        failing = [part.health.name for parts in groups.values() for part in parts if part.health.counted == "fail"]
+        return self._process(request, lines, now, failing)
+
+    @_told
+    async def health(self, request: Request) -> Response:
+        return self._of_targets(request, [*self._service.snapshot.targets])
+
+    @_told
+    async def group_health(self, request: Request) -> Response:
+        names = self._service.snapshot.members(request.path_params["name"])
+        if not names:
+            return _plain("no target is in such a group", 404)
+        return self._of_targets(request, names)
+
+    @_told
+    async def target_health(self, request: Request) -> Response:
+        """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
+        name, snapshot, now = request.path_params["name"], self._service.snapshot, instant()
+        if name not in snapshot.targets:
+            return _plain("no such target is configured", 404)
+        conditions = conditions_of(request.query_params.multi_items())
+        ready = self._service.health.refresh(name, now)
+        judged = judge(
+            target_health(snapshot, name, now, raw=True) if conditions.raw else ready.health, conditions, now
+        )
+        part = ready if judged is ready.health else Part.of(judged)
+        return self._answer(request, View(conditions.verbose, frozenset()), [part], now)
+
+    def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
+        now, view = instant(), _view(request.query_params.multi_items())
+        return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
+
+    def _answer(
+        self, request: Request, view: View, parts: Sequence[Part], now: Now, notes: Sequence[str] = ()
+    ) -> Response:
+        """Answer with the whole, with a line a target, or, to strangers, with the status alone."""
+        status = worst(part.health for part in parts)
+        failing = [part.health.name for part in parts if part.health.counted == "fail"]
+        code, headers = (503, self._retry_after(failing, now)) if status == "fail" else (200, {})
+        if not trusted(request):
+            return _json(f'{{"status": "{status}"}}\n', code, headers)
+        if not view.verbose:
+            return _json(body(self._service.snapshot, parts, now, notes), code, headers)
+        notes = [*notes, *troubles(self._service.snapshot, now)]
+        text = verbose(_check_name(request), [line(part.health) for part in parts], notes, failed=status == "fail")
+        return _plain(text, code, headers)
+
+    def _started(self, now: Now) -> list[Line]:
+        return started(self._service.snapshot, self._service.start_deadline, now)
+
+    def _process(self, request: Request, lines: Sequence[Line], now: Now, failing: Sequence[str] = ()) -> Response:
+        """Answer ok, or a line for each thing looked at when one of them fails or somebody wants to know."""
+        view, names = _probe_view(request), [line.name for line in lines]
+        lines = view.lines(lines)
+        failed = any(line.failed for line in lines)
+        code, headers = (503, self._retry_after(failing, now)) if failed else (200, {})
+        if trusted(request) and (failed or view.verbose):
+            notes = [*view.notes([*names, *self._service.snapshot.targets]), *troubles(self._service.snapshot, now)]
+            return _plain(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
+        return _plain("failed" if failed else "ok", code, headers)
+
+    def _retry_after(self, names: Iterable[str], now: Now) -> dict[str, str]:
+        """Say in how many seconds the first of these targets will have been polled again."""
+        snapshot = self._service.snapshot
+        waits = [seconds_to_next_poll(snapshot.targets[name], snapshot.status[name], now) for name in names]
+        return {"Retry-After": str(math.ceil(min(waits, default=_SOON)))}
+
+
+def _check_name(request: Request) -> str:
+    return request.url.path.rpartition("/")[2]
+
+
+def _plain(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(text + "\n", status, headers, media_type="text/plain")
+
+
+def _json(text: str, status: int, headers: dict[str, str]) -> Response:
+    return Response(text, status, headers, media_type="application/health+json")

@@ -1,0 +1,84 @@
+"""The endpoints of metrics, findings, discovery and reload."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exporter.config.config import EXPORTER
+from exporter.datastores.off_loop import in_thread
+from exporter.exposition.http_sd import discovery
+from exporter.exposition.negotiation import accepts_gzip, choose_format
+from exporter.exposition.page import Page
+from exporter.exposition.text_format import Format
+from exporter.service import Service, instant
+from exporter.state.snapshot import findings
+from exporter.web.responses import BlockResponse, Deflated, deflate, gzipped
+
+_T = TypeVar("_T")
+Ready = WeakKeyDictionary[Page, asyncio.Task[_T]]
+
+
+class Pages:
+    """The endpoints."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._joined: Ready[list[bytes]] = WeakKeyDictionary()
+        self._deflated: Ready[Deflated] = WeakKeyDictionary()
+
+    async def metrics(self, request: Request) -> Response:
+        """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one's."""
+        target = request.query_params.get("target") if request.url.path == "/probe" else None
+        known = target in self._service.snapshot.targets or target == EXPORTER
+        if request.url.path == "/probe" and not known:
+            return _plain("no such target is configured", 404) if target else _plain("say /probe?target=NAME", 400)
+        kind, content_type = choose_format(request.headers.get("accept", ""))
+        page = self._service.exposition.page(kind, instant(), target)
+        own = self._own(kind, page, target)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if not accepts_gzip(request.headers.get("accept-encoding", "")):
+            *blocks, last = await _once(self._joined, page, list)
+            return BlockResponse([*blocks, last + own], headers)
+        body = gzipped(await _once(self._deflated, page, deflate), own)
+        return Response(body, headers={**headers, "Content-Encoding": "gzip"})
+
+    def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
+        if target in (None, EXPORTER):
+            return self._service.own.page(kind, None if target else page)
+        return b"# EOF\n" if kind == "openmetrics" else b""
+
+    async def discovery(self, request: Request) -> Response:
+        """Tell Prometheus' http_sd to scrape each target by itself, here, where the client found us."""
+        found = discovery(self._service.snapshot.targets.values(), request.url.scheme, request.url.netloc)
+        return Response(json.dumps(found, indent=1) + "\n", media_type="application/json")
+
+    async def reload(self, _: Request) -> Response:
+        """Read the configuration again, where that is allowed; what is wrong with it is the answer."""
+        if not self._service.config.web.reload:
+            return _plain("not enabled; the configuration must say web: {reload: true}", 403)
+        problems = await self._service.reloader.reload()
+        return _plain("\n".join(problems), 500) if problems else _plain("reloaded")
+
+    async def findings(self, request: Request) -> Response:
+        """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
+        snapshot, name = self._service.snapshot, request.path_params.get("name")
+        if name is not None and name not in snapshot.targets:
+            return _plain("no such target is configured", 404)
+        found = {target: findings(snapshot, target, instant()) for target in ([name] if name else snapshot.targets)}
+        return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
+
+
+async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
+    """Make of a page what is to be sent: once, and off the loop, for all who ask for it while it lives."""
+    if page not in ready:
+        ready[page] = asyncio.create_task(in_thread(make, page.blocks()), name="page")
+    return await asyncio.shield(ready[page])
+
+
+def _plain(text: str, status: int = 200) -> Response:
+    return Response(text + "\n", status, media_type="text/plain")

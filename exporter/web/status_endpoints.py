@@ -1,0 +1,60 @@
+"""The endpoints of the status page."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from exporter import __version__
+from exporter.datastores.off_loop import in_thread
+from exporter.health.report import TargetHealth, compose, target_health
+from exporter.service import Service, instant
+from exporter.state.events import Now
+from exporter.status_page.overview import moment_of, overview, refresh_seconds
+from exporter.status_page.target import target_page
+from exporter.units import span
+
+if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
+    pass
+from exporter.status_page.rendering import ExporterView, render
+
+_AT_ONCE = 10  # targets
+
+
+class HtmlPages:
+    """The endpoints."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._began = instant()
+
+    async def overview(self, _: Request) -> Response:
+        """Show all targets; judged a few at a time, the rest in a thread: a thousand of them take 300 ms."""
+        now, snapshot = instant(), self._service.snapshot
+        refresh = refresh_seconds(snapshot.targets.values())
+        body = compose(snapshot, await self._parts(now), now)
+        return await in_thread(
+            lambda: render("overview.html", page=overview(body, refresh, now), exporter=self._exporter(now))
+        )
+
+    async def target(self, request: Request) -> Response:
+        now, snapshot, name = instant(), self._service.snapshot, request.path_params["name"]
+        if name not in snapshot.targets:
+            return PlainTextResponse("no such target is configured\n", 404)
+        page = target_page(snapshot, name, now)
+        return await in_thread(render, "target.html", page=page, exporter=self._exporter(now))
+
+    async def _parts(self, now: Now) -> list[TargetHealth]:
+        parts, snapshot = [], self._service.snapshot
+        for number, name in enumerate([*snapshot.targets]):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if name in snapshot.targets:  # a reload may have taken it away meanwhile
+                parts.append(target_health(snapshot, name, now))
+        return parts
+
+    def _exporter(self, now: Now) -> ExporterView:
+        own = self._service.own
+        running = span(now.monotonic - self._began.monotonic)
+        return ExporterView(__version__, running, moment_of(own.reloaded_at, now), refused=not own.reloaded)
