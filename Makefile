@@ -7,7 +7,7 @@ WORKERS ?= 2
 .PHONY: help check test demo format bench docs preview lock clean
 help:
 	@echo "make demo          watch a real PostgreSQL under load (WITH=neo4j,minio adds more, SECONDS=60 ends it)"
-	@echo "make test          run all tests on real servers (TESTS=tests/test_query.py: some of them)"
+	@echo "make test          run all tests on real servers (TESTS=tests/unit/queries: some of them)"
 	@echo "make check         lint, types, query files, promtool, the repository's consistency"
 	@echo "make bench         run the benchmarks and write their results"
 	@echo "make preview       draw the dashboards from ten minutes of a data tier under load (npm, chromium)"
@@ -17,10 +17,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/test_repo.py tests/test_exposition.py  # the second runs promtool on the golden page
+	$(BIN)/pytest -q tests/repository/test_repository.py tests/unit/exposition/test_page.py  # the second runs promtool on the golden page
 
 test: .venv/dev
-	-$(BIN)/python -m tests.servers fetch  # what cannot be had is a skip with its reason, on CI a failure
+	-$(BIN)/python -m testkit fetch  # what cannot be had is a skip with its reason, on CI a failure
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS)  # a file's tests share servers
 
 demo: $(if $(WITH),.venv/dev,.venv/demo)

@@ -7,7 +7,7 @@ import time
 from bench import cycle, endurance, faults, files, frozen, health, hostile, load, memory, scale, scrape, soak, startup
 from bench.compiled import compiled_modules
 from bench.results import write
-from tests.servers import Unavailable
+from testkit import Unavailable
 
 ALL = {
     "scrape": scrape.measure,

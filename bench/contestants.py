@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import Client, page
-from tests.integration.exporter_process import Exporter
-from tests.servers import Server, debian
-from tests.servers.machine import hand_over
-from tests.servers.minio import Minio
-from tests.servers.neo4j import Neo4j
-from tests.servers.postgres import PASSWORDS, Postgres
-from tests.servers.process import Process, free_port
-from tests.servers.qdrant import Qdrant
+from testkit import Server, debian
+from testkit.machine import hand_over
+from testkit.minio import Minio
+from testkit.neo4j import Neo4j
+from testkit.postgres import PASSWORDS, Postgres
+from testkit.process import Process, free_port
+from testkit.qdrant import Qdrant
+from tests.support.exporter_process import Exporter
 
 HERE = Path(__file__).parent
 QUERIES_YAML = HERE / "postgres_exporter.yaml"

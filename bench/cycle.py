@@ -15,7 +15,7 @@ from bench.client import Client
 from bench.contestants import INTERVAL, PostgresExporter, both, database
 from bench.process import cpu_seconds
 from bench.results import Figure, Outcome, run
-from tests.integration.exporter_process import Exporter
+from tests.support.exporter_process import Exporter
 
 CYCLES = 4
 USERS = {"ours": "monitor", "peer": "peer"}

@@ -16,9 +16,9 @@ from statistics import median
 
 from bench.process import memory_mib
 from bench.results import Figure, Outcome, run
-from tests.integration.exporter_process import Exporter
-from tests.servers.postgres import Postgres
-from tests.servers.postgres_programs import fetch
+from testkit.postgres import Postgres
+from testkit.postgres_programs import fetch
+from tests.support.exporter_process import Exporter
 
 MINUTES = int(os.environ.get("MINUTES", "30"))
 VERSION = "18"

@@ -1,6 +1,6 @@
 """Every fault of every store on one exporter: the matrix of docs/reliability.md, and the slowest answers in it.
 
-Runs tests/integration/test_fault_matrix.py, in which another process asks for /metrics (compressed) and /livez, twenty
+Runs tests/end_to_end/test_fault_matrix.py, in which another process asks for /metrics (compressed) and /livez, twenty
 times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the machine.
 """
 
@@ -18,7 +18,7 @@ ABSENT = {
 
 
 def measure() -> Outcome:
-    cells = measured("tests/integration/test_fault_matrix.py", "FAULT_MATRIX")
+    cells = measured("tests/end_to_end/test_fault_matrix.py", "FAULT_MATRIX")
     show("faults", BEGIN, END, table(cells))
     return Outcome("faults", list(_figures(cells)), {"method": __doc__, "cells": cells})
 

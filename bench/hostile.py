@@ -1,6 +1,6 @@
 """Every hostile answer of every store on one exporter: the table of docs/reliability.md.
 
-Runs tests/integration/test_hostile_answers.py. The servers that answer are a process of their own, another one asks for
+Runs tests/end_to_end/test_hostile_answers.py. The servers that answer are a process of their own, another one asks for
 /livez and /metrics twenty times a second between them; memory is the kernel's peak of the exporter's, above what it had
 just before. Slowest answers are those of a whole attack: on a busy machine they tell of the machine.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.cells import Cell, measured, show
 from bench.results import Figure, Outcome, run
-from tests.servers.hostile import BINARY, KINDS
+from testkit.hostile import BINARY, KINDS
 
 BEGIN, END = "<!-- hostile: written by python -m bench hostile -->", "<!-- end of hostile -->"
 STORES = {
@@ -23,7 +23,7 @@ STORES = {
 
 
 def measure() -> Outcome:
-    cells = measured("tests/integration/test_hostile_answers.py", "HOSTILE")
+    cells = measured("tests/end_to_end/test_hostile_answers.py", "HOSTILE")
     show("hostile", BEGIN, END, table(cells))
     return Outcome("hostile", list(_figures(cells)), {"method": __doc__, "cells": cells})
 

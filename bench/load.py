@@ -18,8 +18,8 @@ from bench.client import Client, page, series
 from bench.contestants import INTERVAL, QUERIES_YAML, PostgresExporter
 from bench.results import Figure, Outcome, run
 from bench.sizes import SIZES, Size, dsn, server
-from tests.integration.exporter_process import Exporter
-from tests.servers.postgres import Postgres
+from testkit.postgres import Postgres
+from tests.support.exporter_process import Exporter
 
 SECONDS = 60 * float(os.environ.get("MINUTES", "15"))
 ROLES = ("ours", "peer", "ours_yaml", "peer_yaml")

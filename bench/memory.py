@@ -11,7 +11,7 @@ from bench.client import Client
 from bench.contestants import FOUR, INTERVAL, targets
 from bench.process import memory_mib
 from bench.results import Figure, Outcome, run
-from tests.integration.exporter_process import Exporter
+from tests.support.exporter_process import Exporter
 
 SECONDS = 65.0
 SCRAPES = 20

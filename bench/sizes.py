@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from tests.servers.postgres import PASSWORDS, Postgres
+from testkit.postgres import PASSWORDS, Postgres
 
 VERSION = "15"  # postgres_exporter 0.11.1 is of 2022
 STATEMENTS = 4_900  # of the 5,000 that pg_stat_statements holds by default

@@ -16,9 +16,9 @@ from statistics import median
 
 from bench.contestants import stores
 from bench.results import Figure, Outcome, run
-from tests.integration.soak import Soak, soaking
-from tests.servers import Server
-from tests.servers.postgres import Postgres
+from testkit import Server
+from testkit.postgres import Postgres
+from tests.support.soak import Soak, soaking
 
 POLLS = int(os.environ.get("POLLS", "10000"))
 ROUND = 1000

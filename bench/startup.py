@@ -20,7 +20,7 @@ from bench.client import Client
 from bench.contestants import FOUR, targets
 from bench.machine import ROOT
 from bench.results import Figure, Outcome, run
-from tests.servers.process import free_port
+from testkit.process import free_port
 
 STARTS = 7
 DEADLINE = 30.0

@@ -19,7 +19,7 @@ from exporter.errors import Reason
 from exporter.queries import loader
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query, Row
-from tests.integration.exporter_process import Exporter
+from tests.support.exporter_process import Exporter
 
 QUERIES, ROWS, COLUMNS = 10, 20, 5
 SERIES = QUERIES * ROWS * COLUMNS  # of one target

@@ -1,5 +1,6 @@
 """Fixtures of the whole test session: the real servers, and the application on a clock."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 
 from exporter import service
 from exporter.web import health_endpoints, metrics_endpoints
-from tests.making import at
-from tests.servers import Unavailable
-from tests.servers.debian import program
-from tests.servers.session import Servers
-from tests.site import Site
+from testkit import Unavailable
+from testkit.debian import program
+from testkit.qdrant import Qdrant
+from testkit.session import Servers
+from tests.support.app_client import Site
+from tests.support.factories import at
+from tests.support.qdrant_admin import Admin
 
 SCORE = "score"  # what a test records under this name is said at the end of the run
 
@@ -46,6 +49,26 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         monkeypatch.setattr(pages, "instant", made.clock)
     yield made
     made.client.close()
+
+
+@pytest.fixture(scope="module")
+def qdrant(servers: Servers) -> Qdrant:
+    """Return the double, which puts HTTP over Qdrant's own engine, or the server of QDRANT_TEST_URL."""
+    return servers.qdrant()
+
+
+@pytest.fixture
+def qdrant_admin(qdrant: Qdrant) -> Admin:
+    return Admin(qdrant)
+
+
+@pytest.fixture
+def collection(qdrant_admin: Admin) -> Iterator[str]:
+    """Make a collection of its own for a test."""
+    name = f"test_{random.randrange(10**9)}"
+    qdrant_admin.create(name)
+    yield name
+    qdrant_admin.drop(name)
 
 
 @pytest.fixture(scope="session")

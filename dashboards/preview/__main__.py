@@ -12,10 +12,10 @@ import pytest
 
 from dashboards.pages import PAGES
 from dashboards.preview.pictures import IncompleteError, Moment, take
-from tests.integration.live_stage import staged
-from tests.servers import Unavailable
-from tests.servers.prometheus import scraped
-from tests.servers.session import Servers
+from testkit import Unavailable
+from testkit.prometheus import scraped
+from testkit.session import Servers
+from tests.support.live_environment import staged
 
 ROOT = Path(__file__).parent.parent.parent
 STEMS = [page.stem for page in PAGES]

@@ -14,8 +14,8 @@ from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from tests.servers.chromium import Chromium
-from tests.servers.npm import installed
+from testkit.chromium import Chromium
+from testkit.npm import installed
 
 HERE = Path(__file__).parent
 WIDTH = 1600

@@ -11,7 +11,7 @@ from deploy.demo.exporter import HOST, Exporter
 from deploy.demo.stage import PROBLEMS, STORES, stage, together
 from deploy.demo.summary import Summary, read
 from deploy.demo.terminal import Terminal
-from tests.servers.process import StartError
+from testkit.process import StartError
 
 _REDRAW_SECONDS = 2.0
 _PRINT_SECONDS = 5.0

@@ -11,8 +11,8 @@ from signal import SIGINT
 import yaml
 
 from deploy.demo import REPOSITORY
-from tests.servers import Unavailable
-from tests.servers.process import Process
+from testkit import Unavailable
+from testkit.process import Process
 
 HOST = "127.0.0.1"
 _PORTS = range(9187, 9287)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 from deploy.demo import REPOSITORY
 from deploy.demo.terminal import Terminal
-from tests.servers.machine import guard
+from testkit.machine import guard
 
 _INTERRUPTS = (signal.SIGINT,) * 5  # what it starts after the first one needs another
 _SECONDS_TO_TIDY = 3.0
@@ -20,7 +20,7 @@ _BUILT = "minio/"
 async def fetch(names: Iterable[str], terminal: Terminal) -> dict[str, str]:
     """Fill the cache with servers, show how it goes, and return why some cannot be had, by name."""
     reasons: dict[str, str] = {}
-    command = [sys.executable, "-m", "tests.servers", "fetch", *names]
+    command = [sys.executable, "-m", "testkit", "fetch", *names]
     async with _running(command) as process:
         assert process.stdout is not None
         doing: dict[str, float] = {}

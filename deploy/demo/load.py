@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from tests.servers.postgres import Postgres
+from testkit.postgres import Postgres
 
 ROLE = """
 CREATE ROLE shop LOGIN PASSWORD 'shop-secret';

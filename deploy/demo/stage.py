@@ -13,14 +13,14 @@ from types import MappingProxyType
 from deploy.demo import load, stores
 from deploy.demo.fetch import fetch
 from deploy.demo.terminal import Terminal
-from tests.servers import Unavailable
-from tests.servers.guard import signal_tree
-from tests.servers.machine import CommandError
-from tests.servers.minio import Minio
-from tests.servers.neo4j import Neo4j
-from tests.servers.postgres import Postgres
-from tests.servers.process import Process, StartError
-from tests.servers.qdrant import Qdrant
+from testkit import Unavailable
+from testkit.guard import signal_tree
+from testkit.machine import CommandError
+from testkit.minio import Minio
+from testkit.neo4j import Neo4j
+from testkit.postgres import Postgres
+from testkit.process import Process, StartError
+from testkit.qdrant import Qdrant
 
 POSTGRES = "postgres:18"
 PROBLEMS = (Unavailable, StartError, CommandError, OSError, subprocess.SubprocessError)
@@ -35,7 +35,7 @@ Job = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One that `WITH=` can add: its target's name, its name for `tests.servers fetch`, and what it is."""
+    """One that `WITH=` can add: its target's name, its name for `testkit fetch`, and what it is."""
 
     target: str
     fetched: str | None

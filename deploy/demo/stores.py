@@ -6,9 +6,9 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 
-from tests.servers.minio import Minio
-from tests.servers.neo4j import Neo4j
-from tests.servers.qdrant import Qdrant
+from testkit.minio import Minio
+from testkit.neo4j import Neo4j
+from testkit.qdrant import Qdrant
 
 Work = Callable[[], Awaitable[None]]
 

@@ -1,0 +1,337 @@
+"""Bad days of the exporter's own: stuck, frozen, without a log, out of file descriptors, under a clock that jumps."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
+
+import pytest
+
+from testkit.process import free_port
+from testkit.session import Servers
+from tests.support.commands import closed, ended
+from tests.support.exporter_process import Exporter
+from tests.support.paths import ROOT
+
+RUN = "from exporter import cli; raise SystemExit(cli.main())"
+
+
+class Patched(Exporter):
+    """The exporter, after some Python code."""
+
+    def __init__(self, targets: list[dict[str, Any]], code: str) -> None:
+        super().__init__(targets)
+        self._code = code
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", f"{self._code}\n{RUN}", *arguments, "--config", str(self.config)]
+
+
+class Redirected(Exporter):
+    """The exporter with its standard error somewhere else than in a file; None is closed."""
+
+    def __init__(self, stderr: IO[bytes] | int | None) -> None:
+        super().__init__(closed("qdrant"))
+        self._stderr = stderr
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        self.log.touch()
+        closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"] if self._stderr is None else []
+        return subprocess.Popen([*closing, *self.command()], cwd=ROOT, stderr=self._stderr)
+
+
+def critical(ran: subprocess.CompletedProcess[str]) -> str:
+    [line] = [line for line in ran.stderr.splitlines() if "level=critical" in line]
+    return line
+
+
+def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
+    """It can answer no probe: the process ends, and the log says where it hung."""
+    code = "import time; from exporter.polling import event_log, watchdog; watchdog._EVERY = 0.2"
+    ran = ended(tmp_path, f"{code}\nevent_log.Journal.note = lambda *_: time.sleep(60)\n{RUN}", free_port())
+
+    assert ran.returncode == 1
+    assert "stuck, ending the process" in critical(ran)
+    assert "in publish" in critical(ran)
+
+
+STUCK_POLLER = """
+import asyncio
+from exporter.state import events
+events.fresh_seconds = lambda interval: interval
+from exporter.polling import execution, poller, watchdog
+watchdog._EVERY = 0.2
+async def attempt(*_):
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+poller.attempt = execution.attempt = attempt
+"""
+
+
+def test_a_stuck_poller_ends_the_process(tmp_path: Path) -> None:
+    """A client that ignores every deadline: the log names the target, and even that client cannot hold the end up."""
+    ran = ended(tmp_path, STUCK_POLLER + RUN, free_port())
+
+    assert ran.returncode == 1
+    assert "targets=postgres" in critical(ran)
+
+
+HELD = """
+import ctypes, os, re, signal
+from exporter import settings
+from exporter.polling import event_log, watchdog
+watchdog._LAST_RESORT = 1.0
+def in_c(*_):
+    lock, libc = ctypes.create_string_buffer(64), ctypes.PyDLL(None)
+    libc.pthread_mutex_lock(lock)
+    libc.pthread_mutex_lock(lock)
+def in_re(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    re.match("(-+)*x", "-" * 100)
+def term(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    in_c()
+"""
+
+
+@pytest.mark.parametrize(
+    ("held", "function"),
+    [
+        ("event_log.Journal.note = term", "in_c"),
+        ("event_log.Journal.note = in_re", "in_re"),
+        ("settings.load_config = in_c", "in_c"),
+        ("watchdog.Watchdog.__exit__ = in_c; event_log.Journal.note = lambda *_: signal.raise_signal(15)", "in_c"),
+    ],
+)
+def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
+    """A call into C that never returns stops all of Python, SIGTERM with it: while it runs, starts or ends."""
+    ran = ended(tmp_path, f"{HELD}{held}\n{RUN}", free_port())
+
+    assert ran.returncode == 1
+    assert "Timeout (0:00:01)!" in ran.stderr
+    assert f"in {function}" in ran.stderr
+
+
+def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pipe: tuple[int, int]) -> None:
+    _, writing = full_pipe
+    code = f"{HELD}event_log.Journal.note = in_c\n{RUN}"
+    config = f"{{listen: '127.0.0.1:{free_port()}', targets: {closed('qdrant')}}}"
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(config)
+        file.flush()
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "--config", file.name], cwd=ROOT, stderr=writing, timeout=20, check=False
+        )
+
+    assert ran.returncode == 1
+
+
+def test_who_was_frozen_is_not_stuck() -> None:
+    """A container that is paused and resumed goes on."""
+    with Patched(closed("qdrant"), "from exporter.polling import watchdog; watchdog._EVERY = 0.2") as exporter:
+        os.kill(exporter.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(exporter.pid, signal.SIGCONT)
+        polls = exporter.value("datatier_polls_total", target="qdrant") or 0
+        exporter.wait(lambda: (exporter.value("datatier_polls_total", target="qdrant") or 0) > polls + 2, "more polls")
+
+        assert exporter.get("/livez").status == 200
+        assert exporter.stop() == 0
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """Return both ends of a pipe that takes nothing more."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    while True:
+        try:
+            os.write(writing, b" " * 4096)
+        except BlockingIOError:
+            break
+    os.set_blocking(writing, True)
+    yield reading, writing
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_log_that_nobody_takes_away(full_pipe: tuple[int, int]) -> None:
+    """A collector that hangs stops nothing; how much was lost is told when it is back."""
+    reading, writing = full_pipe
+    with Redirected(writing) as exporter:
+        exporter.wait(lambda: exporter.get("/startupz").status == 200, "the first poll")
+        for _ in range(16):
+            os.read(reading, 4096)
+        assert exporter.stop() == 0
+
+    said = os.read(reading, 65536).decode().split("\n")
+    assert [line.partition("event=")[2] for line in said if line.strip()] == [
+        "draining seconds=0.5",
+        '"log lines were lost: standard error could not be written" lines=2',
+        "stopped",
+    ]
+
+
+@pytest.mark.parametrize("where", ["a full disk", "nobody", "nowhere"])
+def test_a_log_that_cannot_be_written(where: str) -> None:
+    """A full disk, a pipe whose reader is gone, and none at all: it runs and ends as ever."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path("/dev/full").open("wb") as full:
+        runs_without_a_log(full if where == "a full disk" else writing if where == "nobody" else None)
+    os.close(writing)
+
+
+def runs_without_a_log(stderr: IO[bytes] | int | None) -> None:
+    with Redirected(stderr) as exporter:
+        exporter.wait(lambda: exporter.state("qdrant") == "down", "the first poll")
+
+        assert exporter.get("/metrics").status == 200
+        assert exporter.stop() == 0
+
+
+@pytest.mark.servers("qdrant")
+def test_out_of_file_descriptors(servers: Servers) -> None:
+    """Who is connected is served on; what needs a new descriptor fails with a reason, and works again after."""
+    targets = [servers.qdrant().target("held"), *closed("postgres")]
+    with Exporter(targets) as exporter:
+        exporter.wait_up("held")
+        connection = HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+        assert asked(connection, "/livez") == (200, b"ok\n")
+        usual = resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, (first_unused_descriptor(exporter.pid), usual[1]))
+        seen = [asked(connection, "/metrics")]
+        time.sleep(4)  # some polls
+        seen += [asked(connection, path) for path in ("/metrics", "/livez", "/health/targets/held")]
+        assert exporter.get("/livez").status == 0
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, usual)
+
+        assert [status for status, _ in seen] == [200] * 4
+        assert b'datatier_up{store="qdrant",target="held"} 1.0' in seen[1][1]
+        assert b'datatier_target_failure{store="postgres",target="postgres",reason="connect"} 1.0' in seen[1][1]
+        exporter.wait(lambda: exporter.get("/livez").status == 200, "new connections")
+        connection.close()
+    assert "Traceback" not in exporter.last_log
+
+
+def first_unused_descriptor(pid: int) -> int:
+    """Return the lowest descriptor that is not open all the time: a poll opens some for a moment."""
+    lasting = open_descriptors(pid)
+    end = time.monotonic() + 3  # some polls
+    while time.monotonic() < end:
+        lasting &= open_descriptors(pid)
+        time.sleep(0.005)
+    return next(number for number in range(len(lasting) + 1) if number not in lasting)
+
+
+def open_descriptors(pid: int) -> set[int]:
+    return {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def asked(connection: HTTPConnection, path: str) -> tuple[int, bytes]:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+JUMPY = """
+import signal, time
+wall, jumps = time.time, []
+time.time = lambda: wall() + sum(jumps)
+signal.signal(signal.SIGUSR1, lambda *_: jumps.append(7200))
+signal.signal(signal.SIGUSR2, lambda *_: jumps.append(-7200))
+"""
+
+
+@pytest.mark.servers("qdrant")
+def test_a_clock_that_jumps(servers: Servers) -> None:
+    """Two hours forth and two back: polls go on at their interval, and nothing looks old, down or flapping.
+
+    That the clocks are apart is told, and is not what is looked at here.
+    """
+    with Patched([servers.qdrant().target("search", checks={"clockSkew": False})], JUMPY) as exporter:
+        exporter.wait_up("search")
+        for jump in (signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(exporter.pid, jump)
+            polls = exporter.value("datatier_polls_total") or 0
+            began = time.monotonic()
+            exporter.wait(lambda polls=polls: (exporter.value("datatier_polls_total") or 0) >= polls + 3, "three polls")  # type: ignore[misc]
+            target = exporter.health()["targets"]["search"]
+
+            assert time.monotonic() - began > 1
+            assert (target["state"], target["flapping"]) == ("ok", False)
+            assert target["data_age_seconds"] < 60
+            assert exporter.get("/livez").status == 200
+            assert exporter.value("datatier_polls_skipped_total") == 0
+
+
+STARVED = """
+import os, resource
+from exporter.polling import manager
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+load, tries = manager.load_client, []
+def starved(store):
+    tries.append(store)
+    held = []
+    try:
+        while len(tries) < 3:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        return load(store)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+manager.load_client = starved
+"""
+THREADLESS = """
+import threading
+start = threading.Thread.start
+def refused(thread):
+    if thread.name.startswith("asyncio"):
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = refused
+"""
+
+
+@pytest.mark.servers("postgres", "qdrant")
+def test_a_client_that_cannot_be_loaded_takes_its_target_down_alone(servers: Servers) -> None:
+    """Without descriptors for the import; it is tried again at each poll, and then the target is well."""
+    targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
+    with Patched(targets, STARVED) as exporter:
+        exporter.wait_up(*[str(target["name"]) for target in targets])
+        assert exporter.get("/startupz").status == 200
+        failures = exporter.samples()["datatier_poll_failures_total"]
+
+    assert sum(count for labels, count in failures.items() if ("reason", "connect") in labels) >= 2
+    assert "Too many open files" in exporter.last_log
+    assert "crashed" not in exporter.last_log
+
+
+@pytest.mark.servers("postgres", "qdrant")
+def test_a_machine_without_threads_is_survived(servers: Servers) -> None:
+    """The import, pages, gzip, a reload: all is done on the loop then."""
+    targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
+    with Patched(targets, THREADLESS) as exporter:
+        exporter.wait_up("postgres", "qdrant")
+        answers = {
+            path: exporter.get(path, **{"Accept-Encoding": "gzip"}).status
+            for path in ("/metrics", "/", "/targets/qdrant")
+        }
+        exporter.reload(targets, thresholds={"response_seconds": {"warn": 3, "fail": 4}})
+
+        assert set(answers.values()) == {200}
+        assert exporter.value("datatier_config_last_reload_successful") == 1
+    assert "crashed" not in exporter.last_log

@@ -1,0 +1,112 @@
+"""The examples that people start from: each loads, runs on every version, and says what its comment promises."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.queries.loader import builtin_folder, load_queries
+from testkit.postgres import Postgres
+from testkit.session import Servers
+from tests.support.collect import Collected, collect
+from tests.support.exporter_process import Exporter
+from tests.support.paths import DOCS
+
+EXAMPLES = DOCS / "examples"
+NAMES = {path.stem for path in (EXAMPLES / "postgres").glob("*.yaml")}
+SCENE = """
+CREATE TABLE carriers (code text PRIMARY KEY);
+CREATE TABLE shipments (id int PRIMARY KEY, order_id bigint, carrier text);
+INSERT INTO carriers VALUES ('post');
+INSERT INTO shipments VALUES (1, 1, 'post'), (2, -1, 'post'), (3, -2, NULL), (4, NULL, 'pigeon');
+GRANT SELECT ON orders, customers, shipments, carriers TO monitor;
+SELECT pg_create_physical_replication_slot('standby', true);
+"""
+
+
+@pytest.fixture(scope="module", params=["14", "15", "16", "17", "18"])
+def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgres]:
+    with servers.private_postgres(request.param, {"autovacuum": "off"}) as server:
+        server.psql(SCENE + _function(), "app")
+        yield server
+
+
+def _function() -> str:
+    """Return the statements that the example's comment tells its reader to run."""
+    text = (EXAMPLES / "postgres/health_function.yaml").read_text()
+    lines = re.findall(r"^#   (.*)$", text, re.MULTILINE)
+    return "\n".join(lines)
+
+
+async def examples(server: Postgres) -> Collected:
+    return await collect(server.target("db"), NAMES, (EXAMPLES,))
+
+
+async def test_each_example_gives_what_it_promises(server: Postgres) -> None:
+    collected = await examples(server)
+
+    assert collected.failures == {}
+    assert collected.unsupported == {}
+    assert collected.series.keys() == NAMES
+    assert collected.value("app_health_value", datname="app", check_name="new_orders") == 200
+    assert collected.value("app_health_threshold", datname="app", check_name="new_orders") == 500
+    assert collected.value("app_orphaned_rows", datname="app", reference="shipments.order_id") == 2
+    assert collected.value("app_orphaned_rows", datname="app", reference="shipments.carrier") == 1
+    assert collected.value("shop_orders", datname="app", status="new") == 200
+    assert collected.value("shop_orders", datname="app", status="paid") == 0
+    assert collected.value("shop_oldest_order_timestamp_seconds", datname="app", status="paid") is None
+    assert collected.value("shop_oldest_order_timestamp_seconds", datname="app", status="new") == pytest.approx(
+        float(server.psql("SELECT extract(epoch FROM min(placed_at)) FROM orders WHERE status = 'new'", "app")[0][0])
+    )
+    assert collected.verdicts == {"app": "pass", "orphanedRows": "warn", "orderLookup": "pass"}
+
+
+async def test_the_old_names_have_the_values_of_the_new_ones(server: Postgres) -> None:
+    """Read one after the other on a server that works: what is counted may have grown a little in between."""
+    old = await examples(server)
+    new = await collect(server.target("db"), ["checkpoints", "replication_slot_details", "replication_slot_wal_status"])
+    slot = {"slot_name": "standby", "slot_type": "physical"}
+    names = [name for name in old.samples if name.startswith("pg_stat_bgwriter_")]
+    position = old.value("pg_replication_slot_slot_current_wal_lsn", **slot)
+
+    assert len(names) == 11
+    for name in names:
+        if name.rpartition("_")[2] not in ("backend", "alloc"):  # these move by our own reading
+            assert is_soon_after(new.value(f"{name}_total"), old.value(name), 100), name
+    assert (old.value("pg_stat_bgwriter_buffers_alloc") or 0) > 0
+    assert old.value("pg_replication_slot_slot_is_active", **slot) == 0
+    assert old.value("pg_replication_slot_wal_status", wal_status="reserved", **slot) == 1
+    assert is_soon_after(new.value("pg_replication_slots_slot_current_wal_lsn", **slot), position, 2**20)
+
+
+def is_soon_after(new: float | None, old: float | None, most: float) -> bool:
+    return new is not None and old is not None and old <= new <= old + most
+
+
+def test_no_example_replaces_a_built_in_query() -> None:
+    """They can be taken as they are, all together."""
+    built_in = {query.name for query in load_queries(["postgres"])}
+    both = {query.name for query in load_queries(["postgres"], [EXAMPLES])}
+
+    assert both == built_in | NAMES
+    assert not NAMES & {path.stem for path in (builtin_folder() / "postgres").iterdir()}
+
+
+def test_the_readme_names_every_example() -> None:
+    assert set(re.findall(r"\(postgres/(\w+)\.yaml\)", (EXAMPLES / "README.md").read_text())) == NAMES
+
+
+def test_the_service_shows_their_checks(servers: Servers) -> None:
+    """What is not well is named; the canary's duration is a histogram."""
+    with servers.private_postgres("18") as server:
+        server.psql(SCENE + _function(), "app")
+        server.psql("INSERT INTO orders (customer_id) SELECT 1 FROM generate_series(1, 400)", "app")
+        with Exporter([server.target("db")], "1s", queries=[str(EXAMPLES)]) as exporter:
+            exporter.wait(
+                lambda: {"db:app", "db:orphanedRows", "db:orderLookup"} <= exporter.health()["checks"].keys(), "checks"
+            )
+            [app] = exporter.health()["checks"]["db:app"]
+            count = exporter.value("datatier_query_seconds_count", query="order_canary")
+
+    assert (app["status"], app["output"]) == ("fail", "app:new_orders")
+    assert (count or 0) >= 1

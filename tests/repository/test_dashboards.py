@@ -1,0 +1,249 @@
+"""The committed dashboards: current, laid out well, and made of nothing that one of Grafana's versions would refuse."""
+
+import json
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboards.kit import COLUMNS, render
+from dashboards.pages import PAGES
+from dashboards.panels import MOST_SERIES
+from dashboards.style import limit
+from exporter.config.thresholds import THRESHOLDS
+from testkit import Unavailable
+from testkit.npm import installed
+from testkit.session import Servers
+from tests.support.panels import asked, pages, panels, substituted
+from tests.support.promql import unknown_words
+
+SCHEMAS = ("schema-10", "schema-11", "schema-12", "schema-13")
+PANEL_TYPES = {"stat", "timeseries", "bargauge", "table", "state-timeline", "heatmap"}
+# In JSON an enumeration's value is a plain text, which TypeScript does not take for the enumeration.
+LITERAL = """
+type Literal<T> = T extends string ? `${T}` : T extends (infer E)[] ? Literal<E>[]
+  : T extends object ? { [K in keyof T]: Literal<T[K]> } : T;
+"""
+STEMS = [page.stem for page in PAGES]
+COUNTER = re.compile(r"\b(\w+_total)\b(?!\{[^}]*\}\[)")
+
+
+@pytest.fixture(params=STEMS)
+def page(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return pages()[request.param]
+
+
+@pytest.mark.parametrize("made", PAGES, ids=STEMS)
+def test_the_files_are_current(made: Any) -> None:
+    """Each JSON file is what `make docs` would write."""
+    assert (Path("dashboards") / f"{made.stem}.json").read_text(encoding="utf-8") == render(made)
+
+
+def test_every_page_is_committed_once() -> None:
+    assert sorted(pages()) == sorted(STEMS)
+    assert [page["uid"] for page in pages().values()] == [f"datatier-{stem}" for stem in pages()]
+
+
+def test_panels_say_what_they_show(page: dict[str, Any]) -> None:
+    """Title, the question it answers, a unit, the word for no data; and only panels that every Grafana has."""
+    poor = [
+        panel["title"]
+        for panel in panels(page)
+        if not panel["title"]
+        or not panel["description"].endswith((".", "?"))
+        or len(panel["description"]) < 20
+        or not panel["fieldConfig"]["defaults"].get("unit")
+        or panel["fieldConfig"]["defaults"].get("noValue") != "no data"
+        or panel["type"] not in PANEL_TYPES
+        or panel["datasource"] != {"type": "prometheus", "uid": "${datasource}"}
+    ]
+
+    assert poor == []
+
+
+def test_ids_are_unique(page: dict[str, Any]) -> None:
+    ids = [panel["id"] for panel in page["panels"]] + [
+        inner["id"] for row in page["panels"] for inner in row.get("panels", [])
+    ]
+
+    assert [number for number, count in Counter(ids).items() if count > 1] == []
+
+
+def test_titles_are_unique(page: dict[str, Any]) -> None:
+    """Two panels of one name could not be told apart when somebody reads one out."""
+    titles = Counter((panel["title"], panel["type"]) for panel in panels(page))
+
+    assert [title for title, count in titles.items() if count > 1] == []
+
+
+def test_the_grid_has_neither_overlaps_nor_holes(page: dict[str, Any]) -> None:
+    """Every line is filled by panels of one height, from the left edge to the right."""
+    lines: dict[tuple[int, int], list[dict[str, int]]] = {}
+    collapsed = [row for row in page["panels"] if row["type"] == "row" and row["collapsed"]]
+    for group in [page["panels"], *(row["panels"] for row in collapsed)]:
+        for panel in group:
+            lines.setdefault((id(group), panel["gridPos"]["y"]), []).append(panel["gridPos"])
+
+    for places in lines.values():
+        ordered = sorted(places, key=lambda place: place["x"])
+        assert len({place["h"] for place in ordered}) == 1
+        assert ordered[0]["x"] == 0
+        assert [place["x"] + place["w"] for place in ordered] == [*(p["x"] for p in ordered[1:]), COLUMNS]
+
+
+def test_titles_fit(page: dict[str, Any]) -> None:
+    """A title is not longer than its panel on a screen of 1600 pixels, a sixth of a column to a letter."""
+    cut = [panel["title"] for panel in panels(page) if len(panel["title"]) > 6 * panel["gridPos"]["w"]]
+
+    assert cut == []
+
+
+def test_tables_join_their_queries(page: dict[str, Any]) -> None:
+    """Each query is summed up by the same labels: else each column would come with rows of its own."""
+    tables = {panel["title"]: panel["targets"] for panel in panels(page) if panel["type"] == "table"}
+    labels = {
+        title: {
+            re.sub(r"\s", "", found) for target in targets for found in re.findall(r"by \(([^)]*)\)", target["expr"])
+        }
+        for title, targets in tables.items()
+    }
+
+    assert {title: found for title, found in labels.items() if len(found) != 1} == {}
+    assert [
+        title for title, targets in tables.items() if any(" by (" not in target["expr"] for target in targets)
+    ] == []
+
+
+def test_labels_are_text_and_one_column_gives_way(page: dict[str, Any]) -> None:
+    """A query id is not five quintillion, and a table is as wide as its panel."""
+    for panel in panels(page):
+        if panel["type"] != "table":
+            continue
+        renamed = panel["transformations"][1]["options"]["renameByName"]
+        columns = {
+            override["matcher"]["options"]: {entry["id"]: entry["value"] for entry in override["properties"]}
+            for override in panel["fieldConfig"]["overrides"]
+        }
+        shown = [column for column in columns.values() if not column.get("custom.hidden")]
+
+        assert {columns[title]["unit"] for name, title in renamed.items() if not name.startswith("Value")} == {"string"}
+        assert any("custom.width" not in column for column in shown), panel["title"]
+
+
+def test_queries_respect_the_variables(page: dict[str, Any]) -> None:
+    """Nothing is shown of another job, instance or target than those chosen."""
+    strangers = [
+        f"{panel['title']}: {selector}"
+        for panel in panels(page)
+        for target in panel["targets"]
+        for selector in re.findall(r"\w+\{([^}]*)\}", target["expr"])
+        if not ('job=~"$job"' in selector and 'instance=~"$instance"' in selector) and "alertname=" not in selector
+        and 'component="data-tier"' not in selector
+    ]  # fmt: skip
+
+    assert strangers == []
+
+
+def test_panels_use_words_that_are_declared(page: dict[str, Any]) -> None:
+    """Every metric and label of a panel is one that a query file, the core or a recording rule has."""
+    asking = [(panel["title"], target["expr"]) for panel in panels(page) for target in panel["targets"]]
+    asking += [(annotation["name"], annotation["expr"]) for annotation in page["annotations"]["list"]]
+    problems = [
+        f"{title}: {problem}"
+        for title, expr in asking
+        for problem in unknown_words(substituted(expr, dict.fromkeys(re.findall(r"\$(\w+)", expr), "1m")))
+    ]
+
+    assert problems == []
+
+
+def test_counters_are_rated(page: dict[str, Any]) -> None:
+    """A counter's value since some start tells nobody anything."""
+    bare = [
+        f"{panel['title']}: {name}"
+        for panel in panels(page)
+        for target in panel["targets"]
+        for name in COUNTER.findall(target["expr"])
+    ]
+
+    assert bare == []
+
+
+def test_silence_is_not_zero(page: dict[str, Any]) -> None:
+    """No query turns an exporter that is gone into a reassuring 0."""
+    assert [query.panel for query in asked("", page) if "vector(0)" in query.expr] == []
+
+
+def test_graphs_stay_readable(page: dict[str, Any]) -> None:
+    """What may have many series is cut to a dozen."""
+    wide = [
+        f"{panel['title']}: {target['legendFormat']}"
+        for panel in panels(page)
+        if panel["type"] in ("timeseries", "bargauge")
+        for target in panel["targets"]
+        if len(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) > 2 and "topk(" not in target["expr"]
+    ]
+
+    assert wide == []
+    assert MOST_SERIES == 12
+
+
+def test_links_lead_to_pages(page: dict[str, Any]) -> None:
+    """A link names a dashboard that is here and keeps the data source and the time."""
+    text = json.dumps(page)
+    urls = re.findall(r'"url": "(/d/[^"]*)"', text)
+    uids = {made["uid"] for made in pages().values()}
+
+    for url in urls:
+        uid = url.removeprefix("/d/").partition("?")[0]
+        assert uid in uids or uid == "datatier-${__data.fields.page}"
+        assert "var-datasource=${datasource}" in url
+        assert "${__url_time_range}" in url
+
+
+def test_limits_are_those_of_health() -> None:
+    """Colours change where /health changes its mind."""
+    for name, found in THRESHOLDS.items():
+        values = [value for value, _ in limit(name)]
+
+        assert values == [None, found.warn, *([found.fail] if found.fail is not None else [])]
+
+
+@pytest.fixture(scope="module")
+def compiler(servers: Servers) -> Path:
+    try:
+        return installed(Path(__file__).parent / "grafana_schema")
+    except Unavailable as reason:
+        servers.skip("npm", str(reason))
+
+
+def test_pages_fit_the_types_of_grafana(compiler: Path, tmp_path: Path) -> None:
+    """The TypeScript compiler finds every page to be a Dashboard of each version."""
+    literals = {stem: json.dumps(_without_prometheus_keys(page)) for stem, page in pages().items()}
+    for schema in SCHEMAS:
+        lines = [f'import type {{ Dashboard }} from "{schema}";', LITERAL]
+        lines += [f"export const {stem}: Literal<Dashboard> = {literal};" for stem, literal in literals.items()]
+        (tmp_path / f"{schema}.ts").write_text("\n".join(lines))
+    (tmp_path / "node_modules").symlink_to(compiler / "node_modules")
+    program = str(compiler / "node_modules/typescript/bin/tsc")
+    options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler"]
+    sources = [f"{schema}.ts" for schema in SCHEMAS]
+
+    done = subprocess.run(
+        ["node", program, *options, *sources], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def _without_prometheus_keys(page: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the schema does not know of: the keys that Prometheus' data source adds to an annotation."""
+    own = {"expr", "step", "titleFormat", "textFormat"}
+    listed = [
+        {key: value for key, value in annotation.items() if key not in own}
+        for annotation in page["annotations"]["list"]
+    ]
+    return {**page, "annotations": {"list": listed}}

@@ -1,0 +1,186 @@
+"""Whatever lies where a file is expected, it is read within a bound and a deadline, or refused in a line."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from exporter.config.files import MOST_BYTES, in_time, read_bounded, stamp
+from tests.support.factories import write
+
+RUN = "from exporter import cli; raise SystemExit(cli.main())"
+TARGET = "{name: a, store: postgres, url: postgresql://u@h/db, %s: %s}"
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+def a_sparse_file(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "pipe": (os.mkfifo, "it is not a regular file"),
+    "endless device": (lambda path: path.symlink_to("/dev/zero"), "it is not a regular file"),
+    "terminal": (lambda path: path.symlink_to("/dev/tty"), "it is not a regular file"),
+    "socket": (a_socket, "it is not a regular file"),
+    "folder": (Path.mkdir, "Is a directory"),
+    "sparse": (a_sparse_file, "it is larger than 1 MiB"),
+    "large": (lambda path: path.write_bytes(b"x" * (MOST_BYTES + 1)), "it is larger than 1 MiB"),
+    "loop": (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
+    "absent": (lambda _: None, "No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("look", [read_bounded, stamp])
+def test_what_is_no_small_file(tmp_path: Path, kind: str, look: Callable[[Path], object]) -> None:
+    make, problem = ODD[kind]
+    make(tmp_path / "odd")
+    with pytest.raises(OSError, match=problem) as caught:
+        look(tmp_path / "odd")
+
+    assert caught.value.strerror
+
+
+def test_what_says_that_it_is_empty_is_bounded_too() -> None:
+    """Files of the kernel have no size; of this one everybody can read more than a byte."""
+    assert read_bounded(Path("/proc/self/status")).startswith(b"Name:")
+    with pytest.raises(OSError, match="larger than"):
+        read_bounded(Path("/proc/self/status"), 1)
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """Kubernetes' secrets are links to links."""
+    write(tmp_path / "..data_1/password", "hunter22")
+    (tmp_path / "..data").symlink_to("..data_1")
+    (tmp_path / "password").symlink_to("..data/password")
+
+    assert read_bounded(tmp_path / "password") == b"hunter22"
+
+
+def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at it ends, no second one is made meanwhile, others are not held up, and it may come back."""
+    monkeypatch.setattr("exporter.config.files._PATIENCE", 0.05)
+    back, looks = Event(), list[Path]()
+    hanging, well = tmp_path / "hanging", write(tmp_path / "well", "fine")
+
+    def look() -> str:
+        looks.append(hanging)
+        back.wait(30)
+        return "back"
+
+    with pytest.raises(OSError, match=r"no answer within 0\.05 s"):
+        in_time(hanging, look)
+    with pytest.raises(OSError, match="still does not answer"):
+        in_time(hanging, look)
+
+    assert looks == [hanging]
+    assert read_bounded(well) == b"fine"
+
+    back.set()
+    monkeypatch.setattr("exporter.config.files._PATIENCE", 5)
+    while True:
+        try:
+            assert in_time(hanging, lambda: "new") == "new"
+            break
+        except OSError:
+            continue
+
+
+async def test_a_mount_that_hangs_holds_the_event_loop_for_less_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login reads its secret there; the start and a reload, which hold nobody up, wait for longer."""
+    monkeypatch.setattr("exporter.config.files._ON_THE_LOOP", 0.05)
+    back = Event()
+    with pytest.raises(OSError, match=r"no answer within 0\.05 s"):
+        in_time(tmp_path / "hangs", lambda: back.wait(30))
+    back.set()
+
+
+def check(tmp_path: Path, config: str, code: str = "", **environment: str) -> list[str]:
+    """Run `check` on a configuration; return what it says, without folders."""
+    path = write(tmp_path / "datatier.yaml", config) if config else tmp_path / "pipe"
+    named = [] if environment else ["--config", str(path)]
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{RUN}", "check", *named],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert ran.returncode == 2, ran.stderr
+    said: str = ran.stderr
+    return said.replace(f"{tmp_path}/", "").splitlines()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def test_no_key_of_the_configuration_waits_for_a_pipe(tmp_path: Path, pipe: Path) -> None:
+    keys = ("password_file", "ca_file", "cert_file")
+    targets = "".join(f"  - {TARGET % (key, pipe)}\n".replace("name: a", f"name: {key}") for key in keys)
+    said = check(tmp_path, f"targets:\n{targets}web: {{token_file: {pipe}}}\n")
+
+    assert said == [
+        f"datatier.yaml:{line}: {key}: pipe cannot be read: it is not a regular file"
+        for line, key in [
+            *((index + 2, f"targets.{index}.{name}") for index, name in enumerate(keys)), (5, "web"),
+        ]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("", "pipe: cannot be read: it is not a regular file"),
+        ("queries: [pipe]", "pipe: cannot be read: it is not a regular file"),
+        ("queries: [folder]", "folder/postgres/pipe.yaml: cannot be read: it is not a regular file"),
+        ("web: {config_file: pipe}", "pipe: cannot be read: it is not a regular file"),
+        (
+            "web: {config_file: web.yml}",
+            "web.yml:1: tls_server_config.cert_file: pipe cannot be read: it is not a regular file",
+        ),
+    ],
+)
+def test_no_file_beside_it_waits_for_a_pipe(tmp_path: Path, pipe: Path, config: str, said: str) -> None:
+    write(tmp_path / "web.yml", f"tls_server_config: {{cert_file: {pipe}, key_file: {pipe}}}\n")
+    (tmp_path / "folder/postgres").mkdir(parents=True)
+    os.mkfifo(tmp_path / "folder/postgres/pipe.yaml")
+
+    whole = f"targets: [{{name: a, store: postgres, url: postgresql://u@h/db}}]\n{config}\n" if config else ""
+    assert check(tmp_path, whole) == [said]
+
+
+def test_no_variable_waits_for_a_pipe(tmp_path: Path, pipe: Path) -> None:
+    said = check(tmp_path, "", DATA_SOURCE_URI="h/db", DATA_SOURCE_USER="u", DATA_SOURCE_PASS_FILE=str(pipe))
+
+    assert said == ["environment: DATA_SOURCE_PASS_FILE: pipe cannot be read: it is not a regular file"]
+
+
+HANGING = """
+import pathlib, threading
+from exporter.config import files
+files._PATIENCE = 0.2
+stat = pathlib.Path.stat
+def hang(path, **options):
+    return threading.Event().wait() if path.name == "hanging" else stat(path, **options)
+pathlib.Path.stat = hang
+"""
+
+
+def test_a_start_does_not_wait_for_a_mount_that_hangs(tmp_path: Path) -> None:
+    """Nor does the end of the process, although nothing can interrupt who looks at it."""
+    hanging = tmp_path / "hanging"
+    said = check(tmp_path, f"targets: [{TARGET % ('password_file', hanging)}]\n", HANGING)
+
+    assert said == ["datatier.yaml:1: targets.0.password_file: hanging cannot be read: no answer within 0.2 s"]

@@ -1,0 +1,301 @@
+"""The client against recorded answers: what it asks, and what it makes of refusals."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from exporter.datastores.http_client import BODY_BYTES
+from exporter.datastores.qdrant.canary import SearchParams
+from exporter.datastores.qdrant.datastore import QdrantDatastore
+from exporter.errors import QueryError
+from exporter.queries.loader import load_queries
+from exporter.queries.query import Query
+from tests.support.qdrant_recorded import Answer, datastore, recorded, transport
+
+EMPTY = recorded("1-empty")
+TWO = {**EMPTY, **recorded("2-two-collections")}
+CLUSTER = {**EMPTY, **recorded("5-cluster-one-peer-killed")}
+
+
+def _queries() -> Iterator[Query]:
+    yield from load_queries(["qdrant"])
+
+
+def _query(name: str) -> Query:
+    return next(query for query in _queries() if query.name == name)
+
+
+async def _fetch(store: QdrantDatastore, name: str) -> Any:
+    async with store.session("fast") as session:
+        return await session.fetch(_query(name))
+
+
+async def test_ping_tells_who_the_server_is() -> None:
+    """Version, role, start and capabilities with their reasons."""
+    async with datastore(transport(TWO)) as store:
+        info = await store.ping()
+
+    assert (info.version, info.role, info.edition) == ("1.18.3", "single", "")
+    assert info.started_at == pytest.approx(1795228989.66)
+    assert info.capabilities["cluster"] == "cluster mode is disabled"
+    assert info.capabilities["collection_memory"] == ""
+    assert "disk space" in info.capabilities["disk_space"]
+    assert info.missing_privileges == {}
+
+
+async def test_ping_is_one_request_once_the_server_is_known() -> None:
+    """What does not change is not asked for at every ping."""
+    asked: list[str] = []
+    async with datastore(transport(TWO, asked)) as store:
+        await store.ping()
+        asked.clear()
+        await store.ping()
+
+    assert asked == ["/collections"]
+
+
+async def test_a_peer_of_a_cluster() -> None:
+    """Its role is peer, whoever leads."""
+    async with datastore(transport(CLUSTER)) as store:
+        info = await store.ping()
+
+    assert (info.role, info.capabilities["cluster"]) == ("peer", "")
+
+
+async def test_an_old_server_lacks_what_came_later() -> None:
+    """A capability that came with a later version says which."""
+    old = {**EMPTY, "/": (200, json.dumps({"title": "qdrant", "version": "1.9.7"}))}
+    async with datastore(transport(old)) as store:
+        info = await store.ping()
+
+    assert info.capabilities["collection_memory"] == "needs version >=1.18"
+    assert info.capabilities["search"] == "needs version >=1.10"
+
+
+async def test_every_query_reads_each_page_once() -> None:
+    """Twenty query files cost a pass one telemetry, one metrics page."""
+    asked: list[str] = []
+    async with datastore(transport(CLUSTER, asked)) as store:
+        info = await store.ping()
+        asked.clear()
+        async with store.session("fast") as session:
+            for query in _queries():
+                if not query.when.unmet(info) and query.interval is None:
+                    query.samples(await session.fetch(query))
+
+    assert sorted(asked) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
+
+
+async def test_the_disk_against_its_configured_size() -> None:
+    """A check like every other store's, of pages that an engine wrote; a cluster's peers cannot tell."""
+    query = _query("disk")
+    async with datastore(transport(TWO), disk_size="400MiB") as store:
+        info = await store.ping()
+        rows = await _fetch(store, "disk")
+        families = {family.metric.name: family.values for family in query.samples(rows)}
+
+    pages = [json.loads(TWO[f"/collections/{name}/memory"][1]) for name in ("docs", "named")]
+    assert families["qdrant_disk_used_bytes"] == [sum(page["result"]["total"]["disk_bytes"] for page in pages)]
+    assert families["qdrant_disk_size_bytes"] == [400 * 2**20]
+    assert (query.health and query.health.check, query.when.unmet(info)) == ("diskSpace", None)
+    async with datastore(transport(CLUSTER)) as store:
+        assert query.when.unmet(await store.ping()) == "needs role single"
+
+
+async def test_a_refused_page_is_not_asked_for_again() -> None:
+    """One refusal answers all queries on a page in this pass; the next pass asks again."""
+    asked: list[str] = []
+    async with datastore(transport({**TWO, "/metrics": (408, "")}, asked)) as store:
+        await store.ping()
+        for _ in range(2):
+            async with store.session("fast") as session:
+                for name in ("process", "requests", "request_duration"):
+                    with pytest.raises(QueryError) as error:
+                        await session.fetch(_query(name))
+
+                    assert error.value.reason == "timeout"
+
+    assert asked.count("/metrics") == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ((401, "Invalid API key or JWT"), "auth"),
+        ((403, "Invalid api-key"), "auth"),
+        ((500, '{"status": {"error": "Service internal error"}}'), "query"),
+        ((502, "<html>"), "connect"),
+        ((503, ""), "connect"),
+        ((408, ""), "timeout"),
+        ((429, ""), "limit"),
+    ],
+)
+async def test_a_refused_ping(answer: Answer, reason: str) -> None:
+    """A ping answered with an error says which kind."""
+    async with datastore(transport({**TWO, "/collections": answer})) as store:
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+
+    assert error.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (httpx.ConnectError("refused"), "connect"),
+        (httpx.ReadError("reset"), "connect"),
+        (httpx.RemoteProtocolError("peer closed connection"), "connect"),
+        (httpx.RemoteProtocolError("illegal status line"), "decode"),
+        (httpx.ConnectTimeout("slow"), "timeout"),
+        (httpx.ReadTimeout("slow"), "timeout"),
+        (ssl.SSLError("bad certificate"), "connect"),
+        (httpx.DecodingError("gzip"), "decode"),
+        (json.JSONDecodeError("no", "", 0), "decode"),
+        (RuntimeError("else"), "decode"),
+    ],
+)
+async def test_reasons_of_the_clients_errors(error: Exception, reason: str) -> None:
+    """Each error of the HTTP client has a typed reason; a ping passes it on as it is."""
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    async with datastore(fail) as store:
+        with pytest.raises(type(error)):
+            await store.ping()
+
+        assert store.reason(error) == reason
+
+
+async def test_a_key_for_single_collections() -> None:
+    """What it may not read is named, with the access that gives it; the ping is well all the same."""
+    forbidden = (403, '{"status": {"error": "Forbidden: Global access is required"}}')
+    answers = {**TWO, "/cluster": forbidden, "/metrics": forbidden}
+    async with datastore(transport(answers)) as store:
+        info = await store.ping()
+        with pytest.raises(QueryError) as error:
+            await _fetch(store, "requests")
+
+    assert error.value.reason == "privilege"
+    assert '{"access": "r"}' in info.missing_privileges["global read"]
+    assert info.capabilities["cluster"] == "the API key may not read /cluster"
+
+
+async def test_a_page_the_server_does_not_have_is_unsupported() -> None:
+    """A route that is not there is no failure; a collection that is not there is one."""
+    async with datastore(transport({**TWO, "/readyz": (404, ""), "/metrics": (404, "")})) as store:
+        await store.ping()
+        for name in ("ready", "requests"):
+            with pytest.raises(QueryError) as error:
+                await _fetch(store, name)
+
+            assert error.value.reason == "unsupported"
+
+
+@pytest.mark.parametrize(("status", "ready"), [(200, 1.0), (503, 0.0)])
+async def test_ready(status: int, ready: float) -> None:
+    """Readiness is the status of /readyz; 503 is an answer, not a failure."""
+    async with datastore(transport({**TWO, "/readyz": (status, "some shards are not ready")})) as store:
+        await store.ping()
+
+        assert await _fetch(store, "ready") == [{"ready": ready}]
+
+
+async def test_a_page_that_is_too_large_is_not_read() -> None:
+    """The body is bounded, whatever the server sends."""
+    async with datastore(transport({**TWO, "/metrics": (200, "x" * (BODY_BYTES + 1))})) as store:
+        await store.ping()
+        with pytest.raises(QueryError) as error:
+            await _fetch(store, "requests")
+
+    assert error.value.reason == "limit"
+
+
+@pytest.mark.parametrize("body", ["<html>hello</html>", "[1", '{"result": {"version": 1}}'])
+async def test_something_else_behind_the_address(body: str) -> None:
+    """A web page is no Qdrant."""
+    async with datastore(transport({"/collections": (200, "{}"), "/": (200, body)})) as store:
+        with pytest.raises(QueryError) as error:
+            await store.ping()
+
+    assert error.value.reason == "decode"
+
+
+async def test_pages_of_odd_shape_raise_nothing() -> None:
+    """Every field is optional: an empty telemetry gives rows without values."""
+    empty = dict.fromkeys(("/telemetry?details_level=1", "/telemetry?details_level=3"), (200, '{"result": {}}'))
+    async with datastore(transport({**TWO, **empty})) as store:
+        info = await store.ping()
+        rows = await _fetch(store, "server")
+
+    assert info.started_at is None
+    assert set(rows[0].values()) == {None}
+
+
+async def test_a_restart_is_noticed() -> None:
+    """Another start in the telemetry makes the next ping read everything again."""
+    answers = dict(TWO)
+    async with datastore(transport(answers)) as store:
+        before = await store.ping()
+        for path in [path for path in answers if path.startswith("/telemetry")]:
+            answers[path] = (200, answers[path][1].replace("2026-11-21T02:43:09", "2026-11-21T03:43:09"))
+        await _fetch(store, "server")
+        after = await store.ping()
+
+    assert before.started_at is not None
+    assert after.started_at == before.started_at + 3600
+
+
+async def test_facts_that_do_not_come_cost_the_ping_nothing() -> None:
+    """Pages that hang leave facts unknown, the server is up all the same; they are asked for again at the next ping."""
+    stuck = {"/telemetry", "/cluster"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path in stuck:
+            raise httpx.ReadTimeout("stuck")
+        return httpx.Response(200, text=CLUSTER[request.url.raw_path.decode()][1])
+
+    async with datastore(answer) as store:
+        first = await store.ping()
+        stuck.remove("/cluster")
+        second = await store.ping()
+
+    assert (first.version, first.started_at, first.role) == ("1.18.3", None, "")
+    assert first.capabilities["cluster"] == "/cluster did not answer"
+    assert (second.role, second.capabilities["cluster"]) == ("peer", "")
+
+
+@pytest.mark.parametrize("sign", ["[],", '{"a":1},', '{"name":"x","shards":[]},'])
+async def test_the_pages_of_one_pass_have_a_bound_together(sign: str) -> None:
+    """Each page alone is within its own: 200 of them would be gigabytes."""
+    large = '{"result": [' + sign * (2**20 // len(sign)) + "0]}"
+    async with datastore(transport({**TWO, **{f"/{n}": (200, large) for n in range(50)}})) as store:
+        await store.ping()
+        async with store.session("slow") as session:
+            answers = [await asyncio.gather(session.json(f"/{n}"), return_exceptions=True) for n in range(50)]
+
+    [error] = answers[-1]
+    assert isinstance(error, QueryError)
+    assert error.reason == "limit"
+
+
+async def test_a_canary_reads_no_more_than_an_answer_to_a_search_holds() -> None:
+    endless = {**TWO, "/collections/docs/points/query?timeout=5": (200, "x" * 2**21)}
+    query = Query(
+        name="canary",
+        store="qdrant",
+        operation="search",
+        params=SearchParams(collection="docs", vector=[0.1, 0.2, 0.3, 0.4]),
+    )
+    async with datastore(transport(endless)) as store:
+        await store.ping()
+        with pytest.raises(Exception, match="larger than") as error:
+            async with store.session("fast") as session:
+                await session.fetch(query)
+
+        assert store.reason(error.value) == "limit"

@@ -1,0 +1,90 @@
+"""Snapshots and memory: pages that exist once a collection."""
+
+import json
+from typing import Any
+
+import pytest
+
+from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows, snapshot_rows
+from exporter.datastores.qdrant.session import collection_path, timestamp
+from exporter.errors import QueryError
+from tests.support.qdrant_recorded import recorded
+
+
+def _reader(answers: dict[str, Any]) -> Any:
+    async def read(path: str) -> object:
+        if path not in answers:
+            raise QueryError("query", f"{path} answered 404")
+        return answers[path]
+
+    return read
+
+
+async def test_snapshots_become_backups() -> None:
+    """Number, newest and oldest of each collection; no snapshot is 0 and has no date."""
+    new = {"name": "docs-1-2026-11-21-02-43-55.snapshot", "creation_time": "2026-11-21T02:43:55", "size": 7}
+    old = {"name": "docs-1-2026-11-20-02-43-55.snapshot", "creation_time": None, "size": 5}
+    answers = {"/collections/docs/snapshots": [new, old], "/snapshots": []}
+
+    rows = await snapshot_rows(_reader(answers), ["docs", "gone"])
+
+    assert rows == [
+        {
+            "check": "snapshot:docs",
+            "snapshots": 2.0,
+            "newest": 1795229035.0,
+            "newest_bytes": 7.0,
+            "oldest": 1795142635.0,
+        },
+        {"check": "storage_snapshot", "snapshots": 0.0, "newest": None, "newest_bytes": None, "oldest": None},
+    ]
+
+
+async def test_memory_by_component() -> None:
+    """Components add up to the server's own totals."""
+    page = json.loads(recorded("2-two-collections")["/collections/named/memory"][1])["result"]
+
+    rows = await memory_rows(_reader({"/collections/named/memory": page}), ["named"])
+
+    assert {row["component"] for row in rows} == {"vectors", "index", "payload", "id_tracker"}
+    for kind, total in page["total"].items():
+        assert sum(row[kind] for row in rows) == total  # type: ignore[misc]  # numbers, all of them
+
+
+async def test_disk_is_the_sum_of_all_collections() -> None:
+    """Against what the user says the disk holds; without collections it is empty."""
+    answers = {f"/collections/{name}/memory": {"total": {"disk_bytes": size}} for name, size in (("a", 30), ("b", 20))}
+
+    assert await disk_rows(_reader(answers), ["a", "b"], 200.0) == [{"used": 50.0, "size": 200.0, "used_ratio": 0.25}]
+    assert await disk_rows(_reader({}), [], 200.0) == [{"used": 0.0, "size": 200.0, "used_ratio": 0.0}]
+
+
+async def test_a_sum_without_one_of_its_parts_is_none() -> None:
+    """Half of the truth would look like room to spare."""
+    with pytest.raises(QueryError, match="404"):
+        await disk_rows(_reader({"/collections/a/memory": {"total": {"disk_bytes": 30}}}), ["a", "gone"], 200.0)
+
+
+async def test_all_refused_is_an_error() -> None:
+    """When not one page is to be had, the query fails with the reason."""
+    with pytest.raises(QueryError, match="404"):
+        await memory_rows(_reader({}), ["a", "b"])
+
+
+def test_names_are_quoted_in_paths() -> None:
+    """A collection may be named with what a path gives a meaning to."""
+    assert collection_path("a/b c", "memory") == "/collections/a%2Fb%20c/memory"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-21T02:45:10.022324343Z", 1795229110.022324),
+        ("2026-11-21T02:43:55", 1795229035.0),
+        ("soon", None),
+        (None, None),
+    ],
+)
+def test_timestamps(text: str | None, seconds: float | None) -> None:
+    """With nanoseconds, without a zone, or none at all."""
+    assert timestamp(text) == seconds

@@ -1,0 +1,82 @@
+"""A failure is told once, and its end once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.errors import QueryError
+from exporter.logs import configure_logs
+from exporter.polling.event_log import Journal
+from exporter.state.events import Event
+from tests.support.factories import Events, info, query, restored_logs
+
+EVENTS = Events()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    with restored_logs():
+        yield
+
+
+def told(capfd: pytest.CaptureFixture[str], *events: Event, level: str = "info") -> list[str]:
+    """Return what is logged of events, without timestamps."""
+    configure_logs("logfmt", level, list)
+    journal = Journal()
+    for event in events:
+        journal.note(event)
+    return [line.partition(" ")[2] for line in capfd.readouterr().err.splitlines()]
+
+
+UP = 'level=info event="target up" target=orders version=15.4'
+DOWN = 'level=warning event="target down" target=orders reason=connect error="connect at db1.example"'
+
+
+def test_a_target_is_logged_when_it_fails_and_when_it_returns(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not every fifteen seconds, and not again when it fails in another way."""
+    good, bad, other = EVENTS.ping(1.0), EVENTS.failed_ping(1.0), EVENTS.failed_ping(1.0, "timeout")
+
+    assert told(capfd, good, good, bad, bad, other, bad, good, good) == [UP, DOWN, UP]
+
+
+def test_a_target_that_is_down_from_the_start_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    assert told(capfd, EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0)) == [DOWN]
+
+
+def test_a_role_is_logged_where_there_is_one(capfd: pytest.CaptureFixture[str]) -> None:
+    assert told(capfd, EVENTS.ping(1.0, info(role="replica"))) == [f"{UP} role=replica"]
+
+
+def test_a_query_is_logged_when_it_fails_and_when_it_works_again(capfd: pytest.CaptureFixture[str]) -> None:
+    """A query that works from the start needs no line."""
+    good, bad = EVENTS.result(1.0), EVENTS.failed_result(1.0)
+
+    assert told(capfd, good, good, bad, bad, good, good) == [
+        'level=warning event="query failed" target=orders query=sizes reason=timeout error="no answer"',
+        'level=info event="query works again" target=orders query=sizes',
+    ]
+
+
+def test_what_a_server_does_not_support_is_for_debugging(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is no fault, and may be many queries."""
+    absent = EVENTS.failed_result(1.0, query("io"), QueryError("unsupported", "needs version >=16"))
+
+    assert told(capfd, absent) == []
+    assert told(capfd, absent, absent, level="debug") == [
+        'level=debug event="query not supported here" target=orders query=io why="needs version >=16"'
+    ]
+
+
+def test_other_reasons_of_a_failure_are_for_debugging(capfd: pytest.CaptureFixture[str]) -> None:
+    """They are there for who looks."""
+    events = EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0, "timeout")
+
+    assert [line.split()[0] for line in told(capfd, *events, level="debug")] == ["level=warning", "level=debug"]
+
+
+def test_a_lost_server_is_told_once_not_for_each_query(capfd: pytest.CaptureFixture[str]) -> None:
+    """The slow lane's queries fail before the next ping does; the ping's line says it all."""
+    lost = [EVENTS.failed_result(1.0, query(name), QueryError("connect", "refused")) for name in ("a", "b")]
+    back = [EVENTS.result(2.0, query(name)) for name in ("a", "b")]
+
+    assert told(capfd, EVENTS.ping(1.0), *lost, EVENTS.failed_ping(1.5), EVENTS.ping(2.0), *back) == [UP, DOWN, UP]

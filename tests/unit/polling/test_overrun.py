@@ -1,0 +1,237 @@
+"""A target with more to ask than there is time for: what is urgent comes first, and series do not come and go."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from exporter.errors import NoSessionError, QueryError, Reason
+from exporter.health.report import report
+from exporter.polling.agenda import Agenda, Item
+from exporter.queries.query import Query
+from exporter.state.events import Event, Now, Poll
+from exporter.state.snapshot import Snapshot
+from tests.support.factories import info, watched
+from tests.support.fakes import Fake, Watch, asked, everywhere
+from tests.support.virtual_time import virtual_time
+
+MANY = [f"db{number:03}" for number in range(40)]
+MINUTELY = [everywhere(f"minutely{number}", interval="1m") for number in range(6)]
+SELDOM = [everywhere(f"five{number}", interval="5m") for number in range(8)]
+SELDOM += [everywhere(f"quarterly{number}", interval="15m") for number in range(14)]
+SERVER = [asked("size", interval="5m"), asked("fast")]
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
+    return virtual_time(monkeypatch)
+
+
+class Far(Fake):
+    """A server with many databases, so many seconds away: a login takes five round trips, a query one."""
+
+    def __init__(self, seconds: float, names: Sequence[str] = MANY) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.login_seconds = 5 * seconds
+        self.names = names
+
+
+class Seen(Watch):
+    """Keep what is known as /metrics serves it, and note every series that was there and is not at a later poll."""
+
+    def __init__(self, fake: Fake, *queries: Query) -> None:
+        self.target = watched()
+        self.snapshot = Snapshot([self.target], Now(0.0, 0.0))
+        self.gone: set[tuple[str, str | None]] = set()
+        self.known: set[tuple[str, str | None]] = set()
+        super().__init__(fake, *queries, target=self.target)
+
+    def _publish(self, event: Event) -> None:
+        super()._publish(event)
+        self.snapshot.put(event)
+        if isinstance(event, Poll):
+            status = self.snapshot.status["orders"]
+            moment = status.fresh_until - 37.5 + event.duration
+            now = {(result.query.name, result.database) for result in self.snapshot.current("orders", moment)}
+            self.gone |= self.known - now
+            self.known |= now
+
+    @property
+    def check(self) -> dict[str, object]:
+        status = self.snapshot.status["orders"]
+        body = report(self.snapshot, Now(status.attempted_at or 0.0, status.fresh_until - 37.5))
+        [found] = body["checks"]["orders:overrun"]
+        return found  # type: ignore[no-any-return]
+
+    async def minutes(self, count: int) -> None:
+        await asyncio.sleep(60 * count)
+
+
+async def test_many_databases_far_away_keep_their_series() -> None:
+    """As 122 would that are 30 ms away: all are there after a round, the minute's first, and none goes away again."""
+    async with Seen(Far(0.1), *MINUTELY, *SELDOM, *SERVER) as watch:
+        await watch.minutes(2)
+        assert {place for name, place in watch.known if name.startswith("minutely")} == set(MANY)
+        assert ("size", None) in {(result.query.name, result.database) for result in watch.results()[:30]}
+        await watch.minutes(10)
+
+    assert watch.gone == set()
+    assert len(watch.known) == 28 * len(MANY) + 2
+    assert watch.check["status"] == "pass"
+
+
+async def test_a_target_that_cannot_keep_up_says_so_and_serves_what_it_has() -> None:
+    """Until it can again: its queries are named, with how often they are really asked."""
+    fake = Far(0.6)
+    async with Seen(fake, *MINUTELY, *SERVER) as watch:
+        await watch.minutes(20)
+        assert watch.gone == set()
+        assert len(watch.known) == 6 * len(MANY) + 2
+        late = watch.check
+        assert (late["status"], late["observedValue"]) == ("warn", 6.0)
+        assert "minutely0 (every 4 min)" in str(late["output"])
+        assert watch.of(Poll)[-1].periods["minutely0"] == pytest.approx(len(MANY) * 11 * 0.6, rel=0.2)
+        assert watch.of(Poll)[-1].periods["fast"] == pytest.approx(15, abs=1)
+
+        fake.seconds = fake.login_seconds = 0.001
+        await watch.minutes(10)
+
+    assert watch.check["status"] == "pass"
+
+
+async def test_a_fast_lane_that_is_too_slow_for_a_pass_keeps_its_series() -> None:
+    """A second away, sixty queries of one server take five passes."""
+    async with Seen(Far(1.0, ()), *[asked(f"q{number:02}") for number in range(60)]) as watch:
+        await watch.minutes(10)
+
+    assert watch.gone == set()
+    assert len(watch.known) == 60
+    assert watch.check["status"] == "warn"
+
+
+async def test_a_database_where_everything_hangs_takes_no_other_ones_turn() -> None:
+    """Three queries that time out in a row are enough for a visit."""
+    fake = Far(0.01, MANY[:20])
+    fake.hanging = {"db007"}
+    async with Seen(fake, *MINUTELY, *SELDOM, *SERVER) as watch:
+        await watch.minutes(10)
+
+    series = {(result.query.name, result.database) for result in watch.results() if result.error is None}
+    assert len(series) == 28 * 19 + 2
+    assert watch.check["status"] == "pass"
+
+
+@pytest.mark.parametrize("reason", ["connect", "auth", "limit"])
+async def test_what_got_no_session_is_due_at_the_next_poll(reason: Reason) -> None:
+    """Not after its interval of a quarter of an hour; and one login a pass tells that there is none."""
+    fake = Far(0.01, MANY[:5])
+    fake.refusing = NoSessionError(reason, "too many connections for role")
+    async with Seen(fake, *SELDOM, asked("size", interval="5m")) as watch:
+        await watch.minutes(1)
+        assert set(watch.reasons()) == {reason}
+        assert sum(question.startswith("slow") for question in fake.asked) <= 5
+        fake.refusing = None
+        await watch.minutes(1)
+
+    assert {result.query.name for result in watch.results() if result.error is None} == {
+        "size", *(query.name for query in SELDOM)
+    }  # fmt: skip
+
+
+async def test_a_session_that_cannot_be_opened_is_tried_at_the_next_poll() -> None:
+    fake = Far(0.01, ())
+    fake.opening = QueryError("connect", "gone")
+    async with Seen(fake, asked("hourly", interval="1h"), asked("minutely", interval="1m")) as watch:
+        await asyncio.sleep(30)
+        assert set(watch.reasons()) == {"connect"}
+        fake.opening = None
+        await asyncio.sleep(30)
+
+    assert [watch.reasons(name)[-1] for name in ("hourly", "minutely")] == [None, None]
+
+
+async def test_what_fails_is_tried_soon_and_then_ever_less_often() -> None:
+    """A lock that was met once must not cost an hour; a query that never works must not cost a try each poll."""
+    fake = Far(0.01, ())
+    fake.answers = {"hourly": QueryError("timeout", "locked")}
+    async with Seen(fake, asked("hourly", interval="1h")) as watch:
+        await watch.minutes(60)
+        tries = len(watch.results("hourly"))
+        fake.answers = {}
+        await watch.minutes(61)
+
+    assert 5 <= tries <= 10
+    assert watch.reasons("hourly")[tries:] == [None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"role": "replica"}, {"version": "16.1"}, {"missing_privileges": {"pg_monitor": "GRANT"}},
+     {"capabilities": {"statements": ""}}, {"started_at": 99.0}],
+    ids=str,
+)  # fmt: skip
+async def test_another_server_or_role_is_asked_everything_at_once(change: dict[str, object]) -> None:
+    """What a primary said is not true of a replica, and what a grant allows need not wait for an hour."""
+    fake = Far(0.01, ())
+    fake.pinged = info(role="primary", started_at=5.0)
+    async with Seen(fake, asked("hourly", interval="1h"), asked("minutely", interval="1m")) as watch:
+        await asyncio.sleep(30)
+        assert [len(watch.results(name)) for name in ("hourly", "minutely")] == [1, 1]
+        fake.pinged = replace(info(role="primary", started_at=5.0), **change)  # type: ignore[arg-type]
+        await asyncio.sleep(30)
+        assert [len(watch.results(name)) for name in ("hourly", "minutely")] == [2, 2]
+        await asyncio.sleep(30)
+
+    assert [len(watch.results(name)) for name in ("hourly", "minutely")] == [2, 2]
+
+
+async def test_a_start_that_is_told_inexactly_is_no_restart() -> None:
+    """MinIO tells for how many seconds it has run."""
+    fake = Far(0.01, ())
+    fake.pinged = info(started_at=5.0)
+    async with Seen(fake, asked("hourly", interval="1h")) as watch:
+        await asyncio.sleep(30)
+        fake.pinged = info(started_at=6.1)
+        await asyncio.sleep(30)
+
+    assert len(watch.results("hourly")) == 1
+
+
+async def test_a_database_that_comes_again_is_asked_at_once() -> None:
+    """Whatever the intervals: a refusal that ended is no reason to wait."""
+    fake = Far(0.01, ["a", "b"])
+    async with Seen(fake, *SELDOM) as watch:
+        await watch.minutes(1)
+        fake.names = ["a"]
+        await watch.minutes(1)
+        before = len(watch.results())
+        fake.names = ["a", "b"]
+        await watch.minutes(1)
+
+    assert {result.database for result in watch.results()[before:]} == {"b"}
+    assert len(watch.results()) - before == len(SELDOM)
+
+
+def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
+    """However slow the server: it is not known any more then."""
+    agenda = Agenda(watched(), [asked("minutely", interval="1m")])
+    item = Item("minutely", None)
+    agenda.asked(item, 100.0)
+
+    assert dict(agenda.waiting(150.0)) == {}
+    assert dict(agenda.waiting(200.0)) == {item: 200.0 + 150.0}
+    assert dict(agenda.waiting(5000.0)) == {item: 100.0 + 1500.0}
+
+
+def test_what_is_late_elsewhere_goes_before_what_has_time() -> None:
+    """And nothing waits for ever: a quarter of an hour's query is late one day, too."""
+    agenda = Agenda(watched(), [MINUTELY[0], SELDOM[-1]])
+    agenda.meet(("a", "b"), 0.0)
+    due, elsewhere = agenda.visit(0.0)
+
+    assert [(item.name, item.place) for item in due] == [("minutely0", "a"), ("quarterly13", "a")]
+    assert (agenda.urgency(due[0]), agenda.urgency(due[1]), elsewhere) == (30.0, 450.0, 30.0)
+    assert agenda.visit(math.inf)[1] == 30.0

@@ -1,0 +1,31 @@
+"""Users' queries in a pass: they come last, and take no more of it than there is."""
+
+import pytest
+
+from tests.support.factories import watched
+from tests.support.fakes import HANG, Fake, Watch, asked, one_poll
+from tests.support.virtual_time import virtual_time
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
+    return virtual_time(monkeypatch)
+
+
+async def test_users_queries_are_asked_last() -> None:
+    fake = Fake()
+    await one_poll(fake, asked("own", fenced=True), asked("sizes"))
+
+    assert fake.asked == ["ping", "fast sizes", "fast own"]
+
+
+async def test_what_a_slow_one_leaves_no_time_for_waits_for_the_next_pass() -> None:
+    """It is asked there before the slow one, and never fails for want of time that another took."""
+    fake = Fake(slow=HANG)
+    async with Watch(
+        fake, asked("slow", fenced=True), asked("good", fenced=True), target=watched(interval=0.1)
+    ) as watch:
+        await watch.polls(4)
+
+    assert set(watch.reasons("slow")) == {"timeout"}
+    assert set(watch.reasons("good")) == {None}

@@ -1,0 +1,111 @@
+"""Versions compare as numbers, and conditions say what a server lacks."""
+
+import pytest
+from pydantic import ValidationError
+
+from exporter.queries.conditions import ServerInfo, When
+from exporter.versions import version_key, version_satisfies
+from tests.support.factories import info
+
+
+@pytest.mark.parametrize(
+    ("version", "key"),
+    [
+        ("5.10", (5, 10)),
+        ("5.1", (5, 1)),
+        ("15.0", (15,)),
+        ("15.18 (Debian 15.18-1.pgdg13+1)", (15, 18)),
+        ("v1.12.0-dev", (1, 12)),
+        ("16beta1", (16,)),
+        ("2026.02.0", (2026, 2)),
+        ("unknown", ()),
+        ("", ()),
+    ],
+)
+def test_version_key_is_the_leading_number(version: str, key: tuple[int, ...]) -> None:
+    """What follows the number does not matter, nor do zeros at its end."""
+    assert version_key(version) == key
+
+
+@pytest.mark.parametrize(
+    ("version", "specifier", "satisfied"),
+    [
+        ("15", ">=15,<18", True),
+        ("17.9", ">=15,<18", True),
+        ("18.0", ">=15,<18", False),
+        ("14.20", ">=15", False),
+        ("5.10", ">5.9", True),
+        ("5.10", "==5.1", False),
+        ("5.1.0", "==5.1", True),
+        ("5.26.1", "<=5.26", False),
+        ("5.26.0", "<=5.26", True),
+        ("9.6", " >= 9.6 , < 10 ", True),
+    ],
+)
+def test_every_clause_must_hold(version: str, specifier: str, satisfied: bool) -> None:  # noqa: FBT001 - a table's column
+    """A comma means and; missing parts are zeros."""
+    assert version_satisfies(version, specifier) == satisfied
+
+
+@pytest.mark.parametrize("specifier", ["15", ">=", "=>15", "~=1.2", ">=15,", "", ">=1.x"])
+def test_a_clause_that_is_none_is_refused(specifier: str) -> None:
+    """It is told when the file is read, not when a server is asked."""
+    with pytest.raises(ValidationError, match="is not a version clause such as '>=15'"):
+        When(version=specifier)
+
+
+@pytest.mark.parametrize("extension", ["", ">=1.5", "pg stat", "Pgstattuple", "pgstattuple>=x"])
+def test_an_extension_that_is_none_is_refused(extension: str) -> None:
+    with pytest.raises(ValidationError, match="such as"):
+        When(extension=extension)
+
+
+SERVER = info("15.4", role="primary", edition="community", capabilities={"admin": "", "apoc": "needs apoc"})
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ({}, None),
+        ({"version": ">=15"}, None),
+        ({"version": ">=16"}, "needs version >=16"),
+        ({"role": "primary"}, None),
+        ({"role": "replica"}, "needs role replica"),
+        ({"edition": "enterprise"}, "needs edition enterprise"),
+        ({"capability": "admin"}, None),
+        ({"capability": "apoc"}, "needs apoc"),
+        ({"capability": "clustering"}, "needs capability clustering"),
+        ({"version": ">=16", "role": "replica"}, "needs version >=16"),
+    ],
+)
+def test_the_first_unmet_condition_is_the_reason(condition: dict[str, str], reason: str | None) -> None:
+    """A capability that is known to be absent brings its own reason."""
+    assert When.model_validate(condition).unmet(SERVER) == reason
+
+
+@pytest.mark.parametrize(
+    ("extension", "installed", "met"),
+    [
+        ("pgstattuple", {"pgstattuple": "1.4"}, True),
+        ("pgstattuple>=1.5", {"pgstattuple": "1.5"}, True),
+        ("pgstattuple>=1.5", {"pgstattuple": "1.4"}, False),
+        ("pgstattuple >= 1.5, < 2", {"pgstattuple": "1.10"}, True),
+        ("pgstattuple", {}, False),
+    ],
+)
+def test_extensions_have_versions(extension: str, installed: dict[str, str], met: bool) -> None:  # noqa: FBT001 - a table's column
+    """An extension is asked for by name, or by name and version."""
+    reason = None if met else f"needs extension {extension}"
+
+    assert When(extension=extension).extension_unmet(installed) == reason
+
+
+def test_without_a_condition_no_extension_is_missing() -> None:
+    assert When().extension_unmet({}) is None
+
+
+def test_what_becomes_a_label_is_short() -> None:
+    """A console may say 16 MiB for its version, which each page would repeat."""
+    told = ServerInfo(version="1" * 10**6, role="r" * 10**6, edition="e" * 10**6, unserved="u" * 10**6)
+
+    assert (told.version, told.role, told.edition, told.unserved) == ("1" * 200, "r" * 200, "e" * 200, "u" * 200)

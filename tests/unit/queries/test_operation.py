@@ -1,0 +1,59 @@
+"""Operations, which stand in where a store has no query for something."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from exporter.datastores import STORES, operations
+from exporter.errors import QueryError
+from exporter.queries.operation import Operation, Params, States, run_operation
+from exporter.queries.query import Row
+from tests.support.factories import query
+from tests.support.fakes import Fake
+
+
+class Threshold(Params):
+    above: int = 0
+
+
+async def count(_: object, params: Threshold, state: list[int]) -> Sequence[Row]:
+    """Count its own calls."""
+    state.append(params.above)
+    return [{"calls": len(state)}]
+
+
+OPERATIONS = {"count": Operation(count, Threshold, list)}
+COUNT = query(query=None, operation="count", params=Threshold(above=3))
+
+
+async def test_state_is_kept_between_polls() -> None:
+    """One for each query and database, so that two never mix."""
+    states: States = {}
+    async with Fake().session("fast") as session:
+        calls = [
+            await run_operation(OPERATIONS, states, session, COUNT, database)
+            for database in ("app", "app", "log", None, "app")
+        ]
+
+    assert [rows[0]["calls"] for rows in calls] == [1, 2, 1, 1, 3]
+    assert states["sizes", "app"] == [3, 3, 3]
+
+
+async def test_a_store_without_a_query_language_says_so() -> None:
+    async with Fake().session("fast") as session:
+        with pytest.raises(QueryError, match="sizes: postgres has operations only") as caught:
+            await run_operation(OPERATIONS, {}, session, query(), None)
+
+    assert caught.value.reason == "query"
+
+
+@pytest.mark.parametrize("store", sorted(STORES))
+def test_operations_are_known_without_a_client(store: str) -> None:
+    """Query files are checked at start-up; a client takes half a second."""
+    code = f"import sys; from exporter.datastores import operations; operations({store!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+
+    assert not {"asyncpg", "qdrant_client", "neo4j", "minio"} & set(loaded)
+    assert all(issubclass(operation.params, Params) for operation in operations(store).values())

@@ -1,0 +1,138 @@
+"""How a target's state follows what its polls see."""
+
+import pytest
+
+from exporter.state.local_fault import LocalFault
+from exporter.state.target_status import State
+from tests.support.factories import EVERY, Events, Story, snapshot, watched
+
+
+@pytest.mark.parametrize(
+    ("polls", "states"),
+    [
+        ("o", "o"),
+        ("d", "d"),
+        ("w", "w"),
+        ("od", "oo"),
+        ("odd", "ood"),
+        ("ododod", "oooooo"),
+        ("doo", "ddo"),
+        ("dodo", "dddd"),
+        ("oww", "oow"),
+        ("wdd", "wwd"),
+        ("wod", "www"),
+        ("owd", "oow"),
+        ("owdd", "oowd"),
+        ("dowo", "ddww"),
+        ("oa", "od"),
+        ("oaoo", "oddo"),
+        ("oss", "oow"),
+    ],
+)
+def test_one_poll_alone_changes_nothing(polls: str, states: str) -> None:
+    """Two in a row do, in both directions, and no state is worse than what two in a row saw.
+
+    From unknown, and when the password is refused, there is nothing to damp.
+    """
+    letters = {"ok": "o", "degraded": "w", "down": "d"}
+    story = Story()
+
+    assert "".join(letters[story.poll(seen)] for seen in polls) == states
+
+
+def test_a_target_starts_unknown() -> None:
+    """Until its first poll has ended, a good ping notwithstanding."""
+    story = Story()
+    assert story.snapshot.state("orders", 1.0) == "unknown"
+
+    story.snapshot.put(story.events.ping(1.0))
+    assert (story.snapshot.state("orders", 1.0), story.snapshot.up("orders", 1.0)) == ("unknown", True)
+
+
+def test_since_is_when_the_state_changed() -> None:
+    story = Story()
+    for seen in "oooddd":
+        story.poll(seen)
+
+    assert story.snapshot.status["orders"].since == 5 * EVERY
+
+
+def test_what_the_last_poll_saw_is_there_undamped() -> None:
+    """For those who damp by themselves; before the first ping nobody knows."""
+    story = Story()
+    assert story.snapshot.state("orders", 1.0, raw=True) == "unknown"
+
+    raw = []
+    for seen in "odws":
+        story.poll(seen)
+        raw.append(story.snapshot.state("orders", story.now, raw=True))
+    assert raw == ["ok", "down", "degraded", "degraded"]
+    assert story.snapshot.state("orders", story.now + 60, raw=True) == "unknown"
+
+
+def faulty(*faults: LocalFault | None) -> list[State]:
+    """Return the states of targets each of which fails two pings for a fault of ours, or for none."""
+    targets = [Events(watched(f"t{number}")) for number in range(len(faults))]
+    made = snapshot(*[events.target for events in targets])
+    for now in (1.0, 2.0):
+        for events, fault in zip(targets, faults, strict=True):
+            made.put(events.failed_ping(now, fault=fault))
+            made.put(events.poll(now))
+    return [made.state(events.target.name, 3.0) for events in targets]
+
+
+@pytest.mark.parametrize(
+    ("faults", "states"),
+    [
+        ([None, None], ["down", "down"]),
+        (["names", "names"], ["unknown", "unknown"]),
+        (["names", "network"], ["unknown", "unknown"]),
+        (["names", None], ["down", "down"]),
+        (["resources", None], ["unknown", "down"]),
+    ],
+)
+def test_what_could_not_be_asked_is_not_called_down(faults: list[LocalFault | None], states: list[State]) -> None:
+    """A name that does not resolve is the target's own trouble, unless it is everybody's."""
+    assert faulty(*faults) == states
+
+
+def test_one_answer_shows_that_the_others_can_be_asked() -> None:
+    """They are down, then."""
+    first, second = Events(watched("first")), Events(watched("second"))
+    made = snapshot(first.target, second.target)
+    for events in (first, second):
+        made.put(events.failed_ping(1.0, fault="names"))
+        made.put(events.poll(1.0))
+    made.put(second.ping(2.0))
+
+    assert (made.blind, made.state("first", 3.0)) == (False, "down")
+
+
+def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
+    """One success closes it."""
+    story, opened = Story(), []
+    for seen in "ddoddd":
+        story.poll(seen)
+        opened.append(story.snapshot.status["orders"].breaker_open)
+
+    assert opened == [False, False, False, False, False, True]
+
+
+def test_polls_are_counted() -> None:
+    """Failures by reason, and those that were left out."""
+    story = Story()
+    for seen in "odda":
+        story.poll(seen)
+    story.snapshot.put(story.events.poll(90.0, skipped=2))
+    status = story.snapshot.status["orders"]
+
+    assert (status.polls, status.skipped, status.failures) == (5, 2, {"connect": 2, "auth": 1})
+
+
+def test_last_success_is_the_last_good_poll() -> None:
+    story = Story()
+    for seen in "ood":
+        story.poll(seen)
+    status = story.snapshot.status["orders"]
+
+    assert (status.attempted_at, status.succeeded_at) == (3 * EVERY, 2 * EVERY)

@@ -1,0 +1,249 @@
+"""What the pages of health answer: to a load balancer, to a supervisor, to somebody at 3 a.m., to a stranger."""
+
+import json
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.config.config import Web
+from exporter.health import rendered
+from exporter.health.rendered import Parts, body
+from exporter.health.report import report
+from exporter.state.events import Now
+from tests.support.app_client import BOTH, Site
+from tests.support.factories import Events, info, watched
+from tests.support.health_schema import valid
+
+EVERY_PAGE = ["/health", "/health/groups/write", "/health/targets/orders", "/livez", "/startupz", "/readyz"]
+
+
+def test_health_of_all(site: Site) -> None:
+    """Fails when a required target is down, and no sooner."""
+    site.poll("orders")
+    assert site.health()["status"] == "warn"
+
+    site.poll("invoices")
+    assert site.health()["status"] == "pass"
+
+    for now in (16.0, 31.0):
+        site.fail("invoices", now)
+    site.poll("orders", 31.0)
+    answer = site.health()
+    assert (answer["status"], answer["targets"]["orders"]["state"]) == ("fail", "ok")
+
+
+def test_health_of_a_group(site: Site) -> None:
+    """Of its targets alone."""
+    site.poll("orders")
+    site.fail("invoices")
+    answer = site.health("/health/groups/write")
+
+    assert (answer["status"], list(answer["targets"])) == ("pass", ["orders"])
+    assert site.health("/health/groups/paper")["status"] == "fail"
+
+
+def test_health_of_one_target(site: Site) -> None:
+    """The others do not matter."""
+    site.poll("orders")
+    site.fail("invoices")
+
+    assert (site.health("/health/targets/orders")["status"], site.health()["status"]) == ("pass", "fail")
+    assert site.health("/health/targets/orders?role=replica&max_lag=10s&max_age=30s")["status"] == "pass"
+    assert site.health("/health/targets/orders?role=primary")["status"] == "fail"
+    assert site.health("/health/targets/orders?max_lag=3s")["status"] == "fail"
+
+
+def test_raw_is_not_damped(site: Site) -> None:
+    """A load balancer with a rise and fall of its own would wait twice."""
+    site.poll("orders")
+    site.fail("orders", 16.0)
+    assert site.health("/health/targets/orders")["status"] == "pass"
+    assert site.health("/health/targets/orders?raw=1")["status"] == "fail"
+
+    site.poll("orders", 31.0)
+    assert site.health("/health/targets/orders?raw=1")["status"] == "pass"
+
+
+def test_maintenance_leaves_the_whole_alone_but_not_the_target(site: Site) -> None:
+    """No load balancer may send requests to a server that is down, whatever it is down for."""
+    site.poll("invoices")
+    site.down("orders")
+    site.watch("orders", maintenance=True)
+
+    assert [site.status(path) for path in ("/health", "/health/groups/write", "/health/targets/orders")] == [
+        200,
+        200,
+        503,
+    ]
+    assert site.lines("/health?verbose")[0] == "[+]orders down, in maintenance: connect"
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE)
+def test_a_parameter_that_nobody_knows(site: Site, path: str) -> None:
+    """A typing error must not look like health of the stores; the process itself is not ended for one."""
+    for name in BOTH:
+        site.poll(name)
+    answer = site.client.get(f"{path}?verbos&role=primary&x=1&x=2")
+
+    if path in ("/livez", "/readyz", "/startupz"):
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+    else:
+        assert answer.status_code == 400
+        assert "verbose" in answer.text
+
+
+@pytest.mark.parametrize("query", ["verbose=perhaps", "verbose&verbose"])
+def test_a_value_that_is_none_is_an_error(site: Site, query: str) -> None:
+    assert {site.status(f"{path}?{query}") for path in EVERY_PAGE} == {400}
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE)
+def test_verbose_is_a_line_each(site: Site, path: str) -> None:
+    """Readable in a terminal, with the status of the page itself."""
+    for name in BOTH:
+        site.poll(name)
+    answer = site.client.get(f"{path}?verbose")
+    *listed, last = answer.text.splitlines()
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert listed
+    assert all(line.startswith("[+]") and line.endswith(" ok") for line in listed)
+    assert last == f"{path.rpartition('/')[2]} check passed"
+
+
+def test_verbose_says_what_is_wrong(site: Site) -> None:
+    """With the reason, and what it does not matter for."""
+    site.watch("invoices", required=False)
+    site.poll("orders", lag=31.0)
+    site.down("invoices")
+    assert site.lines("/health?verbose") == [
+        "[+]orders degraded: replicationLag", "[+]invoices down, not required: connect", "health check passed"
+    ]  # fmt: skip
+
+    site.watch("invoices", required=True)
+    site.down("invoices")
+    assert site.lines("/health?verbose")[1:] == ["[-]invoices failed: connect", "health check failed"]
+    assert site.lines("/health/targets/orders?verbose&role=primary") == [
+        "[-]orders failed: replicationLag, role", "orders check failed"
+    ]  # fmt: skip
+
+
+def test_exclude_leaves_out(site: Site) -> None:
+    """Several, and everywhere but at one target; what is not there is said, for a target may be gone since."""
+    site.poll("orders")
+    site.down("invoices")
+    answer = site.health("/health?exclude=invoices&exclude=gone")
+
+    assert (answer["status"], list(answer["targets"])) == ("pass", ["orders"])
+    assert answer["notes"] == ["exclude=gone: there is no such thing here"]
+    assert site.status("/health/groups/paper?exclude=invoices") == 200
+    assert site.status("/health/targets/orders?exclude=orders") == 400
+
+
+def test_a_503_says_when_to_ask_again(site: Site) -> None:
+    """At the next poll; after a refused login, when its pause is over."""
+    site.fail("orders", 1.0)
+    assert 1 <= int(site.client.get("/health").headers["retry-after"]) <= 15
+    assert site.client.options("/health").headers["retry-after"]
+    assert "retry-after" not in site.client.get("/health/groups/paper").headers
+
+    events = Events(watched("orders"))
+    refused = events.failed_ping(1.0, "auth")
+    site.publish(type(refused)("orders", 1.0, refused.fresh_until + 60.0, 0.001, None, refused.error), events.poll(1.0))
+    assert 60 <= int(site.client.get("/health/targets/orders").headers["retry-after"]) <= 75
+
+
+def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
+    """A checker that is ill must not take everything out of service; it says so."""
+    site.down(*BOTH, fault="names")
+    answer = site.health()
+
+    assert (answer["status"], answer["targets"]["orders"]["state"]) == ("warn", "unknown")
+    assert answer["targets"]["orders"]["reasons"] == [{"code": "connect", "local": "names"}]
+    assert answer["notes"][0] == (
+        "the exporter's machine gets no answer from a name server: what is down from here may be well"
+    )
+    assert site.health("/health/targets/orders")["status"] == "warn"
+    assert site.health("/health/targets/orders?max_age=30s")["status"] == "fail"
+    assert f"note: {answer['notes'][0]}" in site.lines("/health?verbose")
+
+
+def test_when_all_refuse_all_are_down(site: Site) -> None:
+    """Truly down stays a failure, though it is all of them."""
+    site.down(*BOTH)
+
+    assert (site.health()["status"], site.health()["notes"]) == ("fail", ["orders: down", "invoices: down"])
+
+
+def test_one_answer_ends_the_excuse_of_all_others(site: Site) -> None:
+    """What is kept of the one that says nothing new is not served on."""
+    site.down(*BOTH, fault="names")
+    assert site.health("/health/groups/write")["status"] == "warn"
+
+    site.poll("invoices", 3.0)
+    assert site.health("/health/groups/write")["status"] == "fail"
+
+
+def test_a_silent_exporter_says_that_it_is_silent(site: Site) -> None:
+    """Its targets are unknown then, not down."""
+    for name in BOTH:
+        site.poll(name)
+    site.now = 60.0
+    answer = site.health()
+
+    assert (answer["status"], answer["notes"][0][:34]) == ("warn", "the exporter has stopped polling: ")
+
+
+def test_strangers_see_the_status_alone(site: Site) -> None:
+    """With the same HTTP status, and neither a name nor a reason, whatever they ask for."""
+    site.configure(web=Web(token=SecretStr("secret-token")))
+    site.fail("orders")
+    site.now = 60.0
+    answers = {path: site.client.get(f"{path}?verbose") for path in EVERY_PAGE}
+
+    assert [json.loads(answers[path].text) for path in EVERY_PAGE[:3]] == [{"status": "warn"}] * 3
+    assert valid(answers["/health"].json())
+    assert {answers[path].text for path in EVERY_PAGE[3:]} == {"ok\n", "failed\n"}
+    assert answers["/livez"].status_code == 503
+
+
+def test_health_is_json_that_people_can_read(site: Site) -> None:
+    """A line for each target and each check."""
+    site.poll("orders")
+    text = site.client.get("/health").text
+
+    assert [line.strip()[:9] for line in text.splitlines() if "orders" in line][:2] == ['"orders":', '"orders:r']
+    assert json.loads(text)["serviceId"] == "datatier-exporter"
+
+
+def test_the_text_says_what_the_report_says(site: Site) -> None:
+    """At every moment: parts that are kept differ in nothing from those made anew."""
+    parts, snapshot = Parts(site.service.snapshot), site.service.snapshot
+
+    def agree(now: float) -> None:
+        both = Now(now, now)
+        text = body(snapshot, parts.of(snapshot.targets, both), both)
+        assert valid(json.loads(text)) == json.loads(json.dumps(report(snapshot, both)))
+
+    agree(0.0)
+    for step in range(40):
+        name, now = BOTH[step % 2], 2.0 * step
+        if step % 7 > 4:
+            site.fail(name, now, "names" if step > 20 else None)
+        else:
+            site.poll(name, now, lag=20.0 + step)
+        if step == 30:
+            site.publish(Events(watched("orders")).ping(now, info('15 "beta"')))
+        agree(now)
+        agree(now + 1.5)
+    agree(115.0)
+    agree(200.0)
+
+
+def test_a_poll_leaves_nothing_to_make(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe only joins what is ready, however many targets were polled since the last one."""
+    for name in BOTH:
+        site.poll(name)
+    monkeypatch.setattr(rendered, "target_health", None)
+
+    assert site.health()["status"] == "pass"

@@ -1,0 +1,228 @@
+"""What a client may not draw out, on real sockets; waits are shortened, so that tests need not sit through them."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from exporter.web import event_loop, middleware, protocol, server
+from tests.support.served_app import WebSite, certificate, read_all, trusting, wait_until
+
+REQUEST = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
+BIG = b"0123456789abcdef" * 2_000_000
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[WebSite]:
+    with WebSite(tmp_path) as made:
+        made.app.router.routes.append(Route("/big", lambda _: Response(BIG)))
+        made.app.router.routes.append(Route("/medium", lambda _: Response(BIG[:30_000])))
+        yield made
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give clients a second for everything."""
+    for name in ("REQUEST_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(protocol, name, 1.0)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(event_loop, "REQUEST_SECONDS", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /livez HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /livez HTTP/1.1\r\nX: " + b"a" * 5_000_000, 431),
+        (b"GET /livez HTTP/1.1\r\n" + b"X: a\r\n" * 200_000, 431),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 431),
+        (b"\r\n" * 200_000, 431),
+        (b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+        (b"POST /livez HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + b"a" * 5_000_000, 413),
+        (b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n" + b"a" * 5_000_000, 413),
+        (b"GET /livez HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+        (b"GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 413),
+        (b"POST /livez HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 405),
+        (b"hello\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", 400),
+        (b"GET /\xff HTTP/1.1\r\n\r\n", 400),
+        (b"CONNECT a:1 HTTP/1.1\r\n\r\n", 400),
+        (b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /livez HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+    ],
+)
+def test_requests_that_are_not_served(site: WebSite, request_: bytes, status: int) -> None:
+    """A status, a few words, no version, and the connection is gone; the next client is served."""
+    with site.connect() as client:
+        sender = ThreadPoolExecutor(1).submit(_send, client, request_)
+        answer = read_all(client)
+    sender.result(20)
+    head, _, body = answer.partition(b"\r\n\r\n")
+
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert len(body) < 40
+    assert b"server:" not in head.lower()
+    assert site.get().status == 200
+    wait_until(lambda: site.connections == 0)
+
+
+def _send(client: socket.socket, data: bytes) -> None:
+    with suppress(OSError):
+        client.sendall(data)
+
+
+def test_a_crowd_of_pipelined_requests(site: WebSite) -> None:
+    """A few are answered in turn; thousands at once are not kept."""
+    assert site.exchange((REQUEST + b"\r\n") * 3 + REQUEST + b"Connection: close\r\n\r\n").count(b"200 OK") == 4
+    assert site.exchange((REQUEST + b"\r\n") * 5000).count(b"200 OK") < 10
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("sent", [b"", REQUEST, b"GET", REQUEST + b"\r\n", REQUEST + b"\r\n\r\nGET"])
+def test_a_client_that_dawdles_is_left(site: WebSite, sent: bytes) -> None:
+    """Before, within, after and between requests."""
+    answer = site.exchange(sent)
+
+    assert answer.count(b"200 OK") == sent.count(b"\r\n\r\n")
+    wait_until(lambda: site.connections == 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_client_that_dawdles_later_is_left(site: WebSite) -> None:
+    """The second request has as long as the first, counted from its first byte; even if that is no request yet."""
+    for second in (b"GET", b"\r\n"):
+        with site.connect() as client:
+            client.sendall(REQUEST + b"\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            client.sendall(second)
+
+            assert read_all(client) == b""
+    wait_until(lambda: site.connections == 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_client_that_sends_a_byte_now_and_then_is_left(site: WebSite) -> None:
+    """What counts is the whole request, not the last byte."""
+    with site.connect() as client:
+        client.settimeout(0.05)
+        sent = 0
+        while sent < 400:
+            try:
+                client.sendall(b"a" if sent else REQUEST + b"X: ")
+                sent += 1
+                if client.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+
+    assert sent < 100
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+def test_a_client_that_does_not_take_its_answer_is_left(site: WebSite, close: bytes) -> None:
+    """However large the answer is, and whatever is still in the buffers."""
+    with site.connect() as client:
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
+        wait_until(lambda: site.connections == 1)
+        wait_until(lambda: site.connections == 0)
+
+        assert len(read_all(client)) < len(BIG)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
+def test_the_last_bytes_are_not_kept_for_ever(site: WebSite, close: bytes) -> None:
+    """Answers that are done, for us, and lie in a buffer for a client that reads nothing."""
+    ask = b"GET /medium HTTP/1.1\r\nHost: x\r\n"
+    with site.connect() as client:
+        while not site.unsent:
+            done = site.answered
+            client.sendall(ask + b"\r\n")
+            wait_until(lambda done=done: site.answered > done)
+        client.sendall(ask + close + b"\r\n")
+
+        wait_until(lambda: site.connections == 0)
+
+
+def test_a_large_answer_arrives_whole(site: WebSite) -> None:
+    """In slices that the client does not notice."""
+    answer = site.get("/big")
+
+    assert (answer.status, answer.headers["content-length"]) == (200, str(len(BIG)))
+    assert answer.body == BIG
+
+
+def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are refused with a time to come back; probes are answered; then all is as before."""
+    monkeypatch.setattr(middleware, "_AT_ONCE", 3)
+    clients = [site.connect() for _ in range(3)]
+    for client in clients:
+        client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_until(lambda: site.get("/metrics").status == 503)
+    refused = site.get("/metrics")
+
+    assert (refused.headers["retry-after"], refused.body) == ("1", b"service unavailable\n")
+    assert [site.get(path).status for path in ("/livez", "/startupz")] == [200, 200]
+
+    for client in clients:
+        client.close()
+    wait_until(lambda: site.get("/metrics").status == 200)
+
+
+def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the limit, the one that has been idle longest makes room; 500 below it are kept and in nobody's way."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 300)
+    clients = [site.connect() for _ in range(500)]
+    wait_until(lambda: site.connections == 500)
+    for _ in range(20):
+        assert site.get("/livez").status == 200
+    assert site.connections >= 500
+
+    monkeypatch.setattr(protocol, "CONNECTIONS", 500)
+    crowd = [site.connect() for _ in range(200)]
+    wait_until(lambda: site.connections == 500)
+    assert site.get("/livez").status == 200
+    clients[0].settimeout(20)
+    assert read_all(clients[0]) == b""
+    clients[-1].sendall(REQUEST + b"\r\n")
+    assert clients[-1].recv(100).startswith(b"HTTP/1.1 200 OK")
+
+    for client in clients + crowd:
+        client.close()
+
+
+def test_one_clients_crowd_takes_no_room_of_another(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was there first, and idle for longest, stays; it is the crowd that makes room."""
+    monkeypatch.setattr(protocol, "CONNECTIONS", 50)
+    first = site.connect()
+    wait_until(lambda: site.connections == 1)
+    crowd = [site.connect("127.0.0.2") for _ in range(100)]
+    wait_until(lambda: site.connections == 50)
+    first.sendall(REQUEST + b"\r\n")
+    assert first.recv(100).startswith(b"HTTP/1.1 200 OK")
+
+    for client in [first, *crowd]:
+        client.close()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_handshake_that_never_ends_is_left(tmp_path: Path) -> None:
+    """Not after a minute, as is usual; a plain client at a TLS port is one."""
+    certificate(tmp_path)
+    with WebSite(tmp_path, "tls_server_config: {cert_file: server.crt, key_file: server.key}\n") as site:
+        assert site.exchange(b"") == b""
+        assert site.get(tls=trusting()).status == 200
+        with trusting().wrap_socket(site.connect(), server_hostname="127.0.0.1") as slow:
+            slow.sendall(REQUEST)
+            with suppress(ssl.SSLError):  # an end without goodbye
+                assert slow.recv(10) == b""

@@ -1,0 +1,75 @@
+"""What the pages for people let in, and who gets them."""
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from tests.support.app_client import Site
+from tests.support.html_tree import read_html
+
+PAGES = ["/", "/targets/orders"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_comes_from_elsewhere(site: Site, path: str) -> None:
+    """No image, font, style or script of another place: the page works where there is no internet."""
+    site.poll("orders")
+    text = site.client.get(path).text
+    page = read_html(text)
+
+    addresses = [
+        value for element in page.inside() for name, value in element.attributes.items() if name in ("href", "src")
+    ]
+    assert [address for address in addresses if not re.match(r"/(?!/)|data:image/svg", address)] == []
+    assert not re.search(r"url\(|@import", text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_policy_allows_the_page_itself_and_nothing_else(site: Site, path: str) -> None:
+    """By the hashes of its style and script: what somebody smuggled in would not run."""
+    answer = site.client.get(path)
+    page = read_html(answer.text)
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+
+    assert policy["default-src"] == "'none'"
+    for tag in ("style", "script"):
+        [inside] = page.one(tag).children
+        assert isinstance(inside, str)
+        assert policy[f"{tag}-src"] == f"'sha256-{b64encode(sha256(inside.encode()).digest()).decode()}'"
+    assert {"style", "onclick", "onload"}.isdisjoint(name for element in page.inside() for name in element.attributes)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_made_for_everybody(site: Site, path: str) -> None:
+    """A language, one heading, landmarks, heads of columns and rows for who has them read out."""
+    site.poll("orders")
+    site.fail("invoices")
+    page = read_html(site.client.get(path).text)
+
+    assert page.attributes["lang"] == "en"
+    assert len(page.all("h1")) == len(page.all("main")) == len(page.all("header")) == len(page.all("footer")) == 1
+    assert {head.attributes.get("scope") for head in page.all("th")} <= {"row", "col"}
+    assert all(row.all("th", scope="row") for body in page.all("tbody") for row in body.all("tr"))
+    identifiers = [element.attributes["id"] for element in page.inside() if "id" in element.attributes]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_pages_lead_to_each_other(site: Site) -> None:
+    site.poll("orders")
+    site.fail("invoices")
+    links = [link.attributes["href"] for link in read_html(site.client.get("/").text).all("a")]
+
+    assert {"/targets/orders", "/targets/invoices"} <= set(links)
+    assert [link for link in set(links) if site.status(link) == 404] == []
+    assert "/" in {link.attributes["href"] for link in read_html(site.client.get("/targets/orders").text).all("a")}
+
+
+def test_a_refused_reload_is_told(site: Site) -> None:
+    """On every page: what is shown is of the configuration before."""
+    assert "reload" not in site.client.get("/").text
+
+    site.service.own.note_reload(success=False)
+    for path in PAGES:
+        assert "The last reload was refused" in read_html(site.client.get(path).text).text
