@@ -17,6 +17,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/repository/test_repository.py tests/unit/exposition/test_page.py  # the second runs promtool on the golden page
 
 test: .venv/dev

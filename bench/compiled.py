@@ -11,7 +11,8 @@ from bench.machine import ROOT
 
 _IMPORTS = """
 import exporter.cli, exporter.web.server
-from exporter.datastores import STORES, load_client
+from exporter.config.stores import STORES
+from exporter.datastores import load_client
 for store in STORES:
     load_client(store)
 """

@@ -16,14 +16,14 @@ import asyncpg
 
 from bench.results import Figure, Outcome, run
 from bench.sizes import SIZES, Size, dsn, server
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.polling.execution import Question
 from exporter.polling.execution import run as ask
 from exporter.polling.schedule import interval, lane
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from exporter.state.events import Watched
 
 RUNS = 5
@@ -49,7 +49,7 @@ class Cost(NamedTuple):
 
 
 def measure() -> Outcome:
-    queries = [PING, *(query for query in load_queries(["postgres"]) if not query.when.configured)]
+    queries = [PING, *(query for query in read_queries(["postgres"]) if not query.when.configured)]
     sizes = SIZES[:2]
     costs = {size.name: asyncio.run(_costs(size, queries)) for size in sizes}
     figures = [figure for size in sizes for name in LANES for figure in _cycle(size.name, name, queries, costs)]

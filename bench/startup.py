@@ -58,7 +58,7 @@ def start(watched: list[dict[str, Any]]) -> Start:
     with tempfile.TemporaryDirectory(prefix="datatier-bench-") as folder, (Path(folder) / "log").open("wb") as log:
         config = Path(folder) / "datatier.yaml"
         config.write_text(yaml.safe_dump({"listen": f"127.0.0.1:{port}", "targets": watched}))
-        command = [sys.executable, "-m", "exporter.cli", "--config", str(config)]
+        command = [sys.executable, "-m", "exporter", "--config", str(config)]
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         try:

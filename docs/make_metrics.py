@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from exporter.datastores import STORES
+from exporter.config.stores import DATABASE_LABELS, STORES
 from exporter.queries.core_metrics import CORE_METRICS
-from exporter.queries.loader import load_queries
-from exporter.queries.query import DATABASE_LABELS, Metric, Query
+from exporter.queries.query import Metric, Query
+from exporter.settings import read_queries
 
 _HEAD = """# Metrics
 
@@ -20,7 +20,7 @@ have, or be configured with, and what the role must hold: without it there is no
 def page() -> str:
     lines = [_HEAD, "## The exporter and its targets", "", *_core()]
     for store in STORES:
-        queries = load_queries([store])
+        queries = read_queries([store])
         lines += ["", f"## {store}", ""]
         lines += ["| metric | type | labels | meaning | every | needs | query |", "|---|---|---|---|---|---|---|"]
         lines += sorted(row for query in queries for row in _rows(query))

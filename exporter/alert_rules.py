@@ -9,10 +9,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.config.documents import read_document
+from exporter.config.stores import STORES
 from exporter.config.thresholds import THRESHOLDS, Limit
 
 Severity = Literal["warning", "critical", "none"]
-_SHARED = {"pgbouncer": "postgres"}  # a store whose alerts lie with another's
 _COMMON = ("core", "exporter", "slo")
 _FIELDS: Mapping[Severity, Literal["warn", "fail"]] = {"warning": "warn", "critical": "fail"}
 _UNLESS_IN_MAINTENANCE = "unless on (job, instance, target) datatier_target_maintenance == 1"
@@ -73,7 +73,7 @@ def names() -> list[str]:
 
 def names_for(stores: Iterable[str]) -> list[str]:
     """Name the files that a configuration with these stores needs."""
-    wanted = {*_COMMON, *(_SHARED.get(store, store) for store in stores)}
+    wanted = {*_COMMON, *(STORES[store].page for store in stores)}
     return [name for name in names() if name in wanted]
 
 

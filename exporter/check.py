@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from exporter.config.config import Config
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.datastores.logins import Logins

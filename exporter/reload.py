@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter.config.config import Config
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import ConfigError
 from exporter.exposition.self_metrics import OwnMetrics

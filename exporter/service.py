@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from exporter.config.config import Config
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.exposition.page import Exposition
 from exporter.exposition.self_metrics import OwnMetrics
 from exporter.health.rendered import Parts

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from exporter.config.config import Config, load_config
 from exporter.config.documents import KeyPath, read_document
 from exporter.config.sharding import Shard
-from exporter.config.targets import Target
-from exporter.config.thresholds import Limit, limits
+from exporter.config.stores import Target
+from exporter.config.thresholds import THRESHOLDS, Limit, limits
 from exporter.config.web_config_file import WebFile
+from exporter.datastores import operations
 from exporter.errors import ConfigError
-from exporter.queries.loader import builtin_names, load_queries
+from exporter.queries.loader import Known, builtin_names, load_queries
 from exporter.queries.query import Query
 from exporter.state.checks import OUR_OWN
 from exporter.state.events import Watched
@@ -53,7 +54,7 @@ class Source:
         if self._web_file is not None:
             config = config.model_copy(update={"web": config.web.model_copy(update={"config_file": self._web_file})})
         WebFile(config.web.config_file)  # what is wrong with it is to be known now
-        queries = load_queries({target.store for target in config.targets}, config.queries, limits(config.thresholds))
+        queries = read_queries({target.store for target in config.targets}, config.queries, limits(config.thresholds))
         if self._path is not None:
             check_labels(self._path, config, queries)
             check_names(self._path, config, queries)
@@ -62,6 +63,13 @@ class Source:
             return Settings(config, queries)
         ours = tuple(target for target in config.targets if self._shard.holds(target.name))
         return Settings(config.model_copy(update={"targets": ours}), queries)
+
+
+def read_queries(
+    stores: Iterable[str], sources: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
+) -> tuple[Query, ...]:
+    """Load the built-in and the users' queries of some stores; raise ConfigError with every problem."""
+    return load_queries(stores, Known(operations, thresholds), sources)
 
 
 def watched(config: Config, target: Target) -> Watched:

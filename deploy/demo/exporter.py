@@ -43,7 +43,7 @@ class Exporter(Process):
         self.file.write_text(self.configuration)
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "exporter.cli", "--config", str(self.file)]
+        return [sys.executable, "-m", "exporter", "--config", str(self.file)]
 
     def _environment(self) -> dict[str, str]:
         return {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}

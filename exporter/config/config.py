@@ -12,7 +12,7 @@ from exporter.config.documents import Document, KeyPath, expand_variables, read_
 from exporter.config.environment import URLS, target_settings, variable
 from exporter.config.files import in_time
 from exporter.config.secret_files import Keeper, Strict
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.config.thresholds import Limit, Overrides, limits
 from exporter.errors import ConfigError
 from exporter.units import Duration

@@ -1,4 +1,4 @@
-"""The servers a user names, one model a store."""
+"""What the targets of all stores have in common."""
 
 import re
 from fnmatch import fnmatchcase
@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from exporter.config.address import Address
-from exporter.config.expectations import Expectations
 from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
 from exporter.config.secret_files import Keeper, Strict, read_file
 from exporter.config.thresholds import Overrides
-from exporter.config.url import routing_problem, unread_part
-from exporter.queries.core_metrics import CORE_METRICS
-from exporter.units import Bytes, Duration
+from exporter.units import Duration
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
-_CORE_LABELS = {label for core in CORE_METRICS.values() for label in core.labels}
+CORE_LABELS = {
+    "capability", "check", "edition", "privilege", "query", "reason", "resource", "role", "version",
+}  # fmt: skip  # of the core metrics, which a test compares them with
 
 
 class Globs(Strict):
@@ -47,6 +46,7 @@ class TargetBase(Keeper, Address):
     disable_queries: globs of built-in queries that this target is not asked.
     """
 
+    store: str
     name: str
     required: bool = True
     maintenance: bool = False
@@ -73,7 +73,7 @@ class TargetBase(Keeper, Address):
     @classmethod
     def _valid_labels(cls, value: dict[str, str]) -> dict[str, str]:
         for name in value:
-            if not _LABEL.fullmatch(name) or name in _RESERVED_LABELS | _CORE_LABELS:
+            if not _LABEL.fullmatch(name) or name in _RESERVED_LABELS | CORE_LABELS:
                 raise ValueError(f"{name!r} cannot be a label of a target: it is taken, or no label name")
         return value
 
@@ -127,79 +127,3 @@ class LibpqTarget(TargetBase):
     def _written(self) -> frozenset[str]:
         secrets = (self.conninfo.password, self.conninfo.word("sslpassword"))
         return super()._written.union(secret for secret in secrets if secret)
-
-
-class PostgresTarget(LibpqTarget):
-    store: Literal["postgres"]
-    databases: Globs = Globs(exclude=("rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin"))
-    via_pgbouncer: bool = False
-    patroni: HttpUrl | None = None
-    disk_size: Bytes | None = None
-    sample_activity: bool = False
-    statement_texts: bool = False
-    expect: Expectations = Expectations()
-
-    @field_validator("patroni")
-    @classmethod
-    def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
-        if value and (part := unread_part(str(value), ("user", "path"))):
-            raise ValueError(f"the URL has a {part}, which nobody reads: write scheme, host, port and a proxy's path")
-        return value
-
-
-class QdrantTarget(TargetBase):
-    store: Literal["qdrant"]
-    disk_size: Bytes | None = None
-    api_key: SecretStr | None = None
-    api_key_file: Path | None = None
-
-    url_parts = ("user", "path")  # of a proxy in front: Basic authentication, and what it puts before each path
-    url_advice = "write scheme, host, port and a proxy's path"
-
-
-class Neo4jTarget(TargetBase):
-    store: Literal["neo4j"]
-    user: str = "neo4j"
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    databases: Globs = Globs()
-
-    url_parts = ("query",)
-    url_advice = "write scheme, host and port alone; user, password and databases are keys of their own"
-
-    @classmethod
-    def schemes(cls) -> tuple[str, ...]:
-        return ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-
-    @classmethod
-    def check_url(cls, text: str) -> None:
-        super().check_url(text)
-        if problem := routing_problem(text):
-            raise ValueError(problem)
-
-
-class MinioTarget(TargetBase):
-    store: Literal["minio"]
-    access_key: SecretStr | None = None
-    access_key_file: Path | None = None
-    secret_key: SecretStr | None = None
-    secret_key_file: Path | None = None
-    region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
-
-    url_advice = "write scheme, host and port alone; the keys are access_key and secret_key, and S3 signs whole paths"
-
-
-class PgbouncerTarget(LibpqTarget):
-    """A PgBouncer; the URL names its console, the database `pgbouncer`."""
-
-    store: Literal["pgbouncer"]
-
-    @classmethod
-    def check_url(cls, text: str) -> None:
-        if conninfo(text).database != "pgbouncer":
-            raise ValueError("the console is the database pgbouncer: write postgresql://USER@HOST:PORT/pgbouncer")
-        if dict(written_parameters(text)).get("target_session_attrs", "any") != "any":
-            raise ValueError("target_session_attrs: a console is neither a primary nor a standby: leave it out")
-
-
-Target = PostgresTarget | QdrantTarget | Neo4jTarget | MinioTarget | PgbouncerTarget

@@ -12,7 +12,8 @@ from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from exporter.config.targets import LibpqTarget, Target
+from exporter.config.stores import Target
+from exporter.config.targets import LibpqTarget
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo

@@ -1,0 +1,1 @@
+"""The view for Prometheus: the snapshot as pages of samples."""

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
+from exporter.config.stores import STORES
 from exporter.errors import Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.core_metrics import UP_ALIASES
 from exporter.queries.health_rule import STATUSES
 from exporter.queries.query import Labels, Value
 from exporter.state.checks import checks, serves
@@ -45,7 +45,7 @@ def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
     watched, status = snapshot.targets[name], snapshot.status[name]
     up = serves(snapshot.known(name, now.monotonic))
     yield Sample("datatier_up", (), float(up))
-    yield Sample(UP_ALIASES[watched.store], (), float(up))
+    yield Sample(STORES[watched.store].up, (), float(up))
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
     yield Sample("datatier_target_required", (), float(watched.required))
     yield Sample("datatier_target_maintenance", (), float(watched.maintenance))

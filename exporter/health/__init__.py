@@ -1,0 +1,1 @@
+"""The view for load balancers and orchestrators: the snapshot as states, checks and reasons."""

@@ -14,7 +14,6 @@ from exporter.state.events import Now, Watched
 from exporter.state.local_fault import MEANINGS
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
-from exporter.status_page.humanize import queries_fail
 
 _LIMITS = {
     "warnAbove": "warn_above",
@@ -176,3 +175,8 @@ def _check(target: str, check: Check) -> dict[str, Any]:
     if check.output is not None:
         body["output"] = check.output
     return body | ({"time": iso(check.time)} if check.time is not None else {})
+
+
+def queries_fail(count: int) -> str:
+    """Say how many queries fail; nothing of none."""
+    return f"{count} queries fail" if count > 1 else "1 query fails" if count else ""

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from exporter.config.stores import DATABASE_LABELS
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.errors import QueryError, Reason
 from exporter.polling.schedule import interval
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import DURATION, Verdict
-from exporter.queries.query import DATABASE_LABELS, Query, measured, unsupported
+from exporter.queries.query import Query, measured, unsupported
 from exporter.state.events import Result, Watched, fresh_seconds
 from exporter.state.local_fault import local_fault
 

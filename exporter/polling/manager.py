@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.datastores import is_loaded, load_client, open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.logins import Logins

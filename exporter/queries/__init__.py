@@ -1,0 +1,1 @@
+"""What is asked, and what rows mean: query files become queries, rows become samples."""

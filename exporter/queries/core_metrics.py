@@ -4,15 +4,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from exporter.config.stores import STORES
 from exporter.queries.query import Metric, MetricType
-
-UP_ALIASES: Mapping[str, str] = MappingProxyType({
-    "postgres": "pg_up",
-    "qdrant": "qdrant_up",
-    "neo4j": "neo4j_up",
-    "minio": "minio_up",
-    "pgbouncer": "pgbouncer_up",
-})  # fmt: skip
 
 
 class CoreMetric(NamedTuple):
@@ -88,9 +81,9 @@ def _metrics() -> Iterator[CoreMetric]:
     for fed, rows in ((False, _OWN), (True, _FED)):
         for name, kind, labels, text in rows:
             yield CoreMetric(Metric(name=name, type=kind, help=text), labels, fed)
-    for store, name in UP_ALIASES.items():
-        text = f"The same as datatier_up, for the {store} targets."
-        yield CoreMetric(Metric(name=name, type="gauge", help=text), (), fed=False)
+    for store in STORES.values():
+        text = f"The same as datatier_up, for the {store.name} targets."
+        yield CoreMetric(Metric(name=store.up, type="gauge", help=text), (), fed=False)
 
 
 CORE_METRICS: Mapping[str, CoreMetric] = MappingProxyType({core.metric.name: core for core in _metrics()})

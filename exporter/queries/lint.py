@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from exporter.config.documents import KeyPath
+from exporter.config.stores import DATABASE_LABELS
 from exporter.config.thresholds import BEYOND_ONE, is_share
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.queries.cypher_text import forbidden
 from exporter.queries.health_rule import DURATION, HealthRule
-from exporter.queries.query import DATABASE_LABELS, Metric, Query
+from exporter.queries.query import Metric, Query
 
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")

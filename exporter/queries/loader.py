@@ -1,20 +1,29 @@
 """Query files: found, read strictly and linted; what leaves here needs no checking again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from exporter.config.documents import Document, KeyPath, read_document
 from exporter.config.files import in_time
-from exporter.config.thresholds import THRESHOLDS, Limit
-from exporter.datastores import STORES, operations
+from exporter.config.stores import STORES
+from exporter.config.thresholds import Limit
 from exporter.errors import ConfigError
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.queries.lint import lint
+from exporter.queries.operation import Operation
 from exporter.queries.postgres_exporter.loader import load_queries_yaml
 from exporter.queries.postgres_exporter.query import ImportedQuery, series_names
 from exporter.queries.query import Query
 
 _NO_KEYS = ("name", "store", "step_every", "fenced")  # of a query, but not of its file
+
+
+class Known(NamedTuple):
+    """Tell what query files may name: the operations of each store, and limits."""
+
+    operations: Callable[[str], Mapping[str, Operation]]
+    thresholds: Mapping[str, Limit]
 
 
 PACKAGE = Path(__file__).parent.parent
@@ -31,9 +40,7 @@ def builtin_names(store: str | None = None) -> set[str]:
     return {path.stem for path in builtin_folder().glob(f"{store or '*'}/*.yaml")}
 
 
-def load_queries(
-    stores: Iterable[str], sources: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
-) -> tuple[Query, ...]:
+def load_queries(stores: Iterable[str], known: Known, sources: Sequence[Path] = ()) -> tuple[Query, ...]:
     """Load the built-in and the users' queries of some stores; raise ConfigError with every problem.
 
     Sources are folders, or files of postgres_exporter. A user's query replaces the built-in one of the same file
@@ -41,8 +48,8 @@ def load_queries(
     """
     wanted = sorted(set(stores))
     problems: list[str] = []
-    builtin = list(_load_folder(builtin_folder(), wanted, thresholds, problems))
-    users = [query for source in dict.fromkeys(sources) for query in _load_source(source, wanted, thresholds, problems)]
+    builtin = list(_load_folder(builtin_folder(), wanted, known, problems))
+    users = [query for source in dict.fromkeys(sources) for query in _load_source(source, wanted, known, problems)]
     files = {(query.store, query.name) for _, query in users}
     names = {metric.name for _, query in users for metric in query.metrics} - CORE_METRICS.keys()
     kept = [
@@ -57,12 +64,12 @@ def load_queries(
 
 
 def _load_source(
-    source: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
+    source: Path, stores: Sequence[str], known: Known, problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
     """Load what users wrote: it is fenced."""
     if in_time(source, source.is_dir):
         problems.extend(in_time(source, lambda: list(_misplaced(source))))
-        for path, query in _load_folder(source, stores, thresholds, problems):
+        for path, query in _load_folder(source, stores, known, problems):
             yield path, query.model_copy(update={"fenced": True})
     elif "postgres" in stores:
         try:
@@ -72,12 +79,12 @@ def _load_source(
 
 
 def _load_folder(
-    folder: Path, stores: Sequence[str], thresholds: Mapping[str, Limit], problems: list[str]
+    folder: Path, stores: Sequence[str], known: Known, problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
     for store in stores:
         for path in in_time(folder, lambda store=store: sorted((folder / store).glob("*.yaml"))):  # type: ignore[misc]
             try:
-                yield path, load_query(path, store, thresholds)
+                yield path, load_query(path, store, known)
             except ConfigError as error:
                 problems.extend(error.problems)
 
@@ -94,7 +101,7 @@ def _misplaced(folder: Path) -> Iterator[str]:
         yield f"{path}: a query file's name ends in .yaml"
 
 
-def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHOLDS) -> Query:
+def load_query(path: Path, store: str, known: Known) -> Query:
     """Read one query file of a store."""
     document = read_document(path)
     data = dict(document.data)
@@ -107,10 +114,10 @@ def load_query(path: Path, store: str, thresholds: Mapping[str, Limit] = THRESHO
     for name in metrics.keys() & CORE_METRICS.keys():
         declared = [key for key in ("type", "help") if isinstance(metrics[name], dict) and key in metrics[name]]
         problems += [document.problem(("metrics", name, key), "a core metric has its own") for key in declared]
-    data["params"], found = _params(document, store)
+    data["params"], found = _params(document, store, known)
     problems.extend(found)
-    data["step_every"] = _step_every(document, store)
-    data["health"], found = _health(document, thresholds)
+    data["step_every"] = _step_every(document, store, known)
+    data["health"], found = _health(document, known.thresholds)
     problems.extend(found)
     for key in ("labels", "targets", "databases"):
         if isinstance(data.get(key), list):
@@ -140,26 +147,26 @@ def _metric(name: str, entry: object) -> object:
     return {**entry, **declared, "name": name}
 
 
-def _params(document: Document, store: str) -> tuple[object, list[str]]:
+def _params(document: Document, store: str, known: Known) -> tuple[object, list[str]]:
     """Validate `params` by the model of the file's operation."""
     operation, params = document.data.get("operation"), document.data.get("params", {})
     if operation is None:
         return None, [document.problem(("params",), "only an operation takes params")] if params else []
-    known = operations(store)
-    if not isinstance(operation, str) or operation not in known:
-        there = ", ".join(sorted(known)) or "none"
+    operations = known.operations(store)
+    if not isinstance(operation, str) or operation not in operations:
+        there = ", ".join(sorted(operations)) or "none"
         return None, [document.problem(("operation",), f"{store} has no operation {operation!r}; there is {there}")]
     try:
-        return document.validate(known[operation].params, params, lambda key: ("params", *key)), []
+        return document.validate(operations[operation].params, params, lambda key: ("params", *key)), []
     except ConfigError as error:
         return None, error.problems
 
 
-def _step_every(document: Document, store: str) -> float | None:
+def _step_every(document: Document, store: str, known: Known) -> float | None:
     """Return how often the file's operation takes a step between polls, if it does."""
     operation = document.data.get("operation")
-    known = operations(store)
-    return known[operation].every if isinstance(operation, str) and operation in known else None
+    operations = known.operations(store)
+    return operations[operation].every if isinstance(operation, str) and operation in operations else None
 
 
 def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:

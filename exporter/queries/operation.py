@@ -6,7 +6,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.datastores.base import Session
 from exporter.errors import QueryError
 from exporter.queries.query import Query, Row
 
@@ -39,7 +38,7 @@ States = MutableMapping[tuple[str, str | None], object]
 
 
 async def run_operation(
-    operations: Mapping[str, Operation], states: States, session: Session, query: Query, database: str | None
+    operations: Mapping[str, Operation], states: States, session: object, query: Query, database: str | None
 ) -> Sequence[Row]:
     """Run a query's operation with the state it kept from the last poll."""
     operation, state = _kept(operations, states, query, database)
@@ -47,7 +46,7 @@ async def run_operation(
 
 
 async def take_step(
-    operations: Mapping[str, Operation], states: States, session: Session, query: Query, database: str | None
+    operations: Mapping[str, Operation], states: States, session: object, query: Query, database: str | None
 ) -> Sequence[Row]:
     """Run the step of a query's operation, into the state that its rows will be made of; there are none yet."""
     operation, state = _kept(operations, states, query, database)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from exporter.config.stores import DATABASE_LABELS
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo, When
 from exporter.queries.health_rule import DURATION, STATUSES, HealthRule, Status, Verdict, worst_status, worst_value
@@ -18,7 +19,6 @@ from exporter.units import Duration
 from exporter.versions import version_key
 
 MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
-DATABASE_LABELS: Mapping[str, str] = {"postgres": "datname", "neo4j": "db"}  # added where scope is database
 Labels = tuple[tuple[str, str], ...]
 Row = Mapping[str, object]
 

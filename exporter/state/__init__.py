@@ -1,0 +1,1 @@
+"""What is known: events of polls become one snapshot of results, states and checks, which all views read."""

@@ -1,0 +1,1 @@
+"""The view for people: what the body of /health says, in words."""

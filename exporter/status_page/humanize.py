@@ -74,11 +74,6 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def queries_fail(count: int) -> str:
-    """Say how many queries fail; nothing of none."""
-    return f"{count} queries fail" if count > 1 else "1 query fails" if count else ""
-
-
 def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip(" ,") + "…"
 

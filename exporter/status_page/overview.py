@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from exporter.health.report import queries_fail
 from exporter.state.events import Now, Watched
 from exporter.state.local_fault import MEANINGS
 from exporter.status_page import humanize
@@ -146,7 +147,7 @@ def _verdict(targets: Sequence[TargetView]) -> str:
     if not watched:
         return "Every target is in maintenance" if targets else "No target is configured"
     worst = watched[0].shown
-    failing = humanize.queries_fail(sum(target.failures for target in watched))
+    failing = queries_fail(sum(target.failures for target in watched))
     names = humanize.listed([target.name for target in watched if target.shown == worst], _NAMED)
     if worst == "ok":
         fine = f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{names} is fine"
@@ -208,7 +209,7 @@ def _failing(queries: Sequence[Body]) -> str:
     """Return how many queries fail, why, and which."""
     if not queries:
         return ""
-    count = humanize.queries_fail(len(queries))
+    count = queries_fail(len(queries))
     reasons = ", ".join(dict.fromkeys(humanize.reason(query["reason"]) for query in queries))
     return f"{count} ({reasons}): {humanize.listed([query['query'] for query in queries], _NAMED)}"
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.queries.loader import builtin_folder, load_queries
+from exporter.queries.loader import builtin_folder
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected, collect
@@ -85,8 +86,8 @@ def is_soon_after(new: float | None, old: float | None, most: float) -> bool:
 
 def test_no_example_replaces_a_built_in_query() -> None:
     """They can be taken as they are, all together."""
-    built_in = {query.name for query in load_queries(["postgres"])}
-    both = {query.name for query in load_queries(["postgres"], [EXAMPLES])}
+    built_in = {query.name for query in read_queries(["postgres"])}
+    both = {query.name for query in read_queries(["postgres"], [EXAMPLES])}
 
     assert both == built_in | NAMES
     assert not NAMES & {path.stem for path in (builtin_folder() / "postgres").iterdir()}

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.prometheus import scraped
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter, Samples
@@ -31,7 +31,7 @@ def test_four_stores_on_one_page(servers: Servers, promtool: Path) -> None:
         servers.minio(1).target("objects"),
         servers.minio(4).target("archive", required=False),
     ]
-    queries = [query for query in load_queries(TARGETS.values()) if not query.when.configured]
+    queries = [query for query in read_queries(TARGETS.values()) if not query.when.configured]
     with Exporter(targets, POLLED) as exporter, text_only(exporter.port) as text_port:
         exporter.wait_up(*(str(target["name"]) for target in targets))
         jobs = scraped(exporter.port, name="openmetrics"), scraped(text_port, name="text")

@@ -228,7 +228,7 @@ def test_a_signal_during_the_start_is_not_lost(tmp_path: Path) -> None:
     """Nor is it the end: it is obeyed as soon as the service runs."""
     document = yaml.safe_dump({"listen": f"127.0.0.1:{free_port()}", "targets": [CLOSED]})
     path, told = write(tmp_path / "datatier.yaml", document), tmp_path / "log"
-    command = [sys.executable, "-m", "exporter.cli", "--config", str(path)]
+    command = [sys.executable, "-m", "exporter", "--config", str(path)]
     with told.open("w") as log, subprocess.Popen(command, cwd=ROOT, stderr=log) as process:
         try:
             deadline = time.monotonic() + 30

@@ -17,7 +17,8 @@ import yaml
 from pydantic import HttpUrl, SecretStr
 
 from exporter.config.config import Web
-from exporter.config.targets import Target, TargetBase
+from exporter.config.stores import Target
+from exporter.config.targets import TargetBase
 from testkit.process import free_port
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter

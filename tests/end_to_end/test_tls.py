@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.postgres.datastore import PostgresDatastore, PostgresSession, open_patroni

@@ -14,20 +14,12 @@ from pathlib import Path
 import pytest
 
 from docs.make_metrics import page
-from exporter.datastores import STORES
+from exporter.config.stores import STORES
 from exporter.queries.core_metrics import CORE_METRICS
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from tests.support.paths import ROOT
 
-PREFIXES = {
-    "postgres": ("pg_",),
-    "qdrant": ("qdrant_",),
-    "neo4j": ("neo4j_",),
-    "minio": ("minio_", "s3_"),
-    "pgbouncer": ("pgbouncer_",),
-}
-PAGE_OF = {"pgbouncer": "postgres"}  # it shares the dashboard and the rules
 MODULES = sorted((ROOT / "exporter").rglob("*.py"))
 
 
@@ -40,7 +32,7 @@ def tracked() -> list[Path]:
 
 @pytest.fixture(scope="module")
 def queries() -> tuple[Query, ...]:
-    return load_queries(STORES)
+    return read_queries(STORES)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -48,9 +40,9 @@ def test_a_store_has_the_same_stem_everywhere(store: str) -> None:
     """A store is a package, its queries and, once there are any, its dashboard and rules."""
     wanted = [Path("exporter/datastores") / store / "datastore.py", Path("queries") / store]
     if (ROOT / "dashboards").is_dir():
-        wanted.append(Path("dashboards") / f"{PAGE_OF.get(store, store)}.json")
+        wanted.append(Path("dashboards") / f"{STORES[store].page}.json")
     if (ROOT / "alerts").is_dir():
-        wanted.append(Path("alerts/rules") / f"{PAGE_OF.get(store, store)}.yaml")
+        wanted.append(Path("alerts/rules") / f"{STORES[store].page}.yaml")
 
     missing = [str(path) for path in wanted if not (ROOT / path).exists()]
 
@@ -70,7 +62,7 @@ def test_metric_names_tell_their_store(queries: tuple[Query, ...]) -> None:
         f"{query.store}/{query.name}: {metric.name}"
         for query in queries
         for metric in query.metrics
-        if metric.name not in CORE_METRICS and not metric.name.startswith(PREFIXES[query.store])
+        if metric.name not in CORE_METRICS and not metric.name.startswith(STORES[query.store].prefixes)
     ]
 
     assert strangers == []
@@ -146,8 +138,10 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
 def test_what_not_all_need_is_imported_only_when_needed() -> None:
     """Serving and reading all query files loads no store's client, each up to 75 MiB, and no templates."""
     code = (
-        "import sys, exporter.web.server, exporter.queries.loader as f, exporter.datastores as d\n"
-        "f.load_queries(d.STORES)\n"
+        "import sys, exporter.web.server\n"
+        "from exporter.config.stores import STORES\n"
+        "from exporter.settings import read_queries\n"
+        "read_queries(STORES)\n"
         "print(sorted({'asyncpg', 'neo4j', 'minio', 'qdrant_client', 'psycopg', 'jinja2'} & sys.modules.keys()))"
     )
 

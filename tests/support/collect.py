@@ -7,14 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from exporter.config.targets import Target
+from exporter.config.stores import DATABASE_LABELS, Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.errors import QueryError
 from exporter.polling.schedule import places
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.loader import load_queries
-from exporter.queries.query import DATABASE_LABELS, Query, Value, measured, unsupported
+from exporter.queries.query import Query, Value, measured, unsupported
+from exporter.settings import read_queries
 
 _TARGET: TypeAdapter[Target] = TypeAdapter(Target)
 
@@ -57,7 +57,7 @@ async def collect_from(
     collected = Collected(await datastore.ping())
     wanted = None if only is None else set(only)
     async with datastore.session("fast") as session:
-        for query in load_queries([store], folders):
+        for query in read_queries([store], folders):
             if query.name not in wanted if wanted is not None else query.when.configured:
                 continue
             inside = places([query], await datastore.databases())

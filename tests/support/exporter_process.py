@@ -96,7 +96,7 @@ class Exporter:
             return subprocess.Popen(self.command(), cwd=ROOT, stderr=log, stdout=log)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "exporter.cli", *self._options, *arguments, "--config", str(self.config)]
+        return [sys.executable, "-m", "exporter", *self._options, *arguments, "--config", str(self.config)]
 
     @property
     def pid(self) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from tests.support.paths import ROOT
 
@@ -45,7 +45,7 @@ HOSTILE_SETTINGS = {
 
 def texts() -> Iterator[str]:
     """Yield every statement of ours, and other texts of the modules that hold them."""
-    for query in load_queries(["postgres"]):
+    for query in read_queries(["postgres"]):
         yield from query.query.values() if isinstance(query.query, dict) else [query.query or ""]
         yield str(getattr(query.params, "sql", ""))
     for file in SOURCES.rglob("*.py"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.queries.query import Query
 from testkit.postgres import Postgres

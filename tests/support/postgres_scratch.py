@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from tests.support.collect import Collected, collect_from
 from tests.support.postgres_polls import opened
@@ -62,4 +62,4 @@ async def scratch(server: Postgres, setup: str = "") -> AsyncIterator[Scratch]:
 
 def database_queries() -> list[str]:
     """Name the built-in queries that are asked in each database."""
-    return [query.name for query in load_queries(["postgres"]) if query.scope == "database"]
+    return [query.name for query in read_queries(["postgres"]) if query.scope == "database"]

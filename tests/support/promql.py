@@ -9,11 +9,11 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import alert_rules
-from exporter.datastores import STORES
+from exporter.config.stores import STORES
 from exporter.exposition.page import Page
 from exporter.exposition.self_metrics import OwnMetrics
 from exporter.queries.core_metrics import CORE_METRICS
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 
 EVERYWHERE = frozenset({"job", "instance", "target", "store", "cluster"})  # Prometheus', ours, a target's `labels:`
 PREFIXES = ("datatier", "pg", "pgbouncer", "qdrant", "neo4j", "minio", "s3")
@@ -49,7 +49,7 @@ def declared() -> Mapping[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = dict(_PROMETHEUS)
     for core in CORE_METRICS.values():
         found |= _series(core.metric.name, core.metric.type, frozenset(core.labels))
-    for query in load_queries(STORES):
+    for query in read_queries(STORES):
         for metric in query.metrics:
             if metric.name not in CORE_METRICS:
                 found |= _series(metric.name, metric.type, frozenset(query.label_names))

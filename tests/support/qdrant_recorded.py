@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from exporter.config.targets import QdrantTarget
+from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.qdrant.datastore import QdrantDatastore, open_datastore
 from tests.support.paths import ROOT
 

@@ -170,7 +170,7 @@ def test_no_traceback_from_a_process() -> None:
     """As people run it, from the environment alone."""
     environment = {**os.environ, "POSTGRES_URL": "mysql://u:hunter22@h/db"}
     ran = subprocess.run(
-        [sys.executable, "-m", "exporter.cli"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
+        [sys.executable, "-m", "exporter"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
     )
 
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -182,7 +182,7 @@ def test_no_traceback_from_a_process() -> None:
 
 def test_nobody_reads_to_the_end(config: Path) -> None:
     """`check | head -1` is no error of ours: no traceback."""
-    command = [sys.executable, "-m", "exporter.cli", "check", "--config", str(config)]
+    command = [sys.executable, "-m", "exporter", "check", "--config", str(config)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()

@@ -1,0 +1,1 @@
+"""Connection strings as PostgreSQL's clients read them."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from exporter.config.targets import MinioTarget
+from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.base import Lane
 from exporter.datastores.minio.connection import CLOCKS_DIFFER, Connection, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts

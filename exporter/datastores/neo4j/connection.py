@@ -20,7 +20,7 @@ from neo4j.exceptions import (
 )
 
 from exporter import __version__
-from exporter.config.targets import Neo4jTarget
+from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores.metering import METER, Meter
 from exporter.datastores.neo4j.session import APP, MARKER, NO_PARAMETERS
 from exporter.datastores.refcount import Shared

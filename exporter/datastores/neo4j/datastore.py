@@ -8,7 +8,7 @@ from typing import Self
 
 from neo4j.exceptions import Neo4jError
 
-from exporter.config.targets import Neo4jTarget
+from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores.base import Lane
 from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
 from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_info, round_trip

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 
 from exporter.config.libpq.conninfo import Conninfo
-from exporter.config.targets import PgbouncerTarget
+from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.pgwire.client import Client, opened
 from exporter.datastores.pgwire.errors import ServerError
 from exporter.datastores.pgwire.login import terms_of

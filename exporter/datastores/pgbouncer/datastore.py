@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self
 
-from exporter.config.targets import PgbouncerTarget
+from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.datastores.pgbouncer.connection import Console
 from exporter.datastores.pgbouncer.errors import reason_of

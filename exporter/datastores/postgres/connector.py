@@ -9,7 +9,7 @@ import asyncpg
 import asyncpg.protocol.protocol
 
 from exporter.config.libpq.conninfo import Conninfo
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.login import terms_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES, Datastore, Lane, Session
 from exporter.datastores.postgres.connection import CLOSE_SECONDS, Link
 from exporter.datastores.postgres.connector import Door

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple
 
 import httpx
 
-from exporter.config.targets import QdrantTarget
+from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.base import Lane
 from exporter.datastores.http_client import BODY_BYTES, Bounded, http_reason, http_transport
 from exporter.datastores.json_page import PARSED_BYTES, cost

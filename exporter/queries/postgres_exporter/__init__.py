@@ -1,0 +1,1 @@
+"""postgres_exporter's queries.yaml, read as it is."""

@@ -11,8 +11,8 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.minio import Minio
 from testkit.session import Servers
 from tests.support.collect import Collected, collect, collect_from, target_of
@@ -24,7 +24,7 @@ def opened(server: Minio) -> Datastore:
 
 
 def query(name: str) -> Query:
-    return next(query for query in load_queries(["minio"]) if query.name == name)
+    return next(query for query in read_queries(["minio"]) if query.name == name)
 
 
 async def test_drives_break_one_by_one(servers: Servers) -> None:
@@ -153,7 +153,7 @@ async def test_another_s3_server() -> None:
 
     assert collected.failures == {}
     assert collected.series == {}
-    assert collected.unsupported.keys() == {query.name for query in load_queries(["minio"])}
+    assert collected.unsupported.keys() == {query.name for query in read_queries(["minio"])}
     assert collected.info.capabilities["s3"] == ""
     assert collected.info.capabilities["health"] == "the server has no MinIO endpoints"
     assert collected.info.missing_privileges == {}

@@ -9,13 +9,13 @@ import urllib3
 from minio import S3Error
 from minio.versioningconfig import VersioningConfig
 
-from exporter.config.targets import MinioTarget
+from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.minio.datastore import open_datastore
 from exporter.datastores.minio.largest import LargestParams
 from exporter.datastores.minio.signing import metrics_token
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Row
+from exporter.settings import read_queries
 from testkit.minio import Minio
 from testkit.session import Servers
 from tests.support.collect import Collected, collect, target_of
@@ -41,7 +41,7 @@ async def test_every_query_answers(servers: Servers, drives: int) -> None:
     client.make_bucket(bucket_name=bucket)
     put(client, bucket, "object", 10)
     admin(server).bucket_quota_set(bucket=bucket, size=10**9)
-    declared = {metric.name for query in load_queries(["minio"]) for metric in query.metrics}
+    declared = {metric.name for query in read_queries(["minio"]) for metric in query.metrics}
 
     collected = await see(server, lambda seen: declared <= shown(seen))
 
@@ -190,7 +190,7 @@ async def test_names_are_ours(private: Minio) -> None:
         native.update(line.split()[2] for line in answer.data.decode().splitlines() if line.startswith("# TYPE"))
 
     assert len(native) > 100
-    assert {metric.name for query in load_queries(["minio"]) for metric in query.metrics} & native == set()
+    assert {metric.name for query in read_queries(["minio"]) for metric in query.metrics} & native == set()
 
 
 class Counting(httpx.AsyncBaseTransport):
@@ -246,7 +246,7 @@ async def test_the_largest_buckets_of_a_server(servers: Servers) -> None:
             await datastore.ping()
             rows: dict[str, Sequence[Row]] = {}
             async with datastore.session("slow") as session:
-                for query in load_queries(["minio"]):
+                for query in read_queries(["minio"]):
                     if query.name in ("buckets", "bucket_flags", "bucket_versioning"):
                         few = query.model_copy(update={"params": LargestParams(top=2)})
                         rows[query.name] = await session.fetch(few)

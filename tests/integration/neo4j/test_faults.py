@@ -9,14 +9,14 @@ import pytest
 from neo4j import GraphDatabase
 from neo4j.exceptions import DriverError, Neo4jError
 
-from exporter.config.targets import Neo4jTarget
+from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.neo4j.connection import Connection
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.neo4j import Neo4j
 from testkit.proxy import Proxy
 from testkit.session import Servers
@@ -35,7 +35,7 @@ def opened(server: Neo4j, **extra: object) -> Datastore:
 
 
 def query(name: str) -> Query:
-    return next(query for query in load_queries(["neo4j"]) if query.name == name)
+    return next(query for query in read_queries(["neo4j"]) if query.name == name)
 
 
 async def why(datastore: Datastore, seconds: float = 5.0) -> Reason:

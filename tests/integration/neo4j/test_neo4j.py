@@ -14,8 +14,8 @@ from neo4j.exceptions import Neo4jError
 
 from exporter.errors import QueryError
 from exporter.queries.cypher_text import forbidden
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.neo4j import Neo4j
 from testkit.session import Servers
 from tests.support.collect import Collected, collect, collect_from
@@ -52,7 +52,7 @@ def schema(server: Neo4j, create: str, drop: str) -> Iterator[None]:
 async def test_every_query_answers(server: Neo4j) -> None:
     """No query fails; each declared metric has series, but for those of states that the server is not in."""
     collected = await collect(server.target("graph"))
-    queries = load_queries(["neo4j"])
+    queries = read_queries(["neo4j"])
     declared = {metric.name for query in queries if query.name not in ENTERPRISE_ONLY for metric in query.metrics}
 
     assert collected.failures == {}

@@ -16,15 +16,15 @@ from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.pgwire.errors import ServerError
 from exporter.errors import QueryError
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query, Row
+from exporter.settings import read_queries
 from testkit.pgbouncer import Pgbouncer
 from testkit.session import Servers
 from tests.support.collect import Collected, collect_from, target_of
 from tests.support.exporter_process import Exporter, names_of
 
 TIGHT = {"database": "tight", "user": "postgres"}
-QUERIES = {query.name: query for query in load_queries(["pgbouncer"])}
+QUERIES = {query.name: query for query in read_queries(["pgbouncer"])}
 LATER = {"pgbouncer_stats_server_assignments_total", "pgbouncer_stats_client_parses_total",
          "pgbouncer_stats_server_parses_total", "pgbouncer_stats_binds_total"}  # fmt: skip
 

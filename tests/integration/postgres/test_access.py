@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from exporter.errors import NoSessionError, QueryError
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import collect, collect_from
@@ -231,7 +231,7 @@ async def test_who_comes_from_elsewhere_without_encryption_is_named(servers: Ser
             client(server, host=address, port=server.port),
         ):
             shown = await poll(datastore, "ssl")
-            [query] = [query for query in load_queries(["postgres"]) if query.name == "ssl"]
+            [query] = [query for query in read_queries(["postgres"]) if query.name == "ssl"]
             named = query.named(await fetch(datastore, query))
 
     assert shown.value("pg_ssl_connections", version="none", client="remote") == 1

@@ -10,12 +10,14 @@ import pytest
 
 from exporter.config.thresholds import Limit
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import builtin_folder, load_queries, load_query
+from exporter.queries.loader import builtin_folder
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected
 from tests.support.postgres_polls import client, eventually, fetch, opened, poll
+from tests.support.queries import load_query
 
 STATES = (
     "active", "idle", "idle in transaction", "idle in transaction (aborted)", "prepared transaction", "other",
@@ -91,7 +93,7 @@ async def until_blocked(datastore: PostgresDatastore, count: int) -> Collected:
 
 
 async def named(datastore: PostgresDatastore) -> Sequence[object]:
-    [query] = [query for query in load_queries(["postgres"]) if query.name == "blocking"]
+    [query] = [query for query in read_queries(["postgres"]) if query.name == "blocking"]
     return query.named(await fetch(datastore, query))
 
 
@@ -212,7 +214,7 @@ async def test_while_nobody_waits_no_lock_is_looked_at(server: Postgres) -> None
     """Reading the lock table stops all who want a lock meanwhile."""
     looks = ("pg_lock_status", "unnest blocker")
     async with client(server) as connection:
-        for query in load_queries(["postgres"]):
+        for query in read_queries(["postgres"]):
             if query.name in ("blocking", "blocking_roots"):
                 plan = await explained(connection, query)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import NoSessionError
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected, collect
@@ -80,7 +80,7 @@ async def test_a_database_left_out_is_in_no_series_of_any_query(server: Postgres
         await holder.execute("COMMIT")
         await waiting
 
-    with_label = {query.name for query in load_queries(["postgres"]) if "datname" in query.label_names}
+    with_label = {query.name for query in read_queries(["postgres"]) if "datname" in query.label_names}
     assert {"activity", "database_size", "locks", "stat_database", "wraparound", "cache_hit_ratio"} <= with_label
     assert "secret_1" in databases(everything, "pg_stat_database_numbackends")
     assert "secret_1" in databases(everything, "pg_database_size_bytes")
@@ -156,7 +156,7 @@ async def test_twenty_databases_need_one_connection_more(servers: Servers) -> No
             visited = await datastore.databases()
             async with datastore.session("slow") as session:
                 for name in visited:
-                    for query in load_queries(["postgres"]):
+                    for query in read_queries(["postgres"]):
                         if query.name in ("user_tables", "table_xid_age", "progress"):
                             await session.fetch(query, name)
             watching.cancel()

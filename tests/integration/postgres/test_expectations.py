@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from exporter.polling.execution import Question, run
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from exporter.state.checks import checks
 from exporter.state.events import Now, Ping, Watched
 from exporter.state.snapshot import Snapshot
@@ -62,7 +62,7 @@ async def told(server: Postgres, kind: str, expected: object, user: str = "monit
     """Ask as the poller does, of a server of which this one thing is expected."""
     settings: dict[str, Any] = server.target("db", expect={kind: expected})
     settings["url"] = settings["url"].replace("monitor@", f"{user}@")
-    [query] = [query for query in load_queries(["postgres"]) if query.name == f"expected_{kind}"]
+    [query] = [query for query in read_queries(["postgres"]) if query.name == f"expected_{kind}"]
     assert query.when.wanted(target_of(settings))
     assert query.health is not None
     watched = Watched("db", "postgres", 15.0)

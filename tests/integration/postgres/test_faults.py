@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.postgres_polls import client, fetch, opened, poll, sql
@@ -145,7 +145,7 @@ async def test_a_restart_between_two_polls_is_not_noticed(servers: Servers) -> N
 async def test_two_connections_do_for_everything(server: Postgres, datastore: PostgresDatastore) -> None:
     databases = [
         query
-        for query in load_queries(["postgres"])
+        for query in read_queries(["postgres"])
         if query.scope == "database" and not query.when.extension and query.name != "indexes_unused"
     ]
     async with datastore.session("fast"), datastore.session("slow") as slow:

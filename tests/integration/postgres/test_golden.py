@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected
@@ -80,7 +80,7 @@ async def write(connection: Any) -> None:
 
 def described(collected: Collected) -> list[str]:
     """Return a line for each metric and set of label names that has a series."""
-    types = {metric.name: metric.type for query in load_queries(["postgres"]) for metric in query.metrics}
+    types = {metric.name: metric.type for query in read_queries(["postgres"]) for metric in query.metrics}
     found = {
         f"{name}{{{','.join(sorted(label for label, _ in labels))}}} {types[name]}"
         for name, series in collected.samples.items()
@@ -128,7 +128,7 @@ def test_every_query_is_in_a_golden_file() -> None:
     names = {name for version in VERSIONS for role in sections(version).values() for name in role}
     silent = {
         query.name
-        for query in load_queries(["postgres"])
+        for query in read_queries(["postgres"])
         if query.metrics and not query.when.configured and not names & {metric.name for metric in query.metrics}
     }
 

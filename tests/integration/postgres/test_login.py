@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.proxy import Proxy
 from testkit.session import Servers
@@ -109,7 +109,7 @@ async def test_a_postmaster_that_hangs_is_a_timeout_while_its_sessions_work(
 
 
 async def test_a_refused_connection_has_its_reason(server: Postgres) -> None:
-    [query] = (query for query in load_queries(["postgres"]) if query.name == "login")
+    [query] = (query for query in read_queries(["postgres"]) if query.name == "login")
     with Proxy(server.port) as proxy:
         settings = server.target("db", url=server.url.replace(str(server.port), str(proxy.port)))
         async with opened(settings) as datastore:

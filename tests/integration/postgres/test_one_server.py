@@ -12,7 +12,7 @@ import pytest
 from exporter.datastores.base import Lane, Session
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.errors import QueryError
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.proxy import Proxy
 from testkit.session import Servers
@@ -20,7 +20,7 @@ from tests.support.collect import collect_from
 from tests.support.exporter_process import Exporter
 from tests.support.postgres_polls import client, opened, sql
 
-QUERIES = {query.name: query for query in load_queries(["postgres"])}
+QUERIES = {query.name: query for query in read_queries(["postgres"])}
 WHERE = sql("SELECT current_setting('port')::float8 AS value")
 EVERYWHERE = sql("SELECT current_setting('port')::float8 AS value", scope="database")
 OURS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'datatier-exporter'"

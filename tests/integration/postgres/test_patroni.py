@@ -12,7 +12,7 @@ import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.errors import NoSessionError
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit import Unavailable
 from testkit.patroni import Etcd, Patroni
 from testkit.postgres import PASSWORDS
@@ -22,7 +22,7 @@ from tests.support.collect import Collected, collect_from
 from tests.support.exporter_process import Exporter
 from tests.support.postgres_polls import opened
 
-QUERIES = {query.name: query for query in load_queries(["postgres"]) if query.name.startswith("patroni")}
+QUERIES = {query.name: query for query in read_queries(["postgres"]) if query.name.startswith("patroni")}
 
 
 class Cluster(NamedTuple):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from exporter.datastores.postgres import session_settings
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected, collect_from
@@ -68,14 +68,14 @@ class Hostile:
 
 
 OPTIONS: dict[str, Any] = {"sample_activity": True, "statement_texts": True, "disk_size": "1TiB", "expect": EXPECT}
-ALL = [query.name for query in load_queries(["postgres"]) if query.when.configured != "patroni"]
+ALL = [query.name for query in read_queries(["postgres"]) if query.when.configured != "patroni"]
 
 
 async def everything(target: dict[str, Any], *only: str) -> Collected:
     """Run all there is: ping, facts, each query and operation in each database, a step of the sampler, a login."""
     async with opened(target) as datastore:
         await datastore.ping()
-        sampled = [query for query in load_queries(["postgres"]) if query.step_every is not None]
+        sampled = [query for query in read_queries(["postgres"]) if query.step_every is not None]
         async with datastore.session("sampler") as session:
             for query in sampled:
                 await session.fetch(query)
@@ -139,7 +139,7 @@ async def test_nor_through_a_pooler(servers: Servers, bent: Hostile, mode: str) 
 def test_nor_by_check(bent: Hostile, tmp_path: Path) -> None:
     config = tmp_path / "datatier.yaml"
     config.write_text(yaml.safe_dump({"targets": [at_home(bent.server.target("db"))]}))
-    command = [sys.executable, "-m", "exporter.cli", "check", "--config", str(config)]
+    command = [sys.executable, "-m", "exporter", "check", "--config", str(config)]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -170,6 +170,6 @@ def unchanged(hostile: Hostile, seen: Collected) -> None:
 
 
 def steady(collected: Collected) -> dict[str, Any]:
-    metrics = [metric.name for query in load_queries(["postgres"]) if query.name in STEADY for metric in query.metrics]
+    metrics = [metric.name for query in read_queries(["postgres"]) if query.name in STEADY for metric in query.metrics]
     moving = {"pg_partition_headroom_seconds"}
     return {name: collected.samples[name] for name in metrics if name in collected.samples and name not in moving}

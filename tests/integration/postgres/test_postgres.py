@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.postgres_polls import client, eventually, opened, poll
@@ -57,7 +57,7 @@ async def test_every_query_answers(servers: Servers, version: str, role: str) ->
         server.psql("SELECT count(*) FROM orders", "app")
         await eventually(datastore, "cache_hit_ratio", lambda now: now.series["cache_hit_ratio"])
 
-    queries = {query.name for query in load_queries(["postgres"]) if not query.when.configured}
+    queries = {query.name for query in read_queries(["postgres"]) if not query.when.configured}
     empty = {name for name, series in collected.series.items() if series == 0}
     assert collected.info.version.startswith(version)
     assert collected.info.role == role

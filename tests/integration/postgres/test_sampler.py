@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.postgres import PASSWORDS, Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers(*(f"postgres:{version}" for version in VERSIONS
 
 @pytest.fixture
 def sampler() -> Query:
-    [query] = (query for query in load_queries(["postgres"]) if query.name == "activity_sampler")
+    [query] = (query for query in read_queries(["postgres"]) if query.name == "activity_sampler")
     return query
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import asyncpg
 import pytest
 
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.datastore import PostgresDatastore
@@ -15,9 +15,8 @@ from exporter.errors import QueryError
 from exporter.polling.execution import attempt
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import lane
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
-from exporter.settings import queries_of
+from exporter.settings import queries_of, read_queries
 from exporter.state.events import Event, Ping, Result, Watched
 from testkit.postgres import Postgres
 from testkit.session import Servers
@@ -85,7 +84,7 @@ class Watch:
 @asynccontextmanager
 async def watching(server: Postgres, lanes: Sequence[Lane] = LANES) -> AsyncIterator[Watch]:
     target = target_of(server.target("db", sample_activity=True))
-    queries = queries_of(target, load_queries(["postgres"]))
+    queries = queries_of(target, read_queries(["postgres"]))
     watch = Watch(target, [query for query in queries if lane(query) in lanes])
     task = asyncio.create_task(watch.run())
     try:

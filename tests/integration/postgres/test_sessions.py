@@ -8,7 +8,7 @@ import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected
@@ -197,7 +197,7 @@ def held(collected: Collected, holder: str) -> float:
 
 
 async def findings(datastore: PostgresDatastore, name: str) -> tuple[str, ...]:
-    [query] = [query for query in load_queries(["postgres"]) if query.name == name]
+    [query] = [query for query in read_queries(["postgres"]) if query.name == name]
     return query.named(await fetch(datastore, query))
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from exporter.datastores.postgres.operations.settings import Setting, base_value, meets
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import collect, collect_from
@@ -58,7 +58,7 @@ async def test_every_number_and_switch_is_published(servers: Servers, version: s
     server = servers.postgres(version)
     elsewhere = {"max_connections", "reserved_connections", "superuser_reserved_connections", "wal_summary_keep_time"}
     declared = {
-        metric.value for query in load_queries(["postgres"]) if query.name == "settings" for metric in query.metrics
+        metric.value for query in read_queries(["postgres"]) if query.name == "settings" for metric in query.metrics
     }
     there = server.psql("SELECT name FROM pg_settings WHERE vartype IN ('bool', 'integer', 'real')", user="monitor")
     collected = await collect(server.target("db"), only=["settings"])

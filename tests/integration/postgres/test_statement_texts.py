@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import builtin_folder, load_queries
+from exporter.queries.loader import builtin_folder
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter
@@ -43,7 +44,7 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgre
 
 
 async def texts_of(datastore: PostgresDatastore) -> dict[str, str]:
-    [query] = (query for query in load_queries(["postgres"]) if query.name == "statement_texts")
+    [query] = (query for query in read_queries(["postgres"]) if query.name == "statement_texts")
     found = [str(row["text"]).partition(": ") for row in await fetch(datastore, query)]
     return {queryid: text for queryid, _, text in found}
 

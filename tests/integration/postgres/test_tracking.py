@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected, collect
 from tests.support.postgres_polls import client, eventually, opened, poll
 
-QUERIES = {query.name: query for query in load_queries(["postgres"])}
+QUERIES = {query.name: query for query in read_queries(["postgres"])}
 OURS = {"application_name": "datatier-exporter"}
 STATES = (
     "activity", "session_ages", "long_running_transactions", "wait_events", "idle_in_transaction", "blocking",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.postgres import Postgres
 from testkit.postgres_programs import fetch
 from testkit.session import Servers
@@ -83,7 +83,7 @@ async def test_relations_are_named_as_the_default_search_path_does(servers: Serv
     async with scratch(servers.postgres(version), ODD) as database:
         named = "SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 't') UNION ALL SELECT '9999999'"
         expected = {name for (name,) in database.server.psql(named, database.name, "monitor")}
-        [phases] = [query for query in load_queries(["postgres"]) if query.name == "progress_vacuum_phase"]
+        [phases] = [query for query in read_queries(["postgres"]) if query.name == "progress_vacuum_phase"]
         text = f"{VACUUMS} {phases.text(version)}".replace("LIMIT 350", "")
         await database.datastore.ping()
         rows = await fetch_rows(database.datastore, sql(text, scope="database"), database.name)

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from exporter.errors import NoSessionError, QueryError
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.pgbouncer import Pgbouncer
 from testkit.postgres import Postgres
 from testkit.session import Servers
@@ -16,7 +16,7 @@ from tests.support.collect import collect_from
 from tests.support.exporter_process import Exporter, names_of
 from tests.support.postgres_polls import client, fetch, opened, poll, sql
 
-QUERIES = {query.name: query for query in load_queries(["postgres"])}
+QUERIES = {query.name: query for query in read_queries(["postgres"])}
 
 
 @pytest.fixture

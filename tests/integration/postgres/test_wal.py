@@ -10,11 +10,12 @@ import pytest
 
 from exporter.config.thresholds import Limit
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.queries.loader import builtin_folder, load_query
+from exporter.queries.loader import builtin_folder
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import Collected
 from tests.support.postgres_polls import eventually, opened, poll, until
+from tests.support.queries import load_query
 
 VERSIONS = ("14", "15", "16", "17", "18")
 SEGMENT = 16 * 1024 * 1024

@@ -8,10 +8,10 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.errors import ConfigError
-from exporter.queries.loader import load_query
 from testkit.qdrant import Qdrant
 from tests.support.collect import collect, collect_from, target_of
 from tests.support.qdrant_admin import Admin
+from tests.support.queries import load_query
 
 pytestmark = pytest.mark.servers("qdrant")
 
@@ -98,7 +98,7 @@ def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> No
 def test_the_client_is_imported_for_canaries_alone() -> None:
     """Qdrant's own client costs 75 MiB: monitoring does without, and loading query files without HTTP too."""
     code = (
-        "import sys; from exporter.queries.loader import load_queries; load_queries(['qdrant']);"
+        "import sys; from exporter.settings import read_queries; read_queries(['qdrant']);"
         "assert 'httpx' not in sys.modules; import exporter.datastores.qdrant.datastore;"
         "assert not [m for m in sys.modules if m.startswith(('qdrant_client', 'grpc', 'numpy'))]"
     )

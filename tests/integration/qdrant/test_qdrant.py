@@ -12,7 +12,7 @@ import pytest
 from exporter.datastores.qdrant.connection import Api
 from exporter.errors import QueryError
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from testkit.proxy import Proxy
 from testkit.qdrant import Qdrant
 from testkit.session import Servers
@@ -31,7 +31,7 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
     found = await collect(qdrant.target("q"))
     declared = {
         metric.name
-        for query in load_queries(["qdrant"])
+        for query in read_queries(["qdrant"])
         if query.name not in found.unsupported and not query.when.configured
         for metric in query.metrics
     }

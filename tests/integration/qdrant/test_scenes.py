@@ -15,8 +15,8 @@ from exporter.datastores.base import Datastore
 from exporter.datastores.qdrant.canary import SearchParams
 from exporter.errors import Reason
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from testkit.qdrant import Qdrant
 from testkit.session import Servers
 from tests.support.collect import collect, collect_from, target_of
@@ -43,7 +43,7 @@ def scene(stage: Qdrant) -> Iterator[Qdrant]:
 
 
 def _query(name: str) -> Query:
-    return next(query for query in load_queries(["qdrant"]) if query.name == name)
+    return next(query for query in read_queries(["qdrant"]) if query.name == name)
 
 
 @pytest.mark.parametrize("version", ["1.9.7", "1.13.6", "1.16.0", "1.20.0"])

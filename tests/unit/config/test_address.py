@@ -7,7 +7,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from exporter.config.config import load_config
-from exporter.config.targets import PostgresTarget, Target
+from exporter.config.stores import Target
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.errors import ConfigError
 from testkit.certificates import Authority, Certificate
 

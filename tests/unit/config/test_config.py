@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.config import Config, load_config, parse_listen
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.errors import ConfigError
 from tests.support.factories import write
 

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.config.config import load_config
 from exporter.config.expectations import Expectations
-from exporter.config.targets import PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
 from exporter.errors import ConfigError
 from tests.support.factories import write
 from tests.support.paths import DOCS

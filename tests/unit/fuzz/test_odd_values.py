@@ -11,9 +11,9 @@ import yaml
 from exporter.config.config import load_config
 from exporter.config.web_config_file import WebFile
 from exporter.errors import ConfigError
-from exporter.queries.loader import load_query
 from exporter.queries.postgres_exporter.loader import load_queries_yaml
 from tests.support.factories import write
+from tests.support.queries import load_query
 
 CONFIG = """
 listen: :9187

@@ -83,9 +83,9 @@ async def test_a_step_and_its_rows_share_the_state() -> None:
     states: States = {}
     counting = query(query=None, operation="count")
     for _ in range(3):
-        assert await take_step(operations, states, None, counting, None) == ()  # type: ignore[arg-type]  # unused
+        assert await take_step(operations, states, None, counting, None) == ()
 
-    assert await run_operation(operations, states, None, counting, None) == [{"steps": 3}]  # type: ignore[arg-type]
+    assert await run_operation(operations, states, None, counting, None) == [{"steps": 3}]
 
 
 CANARY = query(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from exporter.datastores import STORES
-from exporter.queries.core_metrics import CORE_METRICS, UP_ALIASES
+from exporter.config.stores import STORES
+from exporter.config.targets import CORE_LABELS
+from exporter.queries.core_metrics import CORE_METRICS
 
 FED = {
     "datatier_saturation_ratio": ("resource",),
@@ -22,8 +23,13 @@ def test_query_files_may_feed_these() -> None:
 
 def test_every_store_has_its_own_word_for_up() -> None:
     """Dashboards of other exporters look for it."""
-    assert UP_ALIASES.keys() == STORES.keys()
-    assert set(UP_ALIASES.values()) <= CORE_METRICS.keys()
+    assert {store.up for store in STORES.values()} <= CORE_METRICS.keys()
+    assert len({store.up for store in STORES.values()}) == len(STORES)
+
+
+def test_targets_cannot_have_the_labels_of_core_metrics() -> None:
+    """The configuration knows nothing of metrics, so the names are written there once more."""
+    assert {label for core in CORE_METRICS.values() for label in core.labels} == CORE_LABELS
 
 
 @pytest.mark.parametrize("name", sorted(CORE_METRICS))

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import ConfigError
 from exporter.queries.cypher_text import forbidden
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from tests.support.factories import write
 
 METRIC = "metrics: {graph_n: {type: gauge, help: Numbers., value: n}}\n"
@@ -86,7 +86,7 @@ def test_what_only_reads_is_let_through(text: str) -> None:
 
 
 def test_our_own_queries_only_read() -> None:
-    texts = [query.query for query in load_queries(["neo4j"]) if isinstance(query.query, str)]
+    texts = [query.query for query in read_queries(["neo4j"]) if isinstance(query.query, str)]
 
     assert len(texts) > 10
     assert {forbidden(text) for text in texts} == {None}
@@ -98,7 +98,7 @@ def test_the_file_and_the_line_are_named(tmp_path: Path) -> None:
     texts = 'query:\n  "4.4": RETURN 1 AS n\n  "5": STOP DATABASE neo4j\n'
     two = write(tmp_path / "neo4j" / "two.yaml", texts + METRIC)
     with pytest.raises(ConfigError) as refused:
-        load_queries(["neo4j"], [tmp_path])
+        read_queries(["neo4j"], [tmp_path])
 
     assert [problem.partition(" does")[0] for problem in refused.value.problems] == [
         f"{one}:2: query: LOAD CSV", f"{two}:3: query.5: STOP"

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.datastores import STORES
+from exporter.config.stores import STORES
 from exporter.errors import ConfigError
 from exporter.queries import loader
-from exporter.queries.loader import builtin_folder, load_queries
+from exporter.queries.loader import builtin_folder
+from exporter.settings import read_queries
 from tests.support.factories import write
 
 SIZE = """\
@@ -37,7 +38,7 @@ def users(tmp_path: Path) -> Path:
 
 def rejects(*folders: Path) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load_queries(["postgres"], folders)
+        read_queries(["postgres"], folders)
     return caught.value.problems
 
 
@@ -45,7 +46,7 @@ def test_a_users_file_replaces_the_built_in_of_its_name(builtin: Path, users: Pa
     """Even when it declares other metrics."""
     write(builtin / "postgres/sizes.yaml", SIZE)
     write(users / "postgres/sizes.yaml", SIZE.replace("pg_size_bytes", "pg_mine_bytes"))
-    [query] = load_queries(["postgres"], [users])
+    [query] = read_queries(["postgres"], [users])
 
     assert query.metrics[0].name == "pg_mine_bytes"
 
@@ -56,7 +57,7 @@ def test_a_users_file_replaces_the_built_in_with_its_metric(builtin: Path, users
     write(builtin / "postgres/others.yaml", SIZE.replace("pg_size", "pg_other"))
     write(users / "postgres/mine.yaml", SIZE)
 
-    assert [query.name for query in load_queries(["postgres"], [users])] == ["others", "mine"]
+    assert [query.name for query in read_queries(["postgres"], [users])] == ["others", "mine"]
 
 
 def test_a_core_metric_may_be_fed_beside_the_built_in(builtin: Path, users: Path) -> None:
@@ -64,7 +65,7 @@ def test_a_core_metric_may_be_fed_beside_the_built_in(builtin: Path, users: Path
     fed = "query: SELECT 1\nmetrics:\n  datatier_saturation_ratio: {labels: {resource: NAME}, value: used}\n"
     write(builtin / "postgres/disk.yaml", fed.replace("NAME", "disk"))
     path = write(users / "postgres/queue.yaml", fed.replace("NAME", "queue"))
-    assert [query.name for query in load_queries(["postgres"], [users])] == ["disk", "queue"]
+    assert [query.name for query in read_queries(["postgres"], [users])] == ["disk", "queue"]
 
     write(path, fed.replace("NAME", "disk"))
     other = builtin / "postgres/disk.yaml"
@@ -77,7 +78,7 @@ def test_rows_with_labels_may_feed_a_core_metric_from_two_files(builtin: Path, u
     write(builtin / "postgres/dumps.yaml", fed)
     write(users / "postgres/archives.yaml", fed)
 
-    assert len(load_queries(["postgres"], [users])) == 2
+    assert len(read_queries(["postgres"], [users])) == 2
 
 
 @pytest.mark.usefixtures("builtin")
@@ -102,7 +103,7 @@ def test_a_file_name_in_two_folders(users: Path, tmp_path: Path) -> None:
 def test_a_folder_named_twice_is_read_once(users: Path) -> None:
     write(users / "postgres/a.yaml", SIZE)
 
-    assert len(load_queries(["postgres"], [users, users])) == 1
+    assert len(read_queries(["postgres"], [users, users])) == 1
 
 
 @pytest.mark.usefixtures("builtin")
@@ -140,7 +141,7 @@ def test_what_kubernetes_puts_beside_mounted_files_is_left_alone(users: Path) ->
     (users / "..data").symlink_to("..2024_01_01", target_is_directory=True)
     (users / "postgres/a.yaml").symlink_to("../..data/a.yaml")
 
-    assert [query.name for query in load_queries(["postgres"], [users])] == ["a"]
+    assert [query.name for query in read_queries(["postgres"], [users])] == ["a"]
 
 
 @pytest.mark.usefixtures("builtin")
@@ -148,12 +149,12 @@ def test_other_stores_files_are_not_read(users: Path) -> None:
     """What no target needs is not even parsed."""
     write(users / "neo4j/a.yaml", "queri: x\n")
 
-    assert load_queries(["postgres"], [users]) == ()
+    assert read_queries(["postgres"], [users]) == ()
 
 
 def test_the_built_in_queries_are_right() -> None:
     """All of them, of every store, together."""
-    loaded = load_queries(STORES)
+    loaded = read_queries(STORES)
 
     assert {query.store for query in loaded} == set(STORES)
 

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.config.thresholds import THRESHOLDS, Limit
 from exporter.errors import ConfigError
-from exporter.queries.loader import load_query
 from tests.support.factories import write
+from tests.support.queries import load_query
 
 SIZE = """\
 query: |

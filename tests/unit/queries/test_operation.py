@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from exporter.datastores import STORES, operations
+from exporter.config.stores import STORES
+from exporter.datastores import operations
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params, States, run_operation
 from exporter.queries.query import Row

@@ -70,7 +70,7 @@ import uvloop
 from pydantic import TypeAdapter
 from exporter.datastores import load_client, open_datastore
 from exporter.state.local_fault import local_fault
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 
 host, port, limited = sys.argv[1], sys.argv[2], sys.argv[3] == "limited"
 urls = {"postgres": "postgresql://u@{}/db", "qdrant": "http://{}", "neo4j": "bolt://{}", "minio": "http://{}",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.queries.loader import load_queries
+from exporter.settings import read_queries
 from tests.support.app_client import Site
 from tests.support.factories import Events, watched, write
 
@@ -41,7 +41,7 @@ def test_a_users_check_is_seen_everywhere(
 ) -> None:
     """With a threshold of the table, limits of its own, or rows that bring their verdict."""
     write(tmp_path / "postgres" / "jobs.yaml", FILE % rule)
-    [jobs] = [query for query in load_queries(["postgres"], [tmp_path]) if query.name == "jobs"]
+    [jobs] = [query for query in read_queries(["postgres"], [tmp_path]) if query.name == "jobs"]
     row = {"used": 0.5, "verdict": used} if isinstance(used, str) else {"used": used}
     events = Events(watched("orders"))
     site.publish(events.ping(1.0), events.result(1.0, jobs, [row]), events.poll(1.0))

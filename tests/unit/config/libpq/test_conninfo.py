@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from exporter.config.config import load_config
 from exporter.config.libpq.conninfo import Conninfo, conninfo, split_targets
 from exporter.config.libpq.parameters import PARAMETERS
-from exporter.config.targets import Target
+from exporter.config.stores import Target
 from exporter.errors import ConfigError
 
 TARGET: TypeAdapter[Target] = TypeAdapter(Target)

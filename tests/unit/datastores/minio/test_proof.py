@@ -12,8 +12,8 @@ from exporter.datastores.minio.datastore import open_datastore
 from exporter.datastores.minio.xml_page import read_xml
 from exporter.errors import QueryError
 from exporter.polling.execution import attempt
-from exporter.queries.loader import load_queries
 from exporter.queries.query import unsupported
+from exporter.settings import read_queries
 from tests.support.collect import target_of
 
 HTML = b"<!doctype html><html><body>Sign in<Code>NoSuchBucket</Code></body></html>"
@@ -38,7 +38,7 @@ async def ping(keys: dict[str, str], status: int, headers: dict[str, str], body:
             info = await attempt(datastore.ping, 5.0, datastore.reason)
         except QueryError as failed:
             return failed.reason
-    return "up" if any(not unsupported(query, info) for query in load_queries(["minio"])) else "another S3"
+    return "up" if any(not unsupported(query, info) for query in read_queries(["minio"])) else "another S3"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_what_stands_before_minio_is_not_another_s3_server(page: httpx.Res
     async with open_datastore(target, answering(page, page)) as datastore:
         info = await datastore.ping()
         async with datastore.session("fast") as session:
-            for query in load_queries(["minio"]):
+            for query in read_queries(["minio"]):
                 if not unsupported(query, info):
                     with pytest.raises(QueryError) as caught:
                         await session.fetch(query)

@@ -12,8 +12,8 @@ from exporter.datastores.minio.largest import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
 from exporter.datastores.minio.responses import Health, NativePage, Refused
 from exporter.errors import QueryError
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Row
+from exporter.settings import read_queries
 
 PAGE = NativePage(b"""\
 # HELP minio_s3_requests_total Total number of S3 requests.
@@ -238,7 +238,7 @@ def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
     account = {"Buckets": [{"name": n, "size": s, "objectHistogram": {"x": 1}} for s, n in enumerate(names)]}
     for number in (0, 1, 2499):
         account["Buckets"][number]["details"] = flags
-    query = {query.name: query for query in load_queries(["minio"])}
+    query = {query.name: query for query in read_queries(["minio"])}
 
     *kept, others = usage_rows.bucket_rows(usage, 2000, Members())
     assert {row["bucket"] for row in kept} == set(names[500:])

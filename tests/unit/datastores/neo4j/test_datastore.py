@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from neo4j.exceptions import Neo4jError, ServiceUnavailable
 
-from exporter.config.targets import Globs, Neo4jTarget
+from exporter.config.stores.neo4j import Neo4jTarget
+from exporter.config.targets import Globs
 from exporter.datastores.neo4j.connection import place, reason_of
 from exporter.datastores.neo4j.datastore import unwound
 from exporter.errors import QueryError

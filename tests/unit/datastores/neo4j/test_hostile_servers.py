@@ -101,7 +101,7 @@ def test_check_is_bounded_too(tmp_path: Path) -> None:
     with bolt_server(endless_message) as port:
         target = f"{{name: graph, store: neo4j, url: 'bolt://127.0.0.1:{port}', password: x}}"
         config = write(tmp_path / "datatier.yaml", f"targets: [{target}]\n")
-        command = [sys.executable, "-m", "exporter.cli", "check", "--config", str(config)]
+        command = [sys.executable, "-m", "exporter", "check", "--config", str(config)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
     assert ran.returncode == 1, ran.stderr

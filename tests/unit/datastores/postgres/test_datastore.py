@@ -5,7 +5,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from exporter.config.targets import Globs, PostgresTarget
+from exporter.config.stores.postgres import PostgresTarget
+from exporter.config.targets import Globs
 from exporter.datastores.pgwire.tls import context_of
 from exporter.datastores.postgres.connector import Door
 from exporter.datastores.postgres.datastore import PostgresDatastore

@@ -13,8 +13,8 @@ from exporter.datastores.http_client import BODY_BYTES
 from exporter.datastores.qdrant.canary import SearchParams
 from exporter.datastores.qdrant.datastore import QdrantDatastore
 from exporter.errors import QueryError
-from exporter.queries.loader import load_queries
 from exporter.queries.query import Query
+from exporter.settings import read_queries
 from tests.support.qdrant_recorded import Answer, datastore, recorded, transport
 
 EMPTY = recorded("1-empty")
@@ -23,7 +23,7 @@ CLUSTER = {**EMPTY, **recorded("5-cluster-one-peer-killed")}
 
 
 def _queries() -> Iterator[Query]:
-    yield from load_queries(["qdrant"])
+    yield from read_queries(["qdrant"])
 
 
 def _query(name: str) -> Query:

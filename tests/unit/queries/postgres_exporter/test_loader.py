@@ -6,8 +6,8 @@ import pytest
 
 from exporter.config.config import load_config
 from exporter.errors import ConfigError
-from exporter.queries.loader import load_queries
 from exporter.queries.postgres_exporter.query import ImportedQuery
+from exporter.settings import read_queries
 from tests.support.factories import write
 from tests.support.importing import SHOP, load, one, samples
 
@@ -116,11 +116,11 @@ def test_a_metric_of_the_file_replaces_the_built_in_query_that_declares_it(tmp_p
         tmp_path / "queries.yaml",
         "pg_database:\n  query: SELECT 1\n  metrics: [{datname: {usage: LABEL}}, {size_bytes: {usage: GAUGE}}]\n",
     )
-    names = [query.name for query in load_queries(["postgres"], [path])]
+    names = [query.name for query in read_queries(["postgres"], [path])]
 
     assert "queries.yaml:pg_database" in names
     assert "database_size" not in names
-    assert load_queries(["qdrant"], [path]) == load_queries(["qdrant"])
+    assert read_queries(["qdrant"], [path]) == read_queries(["qdrant"])
 
 
 def test_a_name_declared_in_two_files_is_an_error(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_a_name_declared_in_two_files_is_an_error(tmp_path: Path) -> None:
     second = write(tmp_path / "b.yaml", SHOP)
 
     with pytest.raises(ConfigError, match=rf"{second}:4: shop.metrics: declared in {first} already"):
-        load_queries(["postgres"], [first, second])
+        read_queries(["postgres"], [first, second])
 
 
 def test_a_column_that_is_not_listed_takes_no_other_querys_name(tmp_path: Path) -> None:
     """Two series of one name would cost Prometheus the whole page."""
     text = "pg:\n  query: SELECT 1\nshop:\n  query: SELECT 1\nshop_sold:\n  query: SELECT 1\n"
-    loaded = load_queries(["postgres"], [write(tmp_path / "queries.yaml", text)])
+    loaded = read_queries(["postgres"], [write(tmp_path / "queries.yaml", text)])
     built_in, shop = (
         query for query in loaded if isinstance(query, ImportedQuery) and query.namespace in ("pg", "shop")
     )
@@ -146,7 +146,7 @@ def test_a_column_that_is_not_listed_takes_no_other_querys_name(tmp_path: Path) 
 def test_a_folders_queries_are_fenced_and_the_built_in_ones_are_not(tmp_path: Path) -> None:
     metrics = 'metrics:\n  shop_books: {type: gauge, help: "Books.", value: n}\n'
     write(tmp_path / "postgres/shop.yaml", f"query: SELECT 1 AS n\n{metrics}")
-    loaded = load_queries(["postgres"], [tmp_path])
+    loaded = read_queries(["postgres"], [tmp_path])
 
     assert [query.name for query in loaded if query.fenced] == ["shop"]
 
@@ -155,7 +155,7 @@ def test_nobody_takes_the_fence_away(tmp_path: Path) -> None:
     write(tmp_path / "postgres/shop.yaml", "query: SELECT 1\nfenced: false\nmetrics: {}\ntiming: true\n")
 
     with pytest.raises(ConfigError, match=r"shop\.yaml:2: fenced: unknown key"):
-        load_queries(["postgres"], [tmp_path])
+        read_queries(["postgres"], [tmp_path])
 
 
 def test_the_configuration_names_folders_and_files(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The stores, each described by a module with STORE; a new one is a line in STORE_MODULES.
+
+What is derived from a store's name, be it a target's model, a metric or a variable, is derived from its description.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Union
+
+from exporter.config.stores.store import Store
+from exporter.config.targets import TargetBase
+
+STORE_MODULES = [
+    "exporter.config.stores.postgres",
+    "exporter.config.stores.qdrant",
+    "exporter.config.stores.neo4j",
+    "exporter.config.stores.minio",
+    "exporter.config.stores.pgbouncer",
+]
+
+
+def _stores() -> Mapping[str, Store]:
+    found = [import_module(name).STORE for name in STORE_MODULES]
+    return MappingProxyType({store.name: store for store in found})
+
+
+STORES = _stores()
+DATABASE_LABELS: Mapping[str, str] = MappingProxyType(
+    {store.name: store.database_label for store in STORES.values() if store.database_label}
+)
+
+if TYPE_CHECKING:
+    Target = TargetBase
+else:
+    Target = Union[tuple(store.target for store in STORES.values())]  # noqa: UP007 - there is no other way at run time

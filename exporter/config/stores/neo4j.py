@@ -1,0 +1,48 @@
+"""Neo4j, as targets of it are configured."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+
+from exporter.config.stores.store import Store
+from exporter.config.targets import Globs, TargetBase
+from exporter.config.url import routing_problem
+
+
+class Neo4jTarget(TargetBase):
+    store: Literal["neo4j"]
+    user: str = "neo4j"
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    databases: Globs = Globs()
+
+    url_parts = ("query",)
+    url_advice = "write scheme, host and port alone; user, password and databases are keys of their own"
+
+    @classmethod
+    def schemes(cls) -> tuple[str, ...]:
+        return ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        super().check_url(text)
+        if problem := routing_problem(text):
+            raise ValueError(problem)
+
+
+STORE = Store(
+    name="neo4j",
+    package="exporter.datastores.neo4j",
+    target=Neo4jTarget,
+    variables={
+        "url": ("NEO4J_URL", "NEO4J_URI"),
+        "user": ("NEO4J_USER", "NEO4J_USERNAME"),
+        "password": ("NEO4J_PASSWORD",),
+        "password_file": ("NEO4J_PASSWORD_FILE",),
+    },
+    up="neo4j_up",
+    prefixes=("neo4j_",),
+    page="neo4j",
+    database_label="db",
+)

@@ -1,0 +1,79 @@
+"""PostgreSQL, as targets of it are configured."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import HttpUrl, field_validator
+
+from exporter.config.expectations import Expectations
+from exporter.config.libpq.conninfo import split_targets
+from exporter.config.secret_files import read_file
+from exporter.config.stores.store import Store
+from exporter.config.targets import Globs, LibpqTarget
+from exporter.config.url import unread_part
+from exporter.errors import ConfigError
+from exporter.units import Bytes
+
+_ADDRESS = "DATA_SOURCE_URI"
+
+
+class PostgresTarget(LibpqTarget):
+    store: Literal["postgres"]
+    databases: Globs = Globs(exclude=("rdsadmin", "azure_maintenance", "azure_sys", "cloudsqladmin"))
+    via_pgbouncer: bool = False
+    patroni: HttpUrl | None = None
+    disk_size: Bytes | None = None
+    sample_activity: bool = False
+    statement_texts: bool = False
+    expect: Expectations = Expectations()
+
+    @field_validator("patroni")
+    @classmethod
+    def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value and (part := unread_part(str(value), ("user", "path"))):
+            raise ValueError(f"the URL has a {part}, which nobody reads: write scheme, host, port and a proxy's path")
+        return value
+
+
+def _urls(environment: Mapping[str, str], text: str) -> Sequence[str]:
+    """Return all that postgres_exporter's variables name: several servers, or one by its address and user apart."""
+    if not text and (address := _own_or_file(environment, _ADDRESS)):
+        text = f"postgresql://{_login(environment)}{address}"
+    return split_targets(text)
+
+
+def _login(environment: Mapping[str, str]) -> str:
+    """Return the user that postgres_exporter has apart from host:port/database, as it goes before them."""
+    user = _own_or_file(environment, "DATA_SOURCE_USER")
+    return f"{quote(user, safe='')}@" if user else ""
+
+
+def _own_or_file(environment: Mapping[str, str], name: str) -> str | None:
+    """Return a variable, or the text of the file that NAME_FILE names; raise ConfigError where that cannot be read."""
+    file = environment.get(f"{name}_FILE")
+    if environment.get(name) or not file:
+        return environment.get(name)
+    try:
+        return read_file(Path(file))
+    except ValueError as error:
+        raise ConfigError([f"environment: {name}_FILE: {error}"]) from None
+
+
+STORE = Store(
+    name="postgres",
+    package="exporter.datastores.postgres",
+    target=PostgresTarget,
+    variables={
+        "url": ("POSTGRES_URL", "DATA_SOURCE_NAME"),
+        "password": ("POSTGRES_PASSWORD", "DATA_SOURCE_PASS", "PGPASSWORD"),
+        "password_file": ("POSTGRES_PASSWORD_FILE", "DATA_SOURCE_PASS_FILE"),
+    },
+    urls=_urls,
+    address_variable=_ADDRESS,
+    up="pg_up",
+    prefixes=("pg_",),
+    page="postgres",
+    database_label="datname",
+)
