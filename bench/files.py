@@ -24,14 +24,14 @@ from exporter.polling.execution import run as ask
 from exporter.polling.schedule import interval, lane
 from exporter.queries.query import Query
 from exporter.settings import read_queries
-from exporter.state.events import Watched
+from exporter.state.events import MonitoredTarget
 
 RUNS = 5
 CYCLE = 15.0
 COSTLY = 1.0  # milliseconds at the larger size; the figures of cheaper files are in the results alone
 PING = Query(name="ping", store="postgres", query="")
 GOALS = {"500 tables": (20.0, 14.0)}  # of the fast lane: statements and milliseconds a cycle
-_WATCHED = Watched(name="bench", store="postgres", interval=CYCLE)
+_WATCHED = MonitoredTarget(name="bench", store="postgres", interval=CYCLE)
 _SPENT = """
 SELECT sum(calls)::float8 AS statements, sum(total_plan_time + total_exec_time) AS milliseconds
 FROM pg_stat_statements WHERE userid = 'ours'::regrole

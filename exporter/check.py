@@ -18,7 +18,7 @@ from exporter.polling.schedule import lane, places
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query
 from exporter.settings import queries_of, watched
-from exporter.state.events import Result, Watched
+from exporter.state.events import MonitoredTarget, Result
 
 _PING_SECONDS = 10.0
 
@@ -63,7 +63,7 @@ async def _check_target(config: Config, target: Target, queries: Sequence[Query]
 
 
 async def _run_all(
-    target: Watched, name: Lane, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
+    target: MonitoredTarget, name: Lane, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
 ) -> list[Result]:
     """Run a lane's queries: of the server, then database by database."""
     results: list[Result] = []

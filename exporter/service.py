@@ -20,7 +20,7 @@ from exporter.polling.watchdog import Watchdog
 from exporter.queries.query import Query
 from exporter.reload import Changes, Load, Reloader
 from exporter.settings import Settings, queries_of, watched
-from exporter.state.events import Event, Now, Poll, Result
+from exporter.state.events import Event, Instant, Poll, Result
 from exporter.state.snapshot import Snapshot
 
 _STARTUP_DEADLINE = 30.0
@@ -125,5 +125,5 @@ class Service:
         self._journal.forget(target)
 
 
-def instant() -> Now:
-    return Now(time.time(), time.monotonic())
+def instant() -> Instant:
+    return Instant(time.time(), time.monotonic())

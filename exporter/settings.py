@@ -17,7 +17,7 @@ from exporter.errors import ConfigError
 from exporter.queries.loader import Known, builtin_names, load_queries
 from exporter.queries.query import Query
 from exporter.state.checks import OUR_OWN
-from exporter.state.events import Watched
+from exporter.state.events import MonitoredTarget
 
 
 class Settings(NamedTuple):
@@ -72,8 +72,8 @@ def read_queries(
     return load_queries(stores, Known(operations, thresholds), sources)
 
 
-def watched(config: Config, target: Target) -> Watched:
-    return Watched(
+def watched(config: Config, target: Target) -> MonitoredTarget:
+    return MonitoredTarget(
         name=target.name,
         store=target.store,
         interval=config.interval(target),

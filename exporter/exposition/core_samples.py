@@ -11,7 +11,7 @@ from exporter.queries.health_rule import STATUSES
 from exporter.queries.query import Labels, Value
 from exporter.state.checks import checks, serves
 from exporter.state.counters import Tally
-from exporter.state.events import Now, Result
+from exporter.state.events import Instant, Result
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import STATES, TargetStatus
 
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
     value: Value
 
 
-def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
+def core_samples(snapshot: Snapshot, target: str, now: Instant) -> Iterator[Sample]:
     """Yield a target's core samples; a value of None is no sample."""
     results = snapshot.current(target, now.monotonic)
     yield from _of_target(snapshot, target, now)
@@ -41,7 +41,7 @@ def core_samples(snapshot: Snapshot, target: str, now: Now) -> Iterator[Sample]:
         yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))
 
 
-def _of_target(snapshot: Snapshot, name: str, now: Now) -> Iterator[Sample]:
+def _of_target(snapshot: Snapshot, name: str, now: Instant) -> Iterator[Sample]:
     watched, status = snapshot.targets[name], snapshot.status[name]
     up = serves(snapshot.known(name, now.monotonic))
     yield Sample("datatier_up", (), float(up))

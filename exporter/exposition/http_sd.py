@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.config.config import EXPORTER
-from exporter.state.events import Watched
+from exporter.state.events import MonitoredTarget
 
 _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the interval
 
 
-def discovery(targets: Iterable[Watched], scheme: str, address: str) -> list[dict[str, Any]]:
+def discovery(targets: Iterable[MonitoredTarget], scheme: str, address: str) -> list[dict[str, Any]]:
     """Return the entries; the address is ours, as the client knows it."""
 
     def entry(store: str, target: str, **labels: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from exporter.exposition.text_format import Format, Lines, encoded, head, prefix
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Labels, Metric
-from exporter.state.events import Key, Now, Result
+from exporter.state.events import Instant, Key, Result
 from exporter.state.snapshot import Snapshot
 
 _BLOCK = 1 << 20
@@ -84,13 +84,13 @@ class Exposition:
         for family in result.families:
             self._declare(family.metric)
 
-    def refresh(self, target: str, now: Now) -> None:
+    def refresh(self, target: str, now: Instant) -> None:
         """Make a target's part anew where anything of it changed or expired: then pages need not wait for it."""
         part = self._parts.get(target)
         if part is None or part.version != self._snapshot.changed[target] or now.monotonic >= part.expiry:
             self._parts[target] = self._part(target, now)
 
-    def page(self, kind: Format, now: Now, target: str | None = None) -> Page:
+    def page(self, kind: Format, now: Instant, target: str | None = None) -> Page:
         """Return the page of all, of a target or of the exporter; another only when something changed or expired."""
         version = self._snapshot.version if target is None else self._snapshot.changed.get(target, 0)
         known, expiry, page = self._pages.get((kind, target), (-1, 0.0, NOTHING))
@@ -115,7 +115,7 @@ class Exposition:
         for kind in self._heads:
             self._pages.pop((kind, target), None)
 
-    def _assemble(self, kind: Format, now: Now, target: str | None) -> Page:
+    def _assemble(self, kind: Format, now: Instant, target: str | None) -> Page:
         targets = [name for name in self._snapshot.targets if target in (None, name)]
         for name in targets:
             self.refresh(name, now)
@@ -123,7 +123,7 @@ class Exposition:
         metrics = sorted({metric for part in parts for metric in part.lines})
         return Page({metric: self._heads[kind][metric] for metric in metrics}, parts)
 
-    def _part(self, target: str, now: Now) -> Part:
+    def _part(self, target: str, now: Instant) -> Part:
         texts: defaultdict[str, list[bytes]] = defaultdict(list)
         results = self._snapshot.results[target]
         ready = self._lines[target] = {k: v for k, v in self._lines.get(target, {}).items() if k in results}
@@ -136,7 +136,7 @@ class Exposition:
         joined = {name: _joined(name, parts) for name, parts in texts.items() if any(parts)}
         return _part(self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), joined)
 
-    def _core_lines(self, target: str, now: Now) -> Iterator[tuple[str, bytes]]:
+    def _core_lines(self, target: str, now: Instant) -> Iterator[tuple[str, bytes]]:
         samples: defaultdict[str, list[tuple[Labels, float | HistogramValue]]] = defaultdict(list)
         for metric, labels, value in core_samples(self._snapshot, target, now):
             if value is not None:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Family, Labels, Metric, Value
-from exporter.state.events import Watched
+from exporter.state.events import MonitoredTarget
 
 Format = Literal["text", "openmetrics"]
 Lines = dict[str, bytes]  # a metric's name to its sample lines
@@ -30,7 +30,7 @@ class Prefixes(NamedTuple):
         return self.core if metric.startswith("datatier_") else self.stores
 
 
-def prefixes(watched: Watched) -> Prefixes:
+def prefixes(watched: MonitoredTarget) -> Prefixes:
     return _prefixes(watched.store, (("target", watched.name), *watched.labels.items()))
 
 

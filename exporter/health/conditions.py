@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from exporter.health.query_params import Pairs, flag, parameters
 from exporter.health.report import TargetHealth
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.units import parse_bytes, parse_duration
 
 Unit = Literal["seconds", "bytes"]
@@ -51,7 +51,7 @@ def _lag(text: str) -> tuple[float, Unit]:
     return parse_bytes(text), "bytes"
 
 
-def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealth:
+def judge(health: TargetHealth, conditions: Conditions, now: Instant) -> TargetHealth:
     """Fail a target that is down, required or not, in maintenance or not, or breaks a condition.
 
     What is not known breaks it, too: no requests for a replica whose lag nobody knows.
@@ -65,7 +65,7 @@ def judge(health: TargetHealth, conditions: Conditions, now: Now) -> TargetHealt
     return replace(health, counts=True, status="fail" if failed else health.status, condition=condition, remark=remark)
 
 
-def _broken(health: TargetHealth, conditions: Conditions, now: Now) -> Iterator[dict[str, Any]]:
+def _broken(health: TargetHealth, conditions: Conditions, now: Instant) -> Iterator[dict[str, Any]]:
     role = health.identity.get("role")
     if conditions.role is not None and role != conditions.role:
         yield {"code": "limit", "check": "role", "value": role, "limit": conditions.role}

@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.health.rendered import Line, Part
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.state.snapshot import Snapshot
 
 _STARTING = "starting"
 
 
-def alive(snapshot: Snapshot, now: Now) -> list[Line]:
+def alive(snapshot: Snapshot, now: Instant) -> list[Line]:
     """Look at each target's poller: silent for too long, it serves nothing new; the stores do not matter."""
     wedged = set(snapshot.wedged(now.monotonic))
     return [_line(name, "no poll for too long" if name in wedged else None) for name in snapshot.targets]
 
 
-def started(snapshot: Snapshot, deadline: float, now: Now) -> list[Line]:
+def started(snapshot: Snapshot, deadline: float, now: Instant) -> list[Line]:
     """Look whether each target was attempted once, well or not, or has had its time."""
     late = now.monotonic >= deadline
     return [_line(name, None if late or status.polls else _STARTING) for name, status in snapshot.status.items()]

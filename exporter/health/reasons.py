@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.state.checks import Check, seen
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
 
 
-def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Now) -> list[dict[str, Any]]:
+def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Instant) -> list[dict[str, Any]]:
     """Explain the state, and name what is wrong now, from the first failure on.
 
     A reason that the state does not follow, or not yet, is `pending`. A state that is held although the polls see
@@ -33,7 +33,7 @@ def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now
     return told if state in (polled, "ok") else [_held(status, polled), *told]
 
 
-def _unknown(status: TargetStatus, told: list[dict[str, Any]], now: Now) -> list[dict[str, Any]]:
+def _unknown(status: TargetStatus, told: list[dict[str, Any]], now: Instant) -> list[dict[str, Any]]:
     if now.monotonic < status.fresh_until and status.fault is not None:
         return told
     if status.polls == 0:

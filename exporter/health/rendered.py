@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from exporter.health.report import TargetHealth, summary, target_health
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.state.snapshot import Snapshot
 
 
@@ -23,7 +23,7 @@ class Part(NamedTuple):
         checks = ",\n".join(f"  {json.dumps(name)}: {json.dumps(check)}" for name, check in health.checks.items())
         return cls(health, before, json.dumps(health.condition)[1:], checks)
 
-    def target(self, now: Now) -> str:
+    def target(self, now: Instant) -> str:
         age = self.health.age(now)
         return self.before + ("" if age is None else f'"data_age_seconds": {age}, ') + self.after
 
@@ -35,14 +35,14 @@ class Parts:
         self._snapshot = snapshot
         self._kept: dict[str, tuple[int, float, Part]] = {}
 
-    def of(self, names: Iterable[str], now: Now) -> list[Part]:
+    def of(self, names: Iterable[str], now: Instant) -> list[Part]:
         return [self.refresh(name, now) for name in names]
 
     def forget(self, target: str) -> None:
         """Drop a target that is watched no more."""
         self._kept.pop(target, None)
 
-    def refresh(self, name: str, now: Now) -> Part:
+    def refresh(self, name: str, now: Instant) -> Part:
         """Return a target's part, made anew where anything changed or expired: after a poll, so that no probe waits."""
         version = self._snapshot.changed[name]
         kept = self._kept.get(name)
@@ -52,7 +52,7 @@ class Parts:
         return kept[2]
 
 
-def body(snapshot: Snapshot, parts: Sequence[Part], now: Now, notes: Iterable[str] = ()) -> str:
+def body(snapshot: Snapshot, parts: Sequence[Part], now: Instant, notes: Iterable[str] = ()) -> str:
     """Return the whole body; the same as `report` says, in text."""
     top = summary(snapshot, [part.health for part in parts], now, notes)
     fields = "".join(f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in top.items())

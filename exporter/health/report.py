@@ -10,7 +10,7 @@ from exporter.health.reasons import finite, iso, reasons
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import STATUSES, Status
 from exporter.state.checks import Check, checks
-from exporter.state.events import Now, Watched
+from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.local_fault import MEANINGS
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
@@ -51,21 +51,21 @@ class TargetHealth:
         noted = self.status != "pass" or self.identity["maintenance"] or failing
         return f"{self.name}: {self.state}{self.remark}" + (f", {failing}" if failing else "") if noted else None
 
-    def age(self, now: Now) -> float | None:
+    def age(self, now: Instant) -> float | None:
         return None if self.succeeded_at is None else round(max(0.0, now.wall - self.succeeded_at), 3)
 
-    def body(self, now: Now) -> dict[str, Any]:
+    def body(self, now: Instant) -> dict[str, Any]:
         age = self.age(now)
         return {**self.identity, **({} if age is None else {"data_age_seconds": age}), **self.condition}
 
 
-def report(snapshot: Snapshot, now: Now, names: Iterable[str] | None = None) -> dict[str, Any]:
+def report(snapshot: Snapshot, now: Instant, names: Iterable[str] | None = None) -> dict[str, Any]:
     """Compose the body for all targets, or for those named; its status decides the HTTP status."""
     names = snapshot.targets if names is None else names
     return compose(snapshot, [target_health(snapshot, name, now) for name in names], now)
 
 
-def compose(snapshot: Snapshot, parts: Sequence[TargetHealth], now: Now) -> dict[str, Any]:
+def compose(snapshot: Snapshot, parts: Sequence[TargetHealth], now: Instant) -> dict[str, Any]:
     """Put the targets' parts together to the body."""
     return {
         **summary(snapshot, parts, now),
@@ -74,7 +74,9 @@ def compose(snapshot: Snapshot, parts: Sequence[TargetHealth], now: Now) -> dict
     }
 
 
-def summary(snapshot: Snapshot, parts: Iterable[TargetHealth], now: Now, notes: Iterable[str] = ()) -> dict[str, Any]:
+def summary(
+    snapshot: Snapshot, parts: Iterable[TargetHealth], now: Instant, notes: Iterable[str] = ()
+) -> dict[str, Any]:
     """Return the body's first fields, which sum up its targets."""
     parts = list(parts)
     return {
@@ -91,7 +93,7 @@ def worst(parts: Iterable[TargetHealth]) -> Status:
     return max((part.counted for part in parts), key=STATUSES.index, default="pass")
 
 
-def troubles(snapshot: Snapshot, now: Now) -> list[str]:
+def troubles(snapshot: Snapshot, now: Instant) -> list[str]:
     """Say what the exporter itself suffers from, where it keeps a verdict on its targets from being given."""
     known = snapshot.status.values()
     if known and all(now.monotonic >= status.fresh_until for status in known):
@@ -100,7 +102,7 @@ def troubles(snapshot: Snapshot, now: Now) -> list[str]:
     return [f"{meaning}: {_NOBODY_KNOWS}" for fault, meaning in MEANINGS.items() if fault in proven]
 
 
-def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False) -> TargetHealth:
+def target_health(snapshot: Snapshot, name: str, now: Instant, *, raw: bool = False) -> TargetHealth:
     """Judge one target; raw: by what its last poll saw alone."""
     watched, status = snapshot.targets[name], snapshot.status[name]
     state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot.known(name, now.monotonic))
@@ -125,7 +127,7 @@ def target_health(snapshot: Snapshot, name: str, now: Now, *, raw: bool = False)
     )
 
 
-def _identity(watched: Watched, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
+def _identity(watched: MonitoredTarget, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
     """Return a target's state and what it is; what our user may not see, its version or role, is left out."""
     told = {"version": info.version, "role": info.role} if info else {}
     return {
@@ -152,7 +154,7 @@ def _status(state: State, *, required: bool) -> Status:
     return "pass" if state == "ok" else "warn"
 
 
-def failing_queries(snapshot: Snapshot, name: str, now: Now) -> dict[str, Reason]:
+def failing_queries(snapshot: Snapshot, name: str, now: Instant) -> dict[str, Reason]:
     """Name the queries that failed when they were last asked, each with its reason: built-in and users' own."""
     return {
         result.query.name: result.error.reason

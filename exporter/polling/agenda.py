@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from exporter.polling.schedule import interval, places
 from exporter.queries.query import Query
-from exporter.state.events import Watched, fresh_seconds
+from exporter.state.events import MonitoredTarget, fresh_seconds
 
 _URGENT = 0.5  # of its interval: a query that waits longer than that goes before what has more time
 _BACK_OFF = 10  # doublings at most
@@ -38,7 +38,7 @@ class Agenda:
     something more urgent is late elsewhere.
     """
 
-    def __init__(self, target: Watched, queries: Sequence[Query]) -> None:
+    def __init__(self, target: MonitoredTarget, queries: Sequence[Query]) -> None:
         self.queries = {query.name: query for query in queries}
         self.inside = [query for query in queries if query.scope == "database"]
         self._target = target

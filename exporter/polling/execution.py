@@ -14,7 +14,7 @@ from exporter.polling.schedule import interval
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import DURATION, Verdict
 from exporter.queries.query import Query, measured, unsupported
-from exporter.state.events import Result, Watched, fresh_seconds
+from exporter.state.events import MonitoredTarget, Result, fresh_seconds
 from exporter.state.local_fault import local_fault
 
 _T = TypeVar("_T")
@@ -27,7 +27,7 @@ _CLOSE_TIMEOUT = 2.0
 class Question:
     """One query to be asked once, of a server known by its last ping, within so many seconds."""
 
-    target: Watched
+    target: MonitoredTarget
     query: Query
     database: str | None
     info: ServerInfo
@@ -101,7 +101,7 @@ def _within(query: Query, seconds: float) -> Query:
     return query if seconds >= query.timeout else query.model_copy(update={"timeout": seconds})
 
 
-def failure(target: Watched, query: Query, error: QueryError, database: str | None = None) -> Result:
+def failure(target: MonitoredTarget, query: Query, error: QueryError, database: str | None = None) -> Result:
     """Make the result of a query that could not even be asked."""
     fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
     return Result(target.name, query, database, time.time(), fresh_until, 0.0, error=error)

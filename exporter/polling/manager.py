@@ -18,7 +18,7 @@ from exporter.polling.execution import attempt
 from exporter.polling.poller import Poller, Publish
 from exporter.polling.schedule import seconds_to_tick
 from exporter.queries.query import Query
-from exporter.state.events import Event, Ping, Poll, Watched, fresh_seconds
+from exporter.state.events import Event, MonitoredTarget, Ping, Poll, fresh_seconds
 from exporter.state.local_fault import local_fault
 
 _OPEN_SECONDS = 60.0  # for an import from a slow disk
@@ -36,7 +36,7 @@ class Pollers:
         self._logins = Logins()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, target: Target, watched: Watched, queries: Sequence[Query], delay: float) -> None:
+    def start(self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], delay: float) -> None:
         def publish(event: Event) -> None:
             if self._tasks.get(target.name) is task:  # one that was ended is heard no more
                 self._publish(event)
@@ -51,14 +51,14 @@ class Pollers:
         return _ended(task)
 
     async def _poll(
-        self, target: Target, watched: Watched, queries: Sequence[Query], publish: Publish, delay: float
+        self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], publish: Publish, delay: float
     ) -> None:
         await asyncio.sleep(delay)
         datastore = self._logins.guarded(target, await _opened(target, watched, publish))
         await Poller(watched, datastore, queries, publish).watch()
 
 
-async def _opened(target: Target, watched: Watched, publish: Publish) -> Datastore:
+async def _opened(target: Target, watched: MonitoredTarget, publish: Publish) -> Datastore:
     """Return a target's datastore; as long as its client cannot be had, that target alone is down, and tried again."""
     while True:
         began = time.monotonic()

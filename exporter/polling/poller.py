@@ -13,7 +13,7 @@ from exporter.polling.execution import PING_SECONDS, Question, attempt, failure,
 from exporter.polling.schedule import lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
-from exporter.state.events import Event, Ping, Poll, Result, Waiting, Watched, fresh_seconds
+from exporter.state.events import Event, MonitoredTarget, Ping, Poll, Result, Waiting, fresh_seconds
 from exporter.state.local_fault import LocalFault, local_fault
 
 Publish = Callable[[Event], None]
@@ -28,7 +28,9 @@ _UNREACHED: tuple[Reason, ...] = ("connect", "auth")
 class Poller:
     """Poll one target for ever; every outcome goes to `publish`, none raises."""
 
-    def __init__(self, target: Watched, datastore: Datastore, queries: Sequence[Query], publish: Publish) -> None:
+    def __init__(
+        self, target: MonitoredTarget, datastore: Datastore, queries: Sequence[Query], publish: Publish
+    ) -> None:
         self._target = target
         self._datastore = datastore
         self._queries = queries

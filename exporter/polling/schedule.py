@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from exporter.config.sharding import name_hash
 from exporter.datastores.base import Lane
 from exporter.queries.query import Query
-from exporter.state.events import Now, Watched, fresh_seconds
+from exporter.state.events import Instant, MonitoredTarget, fresh_seconds
 from exporter.state.target_status import TargetStatus
 
 _SLOW_FROM = 60.0  # a longer interval goes to the slow lane
@@ -25,7 +25,7 @@ def places(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Que
     ]
 
 
-def interval(query: Query, target: Watched) -> float:
+def interval(query: Query, target: MonitoredTarget) -> float:
     return max(query.interval or 0.0, target.interval)
 
 
@@ -42,14 +42,14 @@ def start_delay(place: int, targets: int, interval: float) -> float:
     return place * min(_APART, min(interval, _SPREAD) / targets)
 
 
-def seconds_to_tick(target: Watched, now: float) -> float:
+def seconds_to_tick(target: MonitoredTarget, now: float) -> float:
     """Return how long to sleep; ticks are pinned to wall time, with a phase of the target's own and no jitter."""
     phase = name_hash(target.name) / 2**64 * target.interval
     wait = target.interval - (now - phase) % target.interval
     return wait if wait > _EARLY else wait + target.interval
 
 
-def seconds_to_next_poll(target: Watched, status: TargetStatus, now: Now) -> float:
+def seconds_to_next_poll(target: MonitoredTarget, status: TargetStatus, now: Instant) -> float:
     """Return when the target will be asked again: at the next tick, after a refused login once its pause is over."""
     pause = max(0.0, status.fresh_until - fresh_seconds(target.interval) - now.monotonic)
     return pause + seconds_to_tick(target, now.wall + pause)

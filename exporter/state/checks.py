@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from exporter.queries.health_rule import STATUSES, HealthRule, Status
-from exporter.state.events import Result, Watched
+from exporter.state.events import MonitoredTarget, Result
 from exporter.state.target_status import Cause, State, TargetStatus
 from exporter.units import span
 
@@ -39,7 +39,7 @@ class Known(NamedTuple):
     results: those that may be served. fresh: whether its poller has told something lately.
     """
 
-    watched: Watched
+    watched: MonitoredTarget
     status: TargetStatus
     results: Sequence[Result]
     fresh: bool

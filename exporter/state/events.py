@@ -20,7 +20,7 @@ def fresh_seconds(interval: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class MonitoredTarget:
     """Say what the views need to know of a configured target; `unjudged` names the checks that are off."""
 
     name: str
@@ -35,7 +35,7 @@ class Watched:
     unjudged: frozenset[str] = frozenset()
 
 
-class Now(NamedTuple):
+class Instant(NamedTuple):
     """Hold one instant on both clocks: wall time for what people see, monotonic for what expires."""
 
     wall: float

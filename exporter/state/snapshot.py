@@ -9,7 +9,7 @@ from exporter.errors import Reason
 from exporter.queries.query import Query
 from exporter.state.checks import Known, seen
 from exporter.state.counters import Tally
-from exporter.state.events import Event, Key, Now, Ping, Poll, Result, Waiting, Watched, fresh_seconds
+from exporter.state.events import Event, Instant, Key, MonitoredTarget, Ping, Poll, Result, Waiting, fresh_seconds
 from exporter.state.target_status import State, TargetStatus, advanced, pinged, polled
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
@@ -18,8 +18,8 @@ _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
 class Snapshot:
     """Keep the last result of each query of each target; expiry is checked when it is read."""
 
-    def __init__(self, targets: Iterable[Watched], now: Now) -> None:
-        self.targets: dict[str, Watched] = {}
+    def __init__(self, targets: Iterable[MonitoredTarget], now: Instant) -> None:
+        self.targets: dict[str, MonitoredTarget] = {}
         self.status: dict[str, TargetStatus] = {}
         self.results: dict[str, dict[Key, Result]] = {}
         self.tallies: dict[str, Tally] = {}
@@ -29,7 +29,7 @@ class Snapshot:
         for target in targets:
             self.watch(target, now)
 
-    def watch(self, target: Watched, now: Now) -> None:
+    def watch(self, target: MonitoredTarget, now: Instant) -> None:
         """Begin with a target, or keep all that is known of one that is configured otherwise now."""
         blind = self.blind
         self.targets[target.name] = target
@@ -177,7 +177,7 @@ def _facts_only(result: Result) -> Result:
     return replace(result, series=_facts(result), verdict=None, findings=(), fresh_until=math.inf)
 
 
-def findings(snapshot: Snapshot, target: str, now: Now) -> dict[str, list[str]]:
+def findings(snapshot: Snapshot, target: str, now: Instant) -> dict[str, list[str]]:
     """Return a target's findings by query; those of a database carry its name."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for result in snapshot.current(target, now.monotonic):

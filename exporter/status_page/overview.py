@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from exporter.health.report import queries_fail
-from exporter.state.events import Now, Watched
+from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.local_fault import MEANINGS
 from exporter.status_page import humanize
 from exporter.units import span
@@ -76,7 +76,7 @@ class Overview:
     refresh: int
 
 
-def overview(body: Body, refresh: int, now: Now) -> Overview:
+def overview(body: Body, refresh: int, now: Instant) -> Overview:
     """Show every target, the worst first."""
     targets = sorted(
         (target_view(body, name, now) for name in body["targets"]),
@@ -99,7 +99,7 @@ def overview(body: Body, refresh: int, now: Now) -> Overview:
     )
 
 
-def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetView:
+def target_view(body: Body, name: str, now: Instant, most: int = _NAMED) -> TargetView:
     """Show one target of a body of /health, with so many reasons and no more."""
     target = body["targets"][name]
     reasons = [_reason(reason, _check(body, name, reason.get("check")), target, now) for reason in target["reasons"]]
@@ -119,12 +119,12 @@ def target_view(body: Body, name: str, now: Now, most: int = _NAMED) -> TargetVi
     )
 
 
-def moment(iso: str, now: Now) -> Moment:
+def moment(iso: str, now: Instant) -> Moment:
     """Read a time of /health."""
     return moment_of(datetime.fromisoformat(iso).timestamp(), now)
 
 
-def moment_of(seconds: float, now: Now) -> Moment:
+def moment_of(seconds: float, now: Instant) -> Moment:
     at, age = datetime.fromtimestamp(seconds, UTC), now.wall - seconds
     return Moment(
         iso=at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -134,7 +134,7 @@ def moment_of(seconds: float, now: Now) -> Moment:
     )
 
 
-def refresh_seconds(targets: Iterable[Watched]) -> int:
+def refresh_seconds(targets: Iterable[MonitoredTarget]) -> int:
     """Return after how long there is something new to see."""
     shortest, longest = _REFRESH
     soonest = min((target.interval for target in targets), default=longest)
@@ -172,7 +172,7 @@ def _check(body: Body, name: str, check: str | None) -> Body:
     return body["checks"].get(f"{name}:{check}", [{}])[0]  # type: ignore[no-any-return]  # a part of a Body is one
 
 
-def _reason(reason: Body, check: Body, target: Body, now: Now) -> Reason:
+def _reason(reason: Body, check: Body, target: Body, now: Instant) -> Reason:
     if reason["code"] == "held":
         return Reason(_held(reason, target, now))
     told = _limit(reason, check) if "check" in reason else _failure(reason)
@@ -194,7 +194,7 @@ def _limit(reason: Body, check: Body) -> Reason:
     return Reason(what, f"{shown}, limit {shown_limit}", detail)
 
 
-def _held(reason: Body, target: Body, now: Now) -> str:
+def _held(reason: Body, target: Body, now: Instant) -> str:
     """Say why a state is not left although the last poll saw another: the next one has to agree."""
     since = f" since {moment(reason['since'], now).clock}" if "since" in reason else ""
     if any(other.get("pending") and "check" not in other for other in target["reasons"]):

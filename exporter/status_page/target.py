@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from exporter.health.report import report
 from exporter.queries.conditions import ServerInfo
-from exporter.state.events import Now, Result
+from exporter.state.events import Instant, Result
 from exporter.state.snapshot import Snapshot, findings
 from exporter.status_page import humanize
 from exporter.status_page.overview import Body, Moment, TargetView, moment, moment_of, refresh_seconds, target_view
@@ -56,7 +56,7 @@ class TargetPage:
     refresh: int
 
 
-def target_page(snapshot: Snapshot, name: str, now: Now) -> TargetPage:
+def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
     """Show all that is known of a target."""
     body = report(snapshot, now, [name])
     runs: defaultdict[str, list[Result]] = defaultdict(list)
@@ -81,7 +81,7 @@ def target_page(snapshot: Snapshot, name: str, now: Now) -> TargetPage:
     )
 
 
-def _facts(snapshot: Snapshot, body: Body, name: str, now: Now) -> Iterator[tuple[str, str]]:
+def _facts(snapshot: Snapshot, body: Body, name: str, now: Instant) -> Iterator[tuple[str, str]]:
     watched, target = snapshot.targets[name], body["targets"][name]
     info: ServerInfo | None = snapshot.status[name].info if snapshot.up(name, now.monotonic) else None
     yield "Required", "yes: /health fails with it" if watched.required else "no: /health only warns"
@@ -96,7 +96,7 @@ def _facts(snapshot: Snapshot, body: Body, name: str, now: Now) -> Iterator[tupl
         yield "Server has run for", span(now.wall - info.started_at)
 
 
-def _check(name: str, check: Body, now: Now) -> CheckView:
+def _check(name: str, check: Body, now: Instant) -> CheckView:
     unit, value = check.get("observedUnit"), check.get("observedValue")
     return CheckView(
         name=humanize.title(name),
@@ -125,7 +125,7 @@ def _limit(check: Body, kind: str, unit: str | None) -> str:
     )
 
 
-def _query(name: str, results: Sequence[Result], now: Now) -> QueryView:
+def _query(name: str, results: Sequence[Result], now: Instant) -> QueryView:
     asked = [result for result in results if not _unsupported(result)]
     failed = [result for result in asked if result.error is not None]
     return QueryView(

@@ -15,7 +15,7 @@ from exporter.health.rendered import Line, Part, body, line, verbose
 from exporter.health.report import target_health, troubles, worst
 from exporter.polling.schedule import seconds_to_next_poll
 from exporter.service import Service, instant
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.web.middleware import trusted
 
 _VIEW = ("verbose", "exclude")
@@ -118,7 +118,7 @@ class HealthPages:
         return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
 
     def _answer(
-        self, request: Request, view: View, parts: Sequence[Part], now: Now, notes: Sequence[str] = ()
+        self, request: Request, view: View, parts: Sequence[Part], now: Instant, notes: Sequence[str] = ()
     ) -> Response:
         """Answer with the whole, with a line a target, or, to strangers, with the status alone."""
         status = worst(part.health for part in parts)
@@ -132,10 +132,10 @@ class HealthPages:
         text = verbose(_check_name(request), [line(part.health) for part in parts], notes, failed=status == "fail")
         return _plain(text, code, headers)
 
-    def _started(self, now: Now) -> list[Line]:
+    def _started(self, now: Instant) -> list[Line]:
         return started(self._service.snapshot, self._service.start_deadline, now)
 
-    def _process(self, request: Request, lines: Sequence[Line], now: Now, failing: Sequence[str] = ()) -> Response:
+    def _process(self, request: Request, lines: Sequence[Line], now: Instant, failing: Sequence[str] = ()) -> Response:
         """Answer ok, or a line for each thing looked at when one of them fails or somebody wants to know."""
         view, names = _probe_view(request), [line.name for line in lines]
         lines = view.lines(lines)
@@ -146,7 +146,7 @@ class HealthPages:
             return _plain(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
         return _plain("failed" if failed else "ok", code, headers)
 
-    def _retry_after(self, names: Iterable[str], now: Now) -> dict[str, str]:
+    def _retry_after(self, names: Iterable[str], now: Instant) -> dict[str, str]:
         """Say in how many seconds the first of these targets will have been polled again."""
         snapshot = self._service.snapshot
         waits = [seconds_to_next_poll(snapshot.targets[name], snapshot.status[name], now) for name in names]

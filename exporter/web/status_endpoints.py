@@ -10,7 +10,7 @@ from exporter import __version__
 from exporter.datastores.off_loop import in_thread
 from exporter.health.report import TargetHealth, compose, target_health
 from exporter.service import Service, instant
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from exporter.status_page.overview import moment_of, overview, refresh_seconds
 from exporter.status_page.target import target_page
 from exporter.units import span
@@ -45,7 +45,7 @@ class HtmlPages:
         page = target_page(snapshot, name, now)
         return await in_thread(render, "target.html", page=page, exporter=self._exporter(now))
 
-    async def _parts(self, now: Now) -> list[TargetHealth]:
+    async def _parts(self, now: Instant) -> list[TargetHealth]:
         parts, snapshot = [], self._service.snapshot
         for number, name in enumerate([*snapshot.targets]):
             if number % _AT_ONCE == 0:
@@ -54,7 +54,7 @@ class HtmlPages:
                 parts.append(target_health(snapshot, name, now))
         return parts
 
-    def _exporter(self, now: Now) -> ExporterView:
+    def _exporter(self, now: Instant) -> ExporterView:
         own = self._service.own
         running = span(now.monotonic - self._began.monotonic)
         return ExporterView(__version__, running, moment_of(own.reloaded_at, now), refused=not own.reloaded)

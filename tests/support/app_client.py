@@ -9,7 +9,7 @@ from exporter.config.config import Config
 from exporter.queries.health_rule import HealthRule
 from exporter.reload import Load
 from exporter.service import Service
-from exporter.state.events import Event, Now
+from exporter.state.events import Event, Instant
 from exporter.state.local_fault import LocalFault
 from exporter.web import app as application
 from tests.support.factories import Events, at, info, metric, query, watched
@@ -34,7 +34,7 @@ class Site:
         self.service: Service = self.app.state.service
         self.client = TestClient(self.app)
 
-    def clock(self) -> Now:
+    def clock(self) -> Instant:
         return at(self.now)
 
     def publish(self, *events: Event) -> None:

@@ -14,7 +14,7 @@ from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.query import Metric, Query, Row
-from exporter.state.events import Now, Ping, Poll, Result, Watched, fresh_seconds
+from exporter.state.events import Instant, MonitoredTarget, Ping, Poll, Result, fresh_seconds
 from exporter.state.local_fault import LocalFault
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State
@@ -30,27 +30,27 @@ def query(name: str = "sizes", **changes: Any) -> Query:
     return Query.model_validate({"name": name, **settings})
 
 
-def watched(name: str = "orders", store: str = "postgres", interval: float = 15.0, **changes: Any) -> Watched:
-    return Watched(name=name, store=store, interval=interval, **changes)
+def watched(name: str = "orders", store: str = "postgres", interval: float = 15.0, **changes: Any) -> MonitoredTarget:
+    return MonitoredTarget(name=name, store=store, interval=interval, **changes)
 
 
 def info(version: str = "15.4", **changes: Any) -> ServerInfo:
     return ServerInfo(version=version, **changes)
 
 
-def at(seconds: float) -> Now:
+def at(seconds: float) -> Instant:
     """Return an instant that both clocks call by the same number."""
-    return Now(seconds, seconds)
+    return Instant(seconds, seconds)
 
 
-def snapshot(*targets: Watched) -> Snapshot:
+def snapshot(*targets: MonitoredTarget) -> Snapshot:
     return Snapshot(targets or [watched()], at(0.0))
 
 
 class Events:
     """Make what a poller of one target publishes; each takes `now`, on both clocks."""
 
-    def __init__(self, target: Watched | None = None) -> None:
+    def __init__(self, target: MonitoredTarget | None = None) -> None:
         self.target = target or watched()
 
     def ping(

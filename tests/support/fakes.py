@@ -10,7 +10,7 @@ from exporter.errors import Reason
 from exporter.polling.poller import Poller
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query, Row
-from exporter.state.events import Event, Ping, Poll, Result, Watched
+from exporter.state.events import Event, MonitoredTarget, Ping, Poll, Result
 from tests.support.factories import info, plain, query, watched
 
 HANG = TimeoutError("hang")  # an answer that never comes
@@ -103,7 +103,7 @@ class _Session:
 class Watch:
     """Poll a fake while in the block, and keep what the poller published."""
 
-    def __init__(self, fake: Fake, *queries: Query, target: Watched) -> None:
+    def __init__(self, fake: Fake, *queries: Query, target: MonitoredTarget) -> None:
         self.fake = fake
         self.events: list[Event] = []
         self.failing: Exception | None = None
@@ -170,14 +170,14 @@ async def one_poll(fake: Fake, *queries: Query) -> Watch:
     return await after(1, fake, *queries, target=watched())
 
 
-async def after(polls: int, fake: Fake, *queries: Query, target: Watched = FAST) -> Watch:
+async def after(polls: int, fake: Fake, *queries: Query, target: MonitoredTarget = FAST) -> Watch:
     """Watch a fake for so many polls."""
     async with Watch(fake, *queries, target=target) as watch:
         await watch.polls(polls)
     return watch
 
 
-async def seen(results: int, fake: Fake, *queries: Query, target: Watched | None = None) -> Watch:
+async def seen(results: int, fake: Fake, *queries: Query, target: MonitoredTarget | None = None) -> Watch:
     """Watch a fake until there are so many results."""
     async with Watch(fake, *queries, target=target or watched()) as watch:
         await watch.until(lambda: len(watch.results()) >= results)

@@ -6,7 +6,7 @@ from typing import Any
 from exporter.health.report import report
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.query import Query
-from exporter.state.events import Event, Watched
+from exporter.state.events import Event, MonitoredTarget
 from exporter.state.snapshot import Snapshot
 from tests.support.factories import Events, at, info, metric, query, snapshot, watched
 
@@ -19,7 +19,7 @@ def connections(**rule: Any) -> Query:
     return query("connections", labels=(), metrics=(RATIO,), health=HealthRule.model_validate(settings))
 
 
-def told(*events: Event, target: Watched | None = None) -> Snapshot:
+def told(*events: Event, target: MonitoredTarget | None = None) -> Snapshot:
     made = snapshot(target or watched())
     for event in events:
         made.put(event)

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.exposition.page import Exposition
 from exporter.exposition.text_format import Format
-from exporter.state.events import Event, Result, Watched
+from exporter.state.events import Event, MonitoredTarget, Result
 from tests.support.factories import at, snapshot
 
 PARSERS: dict[Format, Callable[[str], Iterable[Family]]] = {"text": parse_text, "openmetrics": parse_openmetrics}
@@ -18,7 +18,7 @@ Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 class Site:
     """A snapshot and its pages, fed as the service does it."""
 
-    def __init__(self, *targets: Watched) -> None:
+    def __init__(self, *targets: MonitoredTarget) -> None:
         self.snapshot = snapshot(*targets)
         self.exposition = Exposition(self.snapshot)
 

@@ -9,7 +9,7 @@ import pytest
 from exporter.polling.execution import Question, run
 from exporter.settings import read_queries
 from exporter.state.checks import checks
-from exporter.state.events import Now, Ping, Watched
+from exporter.state.events import Instant, MonitoredTarget, Ping
 from exporter.state.snapshot import Snapshot
 from testkit.postgres import Postgres
 from testkit.session import Servers
@@ -65,8 +65,8 @@ async def told(server: Postgres, kind: str, expected: object, user: str = "monit
     [query] = [query for query in read_queries(["postgres"]) if query.name == f"expected_{kind}"]
     assert query.when.wanted(target_of(settings))
     assert query.health is not None
-    watched = Watched("db", "postgres", 15.0)
-    now = Now(time.time(), time.monotonic())
+    watched = MonitoredTarget("db", "postgres", 15.0)
+    now = Instant(time.time(), time.monotonic())
     snapshot = Snapshot([watched], now)
     async with opened(settings) as datastore:
         info = await datastore.ping()

@@ -17,7 +17,7 @@ from exporter.polling.poller import Poller
 from exporter.polling.schedule import lane
 from exporter.queries.query import Query
 from exporter.settings import queries_of, read_queries
-from exporter.state.events import Event, Ping, Result, Watched
+from exporter.state.events import Event, MonitoredTarget, Ping, Result
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.collect import target_of
@@ -51,7 +51,7 @@ class Watch:
         self.pings: list[Ping] = []
 
     async def run(self) -> None:
-        await Poller(Watched("db", "postgres", INTERVAL), self._datastore, self.queries, self._publish).watch()
+        await Poller(MonitoredTarget("db", "postgres", INTERVAL), self._datastore, self.queries, self._publish).watch()
 
     def _publish(self, event: Event) -> None:
         if isinstance(event, Result):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter import service
 from exporter.errors import QueryError, Reason
 from exporter.queries.health_rule import HealthRule
-from exporter.state.events import Watched
+from exporter.state.events import MonitoredTarget
 from exporter.state.local_fault import LocalFault
 from exporter.web import health_endpoints, metrics_endpoints, status_endpoints
 from tests.support.app_client import LAG, Site
@@ -98,7 +98,7 @@ class Lives(RuleBasedStateMachine):
             self.forget(name)
 
     @property
-    def targets(self) -> dict[str, Watched]:
+    def targets(self) -> dict[str, MonitoredTarget]:
         return self.site.service.snapshot.targets
 
     def forget(self, name: str) -> None:

@@ -11,7 +11,7 @@ from exporter.errors import NoSessionError, QueryError, Reason
 from exporter.health.report import report
 from exporter.polling.agenda import Agenda, Item
 from exporter.queries.query import Query
-from exporter.state.events import Event, Now, Poll
+from exporter.state.events import Event, Instant, Poll
 from exporter.state.snapshot import Snapshot
 from tests.support.factories import info, watched
 from tests.support.fakes import Fake, Watch, asked, everywhere
@@ -44,7 +44,7 @@ class Seen(Watch):
 
     def __init__(self, fake: Fake, *queries: Query) -> None:
         self.target = watched()
-        self.snapshot = Snapshot([self.target], Now(0.0, 0.0))
+        self.snapshot = Snapshot([self.target], Instant(0.0, 0.0))
         self.gone: set[tuple[str, str | None]] = set()
         self.known: set[tuple[str, str | None]] = set()
         super().__init__(fake, *queries, target=self.target)
@@ -62,7 +62,7 @@ class Seen(Watch):
     @property
     def check(self) -> dict[str, object]:
         status = self.snapshot.status["orders"]
-        body = report(self.snapshot, Now(status.attempted_at or 0.0, status.fresh_until - 37.5))
+        body = report(self.snapshot, Instant(status.attempted_at or 0.0, status.fresh_until - 37.5))
         [found] = body["checks"]["orders:overrun"]
         return found  # type: ignore[no-any-return]
 

@@ -11,7 +11,7 @@ from exporter.errors import QueryError, Reason
 from exporter.health.report import report
 from exporter.logs import visible
 from exporter.queries.health_rule import HealthRule
-from exporter.state.events import Now, Watched
+from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.snapshot import Snapshot
 from exporter.status_page.overview import Overview, overview, refresh_seconds
 from exporter.status_page.rendering import render
@@ -31,7 +31,7 @@ NAMED = query(
 class Tier:
     """A snapshot of some targets, each polled three times, and its page."""
 
-    def __init__(self, *targets: Watched) -> None:
+    def __init__(self, *targets: MonitoredTarget) -> None:
         self.now = LONG_AGO
         self.snapshot = Snapshot(targets, at(self.now))
 
@@ -57,7 +57,7 @@ class Tier:
         return read_html(self.text(after))
 
 
-def page_of(seen: Snapshot, now: Now) -> Overview:
+def page_of(seen: Snapshot, now: Instant) -> Overview:
     return overview(report(seen, now), refresh_seconds(seen.targets.values()), now)
 
 

@@ -9,7 +9,7 @@ from exporter.config.config import Web
 from exporter.health import rendered
 from exporter.health.rendered import Parts, body
 from exporter.health.report import report
-from exporter.state.events import Now
+from exporter.state.events import Instant
 from tests.support.app_client import BOTH, Site
 from tests.support.factories import Events, info, watched
 from tests.support.health_schema import valid
@@ -221,7 +221,7 @@ def test_the_text_says_what_the_report_says(site: Site) -> None:
     parts, snapshot = Parts(site.service.snapshot), site.service.snapshot
 
     def agree(now: float) -> None:
-        both = Now(now, now)
+        both = Instant(now, now)
         text = body(snapshot, parts.of(snapshot.targets, both), both)
         assert valid(json.loads(text)) == json.loads(json.dumps(report(snapshot, both)))
 
