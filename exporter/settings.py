@@ -101,7 +101,7 @@ def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
 
 def _disabled(query: Query, globs: Sequence[str]) -> bool:
     """Tell whether it is a built-in query that the globs name; users' own are taken out of their folder."""
-    return not query.fenced and any(fnmatchcase(query.name, glob) for glob in globs)
+    return not query.untrusted and any(fnmatchcase(query.name, glob) for glob in globs)
 
 
 def _limited(query: Query, thresholds: Mapping[str, Limit]) -> Query:

@@ -78,7 +78,7 @@ class Agenda:
         place = min(due, key=self.urgency).place
         elsewhere = min((self.urgency(item) for item in self._entries if item.place != place), default=now)
         here = [item for item in due if item.place == place]
-        return sorted(here, key=lambda item: (self.query(item).fenced, self.urgency(item))), elsewhere
+        return sorted(here, key=lambda item: (self.query(item).untrusted, self.urgency(item))), elsewhere
 
     def urgency(self, item: Item) -> float:
         """Return from when on it is late."""

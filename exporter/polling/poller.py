@@ -105,7 +105,7 @@ class Poller:
     async def _ask_fast(self, deadline: float) -> None:
         """Ask what is due, longest overdue first, but users' own last: these may eat up the time of the pass."""
         now = time.monotonic()
-        due = sorted(self._fast.due(now), key=lambda item: self._fast.query(item).fenced)
+        due = sorted(self._fast.due(now), key=lambda item: self._fast.query(item).untrusted)
         if not due or now >= deadline:
             return
         try:

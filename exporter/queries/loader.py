@@ -16,7 +16,7 @@ from exporter.queries.postgres_exporter.loader import load_queries_yaml
 from exporter.queries.postgres_exporter.query import ImportedQuery, series_names
 from exporter.queries.query import Query
 
-_NO_KEYS = ("name", "store", "step_every", "fenced")  # of a query, but not of its file
+_NO_KEYS = ("name", "store", "step_every", "untrusted")  # of a query, but not of its file
 
 
 class Known(NamedTuple):
@@ -66,11 +66,11 @@ def load_queries(stores: Iterable[str], known: Known, sources: Sequence[Path] = 
 def _load_source(
     source: Path, stores: Sequence[str], known: Known, problems: list[str]
 ) -> Iterator[tuple[Path, Query]]:
-    """Load what users wrote: it is fenced."""
+    """Load what users wrote, marked as untrusted."""
     if in_time(source, source.is_dir):
         problems.extend(in_time(source, lambda: list(_misplaced(source))))
         for path, query in _load_folder(source, stores, known, problems):
-            yield path, query.model_copy(update={"fenced": True})
+            yield path, query.model_copy(update={"untrusted": True})
     elif "postgres" in stores:
         try:
             yield from ((source, query) for query in load_queries_yaml(source))

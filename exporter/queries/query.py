@@ -78,7 +78,7 @@ class Query(BaseModel):
     findings: str | None = None
     privilege: str | None = None
     step_every: float | None = None
-    fenced: bool = False  # a user's own: its store lets it read, and nothing else
+    untrusted: bool = False  # written by a user: its store lets it read, and nothing else
     targets: tuple[str, ...] = ("*",)
     databases: tuple[str, ...] = ("*",)
     source: str | None = None

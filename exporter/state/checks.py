@@ -130,7 +130,7 @@ def _queries(known: Known) -> Check:
     failing = {
         result.query.name: f"{result.query.name} ({result.error.reason})"  # once, in however many databases
         for result in known.results
-        if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.fenced
+        if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.untrusted
     }
     return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], known.status.attempted_at)
 

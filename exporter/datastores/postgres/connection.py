@@ -18,7 +18,7 @@ from exporter.datastores.postgres.network import network_of
 from exporter.datastores.postgres.pooled import transaction
 from exporter.datastores.postgres.refusals import refusal_of
 from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
-from exporter.datastores.postgres.user_queries import LEAVE, fenced_rows
+from exporter.datastores.postgres.user_queries import LEAVE, untrusted_rows
 from exporter.errors import NoSessionError, QueryError
 from exporter.queries.query import Row
 
@@ -85,13 +85,13 @@ class Link:
 
         return await self._answer(ask, seconds, database)
 
-    async def fenced_rows(
+    async def untrusted_rows(
         self, sql: str, *arguments: object, most: int, seconds: float = 5.0, database: str | None = None
     ) -> Sequence[Row]:
-        """Run a statement that a user wrote; see the fence."""
+        """Run a statement that a user wrote, within the bounds of `user_queries`."""
 
         async def ask(connection: Any) -> Sequence[Row]:
-            return await fenced_rows(connection, sql, arguments, most, visiting=database is not None)
+            return await untrusted_rows(connection, sql, arguments, most, visiting=database is not None)
 
         return await self._answer(ask, seconds, database)
 
@@ -259,5 +259,5 @@ class Link:
 
 @cache
 def _warn_of_superuser(target: str) -> None:
-    """Say it once: no fence holds a superuser, whose functions read files and end other people's sessions."""
+    """Warn once: nothing holds back a superuser, whose functions read files and end sessions of others."""
     _log.warning("logs in as a superuser; a role with pg_monitor is enough", target=target)

@@ -143,7 +143,7 @@ class PostgresSession:
     users: Link | None = None
     seconds: float = 5.0
     database: str | None = None
-    fenced: bool = False
+    untrusted: bool = False
     patroni: "PatroniApi | None" = None
     readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
 
@@ -152,7 +152,7 @@ class PostgresSession:
         if error := unsupported(query, self.info):
             raise error
         self.stays()
-        bound = replace(self, seconds=query.timeout, database=database, fenced=query.fenced)
+        bound = replace(self, seconds=query.timeout, database=database, untrusted=query.untrusted)
         if query.when.extension is not None:
             installed = {name: extension.version for name, extension in (await bound.extensions()).items()}
             if reason := query.when.extension_unmet(installed):
@@ -174,19 +174,19 @@ class PostgresSession:
             run = take_step if self.lane == "sampler" else run_operation
             return await run(OPERATIONS, self.states, self, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
-            await (self.users if query.fenced and self.users else self.link).decode_json(self.database)
+            await (self.users if query.untrusted and self.users else self.link).decode_json(self.database)
         text = query.text(self.info.version)
-        return await (self.users_rows(text, most=query.max_series) if query.fenced else self.rows(text))
+        return await (self.users_rows(text, most=query.max_series) if query.untrusted else self.rows(text))
 
     async def given_rows(self, sql: str) -> Sequence[Row]:
         """Run a statement that a query file gives an operation, in the manner of whose file it is."""
-        return await (self.users_rows(sql, most=_MOST_ROWS) if self.fenced else self.rows(sql))
+        return await (self.users_rows(sql, most=_MOST_ROWS) if self.untrusted else self.rows(sql))
 
     async def users_rows(self, sql: str, *arguments: object, most: int) -> Sequence[Row]:
         """Run a statement that a user wrote, or one that reads what a user made, apart from all others."""
         if self.users is None:
             raise QueryError("unsupported", "the sampler asks nothing of users")
-        return await self.users.fenced_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
+        return await self.users.untrusted_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
         return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)

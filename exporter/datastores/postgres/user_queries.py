@@ -23,14 +23,14 @@ _NOT_HERE = {
 }
 
 
-async def fenced_rows(
+async def untrusted_rows(
     connection: Any, sql: str, arguments: Sequence[object], most_rows: int, *, visiting: bool
 ) -> Sequence[Row]:
     """Run one statement in a transaction that the caller made read-only and will end by LEAVE.
 
-    default_transaction_read_only is no fence, for one SET undoes it; this one cannot be left, because the extended
-    protocol takes a single statement. More rows than wanted are not even fetched. While visiting one database
-    after another, a table that is not there makes the query unsupported in that database.
+    default_transaction_read_only would not suffice: one SET undoes it. This transaction cannot be left, because the
+    extended protocol takes a single statement. No more rows are fetched than wanted. While visiting one database
+    after another, a missing table makes the query unsupported in that database.
     """
     if first_word(sql) not in _READING:
         raise QueryError("query", "only a statement that reads may be asked: SELECT, WITH, VALUES, TABLE or SHOW")

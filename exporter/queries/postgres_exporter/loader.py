@@ -95,7 +95,7 @@ def _queries(document: Document, namespace: str, entry: object) -> Iterator[Impo
         labels=labels,
         metrics=metrics,
         max_series=_MAX_SERIES,
-        fenced=True,
+        untrusted=True,
     )
 
 

@@ -94,7 +94,7 @@ async def test_a_message_that_is_not_utf8_fails_its_query_alone(server: Postgres
         await datastore.ping()
         with pytest.raises(UnicodeDecodeError) as caught:
             await fetch(datastore, sql("SELECT public.complain() AS value", scope="database"), "bytes")
-        one = await fetch(datastore, sql("SELECT 1 AS value", scope="database", fenced=True), "bytes")
+        one = await fetch(datastore, sql("SELECT 1 AS value", scope="database", untrusted=True), "bytes")
 
     assert datastore.reason(caught.value) == "decode"
     assert one == [{"value": 1}]

@@ -136,8 +136,8 @@ async def datastore(server: Postgres) -> AsyncIterator[PostgresDatastore]:
         yield datastore
 
 
-def fenced(text: str, **options: Any) -> Query:
-    return sql(text, labels=("name",), fenced=True, **options)
+def untrusted(text: str, **options: Any) -> Query:
+    return sql(text, labels=("name",), untrusted=True, **options)
 
 
 async def reason(datastore: PostgresDatastore, query: Query) -> Reason | None:
@@ -155,7 +155,7 @@ async def test_it_fails_with_its_reason_and_changes_nothing(
     text, expected = HOSTILE[name]
     before = server.psql("SELECT last_value, is_called FROM tickets")
 
-    assert await reason(datastore, fenced(text, timeout="1s" if name == "sleep" else "5s")) == expected
+    assert await reason(datastore, untrusted(text, timeout="1s" if name == "sleep" else "5s")) == expected
     assert server.psql("SELECT count(*) FROM journal") == [("0",)]
     assert server.psql("SELECT last_value, is_called FROM tickets") == before
     assert server.psql("SELECT count(*) FROM pg_class WHERE relname = 'mine'") == [("0",)]
@@ -164,7 +164,7 @@ async def test_it_fails_with_its_reason_and_changes_nothing(
 async def test_the_connection_is_afterwards_as_before(server: Postgres, datastore: PostgresDatastore) -> None:
     """No lock, no setting, no transaction stays, and statements prepared for others are still known."""
     settings = sql(
-        "SELECT current_setting('default_transaction_read_only') AS setting, pg_backend_pid() AS value", fenced=True
+        "SELECT current_setting('default_transaction_read_only') AS setting, pg_backend_pid() AS value", untrusted=True
     )
     async with datastore.session("fast") as session:
         [before] = await session.fetch(settings)
@@ -172,9 +172,9 @@ async def test_the_connection_is_afterwards_as_before(server: Postgres, datastor
             "SELECT set_config('default_transaction_read_only', 'off', false) AS name, 1 AS value",
             "SELECT 'a' AS name, 1 AS value, pg_advisory_lock(7)",
         ):
-            await session.fetch(fenced(text))
+            await session.fetch(untrusted(text))
         with pytest.raises(asyncpg.DivisionByZeroError):
-            await session.fetch(fenced("SELECT pg_advisory_lock(8) AS name, 1 / (random() * 0)::int AS value"))
+            await session.fetch(untrusted("SELECT pg_advisory_lock(8) AS name, 1 / (random() * 0)::int AS value"))
         [after] = await session.fetch(settings)
         held = server.psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
         states = server.psql(f"SELECT state FROM pg_stat_activity WHERE pid = {after['value']}")
@@ -192,10 +192,10 @@ async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
     ours = sql("SELECT current_setting('search_path') AS path, 'ours' AS name, 1::float8 AS value")
     async with datastore.session("fast") as session:
         await session.fetch(ours)
-        [poisoned] = await session.fetch(fenced("SELECT 'a' AS name, poison() AS value"))
+        [poisoned] = await session.fetch(untrusted("SELECT 'a' AS name, poison() AS value"))
         found = [dict(row) for row in [*await session.fetch(ours), *await session.fetch(ours)]]
         pids = {
-            (await session.fetch(sql("SELECT pg_backend_pid() AS value", fenced=users)))[0]["value"]
+            (await session.fetch(sql("SELECT pg_backend_pid() AS value", untrusted=users)))[0]["value"]
             for users in (True, False)
         }
 
@@ -212,7 +212,7 @@ async def test_what_catches_its_own_cancellation_is_ended(
 ) -> None:
     """Each would hold one of the role's few connections for ever."""
     server.psql(FOREVER)
-    forever = fenced("SELECT 'a' AS name, forever() AS value", timeout="100ms")
+    forever = untrusted("SELECT 'a' AS name, forever() AS value", timeout="100ms")
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%forever()%' AND pid <> pg_backend_pid()"
     with servers.private_pgbouncer(server) as bouncer:
         async with opened(bouncer.server_target("db") if pooled else server.target("db")) as datastore:
@@ -224,17 +224,17 @@ async def test_what_catches_its_own_cancellation_is_ended(
                 if ended_by_a_ping:
                     await datastore.ping()
                     await until(server, f"SELECT 1 FROM ({running}) AS r (n) WHERE n = 0")
-                    assert await reason(datastore, fenced(GOOD)) is None
+                    assert await reason(datastore, untrusted(GOOD)) is None
         await until(server, f"SELECT 1 FROM ({running}) AS r (n) WHERE n = 0")
     server.psql("DROP FUNCTION forever")
 
 
-async def test_a_statement_given_to_an_operation_is_as_fenced(datastore: PostgresDatastore) -> None:
+async def test_a_statement_given_to_an_operation_is_as_untrusted(datastore: PostgresDatastore) -> None:
     metrics = ({"name": "test_ratio", "type": "gauge", "help": "A ratio.", "value": "ratio"},)
     path = "SELECT current_setting('search_path') AS path, 1::float8 AS part, 0::float8 AS rest"
     asked = {
         text: Query.model_validate(
-            {"name": "test", "store": "postgres", "operation": "interval_ratio", "fenced": True, "metrics": metrics,
+            {"name": "test", "store": "postgres", "operation": "interval_ratio", "untrusted": True, "metrics": metrics,
              "params": RatioParams(sql=text, part="part", rest="rest")}
         )
         for text in (path, "INSERT INTO journal VALUES ('x')")
@@ -246,7 +246,7 @@ async def test_a_statement_given_to_an_operation_is_as_fenced(datastore: Postgre
 
 
 async def test_users_find_the_search_path_that_they_know(datastore: PostgresDatastore) -> None:
-    [path] = await fetch(datastore, fenced("SELECT current_setting('search_path') AS name, 1 AS value"))
+    [path] = await fetch(datastore, untrusted("SELECT current_setting('search_path') AS name, 1 AS value"))
 
     assert path["name"] == '"$user", public'
 
@@ -256,15 +256,15 @@ async def test_a_missing_table_is_no_failure_where_databases_are_visited(
 ) -> None:
     """The URL's database has no orders, app has; of a built-in query the same is an error."""
     text = "SELECT 'a' AS name, count(*)::float8 AS value FROM orders"
-    everywhere = fenced(text, scope="database")
+    everywhere = untrusted(text, scope="database")
 
     assert [row["value"] for row in await fetch(datastore, everywhere, "app")] == [2000]
     for missing in (text, "SELECT value FROM nowhere.orders", "SELECT nowhere() AS value"):
         with pytest.raises(QueryError) as caught:
-            await fetch(datastore, fenced(missing, scope="database"), "postgres")
+            await fetch(datastore, untrusted(missing, scope="database"), "postgres")
         assert caught.value.reason == "unsupported"
     with pytest.raises(asyncpg.UndefinedTableError):
-        await fetch(datastore, fenced(text))
+        await fetch(datastore, untrusted(text))
     with pytest.raises(asyncpg.UndefinedTableError):
         await fetch(datastore, sql(text, scope="database"), "postgres")
 
@@ -272,18 +272,18 @@ async def test_a_missing_table_is_no_failure_where_databases_are_visited(
 async def test_positions_in_the_wal_are_texts(datastore: PostgresDatastore) -> None:
     text = "SELECT pg_lsn '16/B374D848' AS name, NULL::pg_lsn AS none, 1 AS value"
 
-    assert await fetch(datastore, fenced(text)) == [{"name": "16/B374D848", "none": None, "value": 1}]
+    assert await fetch(datastore, untrusted(text)) == [{"name": "16/B374D848", "none": None, "value": 1}]
 
 
 async def test_a_session_that_is_ended_meanwhile_is_opened_anew(server: Postgres, datastore: PostgresDatastore) -> None:
     sleeping = asyncio.create_task(
-        reason(datastore, fenced("SELECT 'a' AS name, 1 AS value FROM pg_sleep(30)", timeout="30s"))
+        reason(datastore, untrusted("SELECT 'a' AS name, 1 AS value FROM pg_sleep(30)", timeout="30s"))
     )
     async with client(server) as superuser:
         await superuser.execute(END_THE_SLEEPER)
 
     assert await sleeping == "connect"
-    assert await reason(datastore, fenced(GOOD)) is None
+    assert await reason(datastore, untrusted(GOOD)) is None
 
 
 def test_all_of_them_cost_nobody_else_a_thing(server: Postgres, tmp_path: Path) -> None:

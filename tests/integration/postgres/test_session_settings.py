@@ -72,7 +72,7 @@ async def test_a_role_s_settings_do_no_harm(primary: Postgres, replica: Postgres
             collected = await collect_from(datastore, "postgres")
             await datastore.ping()
             before = await _on_the_fast_lane(datastore, pid)
-            users = await fetch(datastore, sql("SELECT 1 AS value", fenced=True), "app")
+            users = await fetch(datastore, sql("SELECT 1 AS value", untrusted=True), "app")
             time = await fetch(datastore, sql("SELECT 1 AS value FROM pg_sleep(1)"))  # another session waits meanwhile
 
             assert collected.failures == {}

@@ -184,20 +184,22 @@ def test_the_service_watches_the_pooler_and_what_is_behind(bouncer: Pgbouncer) -
     assert "Traceback" not in exporter.last_log
 
 
-async def test_users_queries_are_fenced_there_too(server: Postgres, bouncer: Pgbouncer) -> None:
+async def test_users_queries_are_read_only_there_too(server: Postgres, bouncer: Pgbouncer) -> None:
     """Nothing stays behind in the pool's connections, which belong to others a moment later."""
     async with opened(bouncer.server_target("pooled")) as datastore:
         await datastore.ping()
-        rows = await fetch(datastore, sql("SELECT n::float8 AS value FROM generate_series(1, 250) AS n", fenced=True))
+        rows = await fetch(
+            datastore, sql("SELECT n::float8 AS value FROM generate_series(1, 250) AS n", untrusted=True)
+        )
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await fetch(
-                datastore, sql("WITH gone AS (DELETE FROM customers RETURNING 1) TABLE gone", fenced=True), "app"
+                datastore, sql("WITH gone AS (DELETE FROM customers RETURNING 1) TABLE gone", untrusted=True), "app"
             )
         with pytest.raises(QueryError, match="more than 1000 rows"):
-            await fetch(datastore, sql("SELECT n AS value FROM generate_series(1, 5000) AS n", fenced=True))
+            await fetch(datastore, sql("SELECT n AS value FROM generate_series(1, 5000) AS n", untrusted=True))
         with pytest.raises(asyncpg.QueryCanceledError):
-            await fetch(datastore, sql("SELECT 1 AS value FROM pg_sleep(30)", fenced=True, timeout="500ms"))
-        after = await fetch(datastore, sql("SELECT 1::float8 AS value", fenced=True))
+            await fetch(datastore, sql("SELECT 1 AS value FROM pg_sleep(30)", untrusted=True, timeout="500ms"))
+        after = await fetch(datastore, sql("SELECT 1::float8 AS value", untrusted=True))
 
     left = server.psql("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
     assert [row["value"] for row in rows] == [float(n) for n in range(1, 251)]

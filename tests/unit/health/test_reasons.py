@@ -140,7 +140,7 @@ def test_the_headline_tells_of_queries_that_fail() -> None:
     made = told(target=watched())
     made.put(EVENTS.ping(1.0))
     made.put(EVENTS.poll(1.0))
-    made.put(EVENTS.failed_result(1.5, query("a", fenced=True)))
+    made.put(EVENTS.failed_result(1.5, query("a", untrusted=True)))
     assert overview(report(made, at(2.0)), 15, at(2.0)).verdict == "orders is fine, but 1 query fails"
 
     for number in range(3):

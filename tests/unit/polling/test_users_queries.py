@@ -14,7 +14,7 @@ def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
 
 async def test_users_queries_are_asked_last() -> None:
     fake = Fake()
-    await one_poll(fake, asked("own", fenced=True), asked("sizes"))
+    await one_poll(fake, asked("own", untrusted=True), asked("sizes"))
 
     assert fake.asked == ["ping", "fast sizes", "fast own"]
 
@@ -23,7 +23,7 @@ async def test_what_a_slow_one_leaves_no_time_for_waits_for_the_next_pass() -> N
     """It is asked there before the slow one, and never fails for want of time that another took."""
     fake = Fake(slow=HANG)
     async with Watch(
-        fake, asked("slow", fenced=True), asked("good", fenced=True), target=watched(interval=0.1)
+        fake, asked("slow", untrusted=True), asked("good", untrusted=True), target=watched(interval=0.1)
     ) as watch:
         await watch.polls(4)
 

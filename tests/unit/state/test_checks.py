@@ -177,11 +177,11 @@ def test_a_query_that_fails_once_degrades_nothing() -> None:
         assert (target["state"], target["failing_queries"]) == (state, [{"query": "sizes", "reason": "timeout"}])
 
 
-@pytest.mark.parametrize("how", ["fenced", "unsupported", "well again"])
+@pytest.mark.parametrize("how", ["untrusted", "unsupported", "well again"])
 def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
     """A user's own query is named, and raises its alert; no server is worse for it."""
-    asked = query("mine", fenced=how == "fenced")
-    made = polled(asked) if how == "fenced" else polled()
+    asked = query("mine", untrusted=how == "untrusted")
+    made = polled(asked) if how == "untrusted" else polled()
     for now in (46.0, 47.0):
         reason: Reason = "unsupported" if how == "unsupported" else "timeout"
         made.put(EVENTS.failed_result(now, asked, QueryError(reason, "no")))
@@ -192,7 +192,7 @@ def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
     body = report(made, at(50.0))
 
     assert (body["status"], body["targets"]["orders"]["state"]) == ("pass", "ok")
-    assert body["notes"] == (["orders: ok, 1 query fails"] if how == "fenced" else [])
+    assert body["notes"] == (["orders: ok, 1 query fails"] if how == "untrusted" else [])
 
 
 def test_one_query_is_counted_once_in_however_many_databases() -> None:

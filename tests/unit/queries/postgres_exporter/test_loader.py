@@ -21,7 +21,7 @@ def problems(folder: Path, text: str) -> list[str]:
 def test_a_namespace_becomes_a_query(tmp_path: Path) -> None:
     query = one(tmp_path, SHOP)
 
-    assert (query.name, query.store, query.scope, query.fenced) == ("queries.yaml:shop", "postgres", "server", True)
+    assert (query.name, query.store, query.scope, query.untrusted) == ("queries.yaml:shop", "postgres", "server", True)
     assert query.labels == ("kind",)
     assert [(metric.name, metric.type, metric.help) for metric in query.metrics] == [
         ("shop_sold", "unknown", "Sold so far"),
@@ -143,18 +143,18 @@ def test_a_column_that_is_not_listed_takes_no_other_querys_name(tmp_path: Path) 
     assert samples(shop, {"sold_books": 1, "price": 2}) == {"shop_price": [2.0]}
 
 
-def test_a_folders_queries_are_fenced_and_the_built_in_ones_are_not(tmp_path: Path) -> None:
+def test_a_folders_queries_are_untrusted_and_the_built_in_ones_are_not(tmp_path: Path) -> None:
     metrics = 'metrics:\n  shop_books: {type: gauge, help: "Books.", value: n}\n'
     write(tmp_path / "postgres/shop.yaml", f"query: SELECT 1 AS n\n{metrics}")
     loaded = read_queries(["postgres"], [tmp_path])
 
-    assert [query.name for query in loaded if query.fenced] == ["shop"]
+    assert [query.name for query in loaded if query.untrusted] == ["shop"]
 
 
-def test_nobody_takes_the_fence_away(tmp_path: Path) -> None:
-    write(tmp_path / "postgres/shop.yaml", "query: SELECT 1\nfenced: false\nmetrics: {}\ntiming: true\n")
+def test_a_query_file_may_not_write_untrusted(tmp_path: Path) -> None:
+    write(tmp_path / "postgres/shop.yaml", "query: SELECT 1\nuntrusted: false\nmetrics: {}\ntiming: true\n")
 
-    with pytest.raises(ConfigError, match=r"shop\.yaml:2: fenced: unknown key"):
+    with pytest.raises(ConfigError, match=r"shop\.yaml:2: untrusted: unknown key"):
         read_queries(["postgres"], [tmp_path])
 
 
