@@ -1,4 +1,4 @@
-"""Measurements that tests take: the cells they write, and the table of them in docs/reliability.md."""
+"""Measurements that tests take: the cells they write, and the table of them in docs/explanation/reliability.md."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from bench.results import between
 Cell = Mapping[str, Any]
 
 _ROOT = Path(__file__).parent.parent
-_PAGE = _ROOT / "docs" / "reliability.md"
+_PAGE = _ROOT / "docs" / "explanation" / "reliability.md"
 
 
 def measured(tests: str, variable: str) -> list[Cell]:

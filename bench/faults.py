@@ -1,4 +1,4 @@
-"""Every fault of every store on one exporter: the matrix of docs/reliability.md, and the slowest answers in it.
+"""Every fault of every store on one exporter, and the slowest answers in it: the matrix of explanation/reliability.md.
 
 Runs tests/end_to_end/test_fault_matrix.py, in which another process asks for /metrics (compressed) and /livez, twenty
 times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the machine.

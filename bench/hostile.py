@@ -1,4 +1,4 @@
-"""Every hostile answer of every store on one exporter: the table of docs/reliability.md.
+"""Every hostile answer of every store on one exporter: the table of docs/explanation/reliability.md.
 
 Runs tests/end_to_end/test_hostile_answers.py. The servers that answer are a process of their own, another one asks for
 /livez and /metrics twenty times a second between them; memory is the kernel's peak of the exporter's, above what it had

@@ -22,7 +22,7 @@ SETTINGS = {
     "track_io_timing": "on",
 }
 INITDB = ("--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--data-checksums", "--no-sync")
-_DOCUMENTATION = Path(__file__).parents[1] / "docs/postgresql.md"
+_DOCUMENTATION = Path(__file__).parents[1] / "docs/how-to/postgresql.md"
 
 
 def recommended_role() -> str:

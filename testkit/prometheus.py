@@ -36,7 +36,7 @@ def scraped(*ports: int, name: str = "datatier", **settings: Any) -> Job:
 
 
 def discovered(port: int, name: str = "datatier", **settings: Any) -> Job:
-    """Return the job of docs/configuration.md: an exporter's targets are found at /sd, each is scraped by itself."""
+    """Return the job of how-to/many-targets.md: an exporter's targets are found at /sd, each is scraped by itself."""
     http = {"url": f"http://127.0.0.1:{port}/sd", "refresh_interval": "1s"}
     return {"job_name": name, "honor_labels": True, "http_sd_configs": [http], **settings}
 

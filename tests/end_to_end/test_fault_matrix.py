@@ -3,7 +3,7 @@
 Each cell: /metrics and /livez answer 200 throughout, /health has the right reason within the deadline and one poll,
 the series of who is down are gone on the same page, the others do not notice, all is back within two polls, and no
 task, file or connection is left over. FAULT_MATRIX=FILE writes down what was measured; `python -m bench faults`
-makes docs/reliability.md of it.
+makes docs/explanation/reliability.md of it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""HAProxy, as docs/health.md sets it up, leads clients to the right PostgreSQL through a promotion and a stop."""
+"""HAProxy, set up as in how-to/health-checks.md, leads clients to the right PostgreSQL: a promotion, a stop."""
 
 import threading
 import time
@@ -118,14 +118,14 @@ def tier(servers: Servers) -> Iterator[Tier]:
 
 def documented_target(place: int, server: Postgres) -> dict[str, object]:
     """Return the page's target, at a server of ours."""
-    documented = yaml.safe_load(pieces("health.md", "yaml")[0])["targets"][place]
+    documented = yaml.safe_load(pieces("how-to/health-checks.md", "yaml")[0])["targets"][place]
     del documented["password_file"]
     return server.target(**{key: value for key, value in documented.items() if key not in ("store", "url")})
 
 
 def settings(exporter: int, write: int, read: int, servers: tuple[int, int]) -> str:
     """Return the page's configuration, with our addresses."""
-    [text] = pieces("health.md", "haproxy")
+    [text] = pieces("how-to/health-checks.md", "haproxy")
     for documented, ours in {
         "bind :5000": f"bind 127.0.0.1:{write}",
         "bind :5001": f"bind 127.0.0.1:{read}",

@@ -1,4 +1,4 @@
-"""What docs/health.md shows was seen, and what it offers to copy works: on real servers, with real programs."""
+"""What reference/health.md shows is seen, and what how-to/health-checks.md offers to copy works, on real servers."""
 
 import re
 import shlex
@@ -25,8 +25,9 @@ from tests.support.exporter_process import Answer, Exporter
 from tests.support.paths import DOCS
 
 PLACE = "http://127.0.0.1:9187"
-PAGE = (DOCS / "health.md").read_text(encoding="utf-8")
-COMMANDS = [piece.partition("\n") for piece in pieces("health.md", "console")]
+RECIPES = "how-to/health-checks.md"
+PAGE = (DOCS / RECIPES).read_text(encoding="utf-8")
+COMMANDS = [piece.partition("\n") for piece in pieces("reference/health.md", "console")]
 ROLES = sorted(set(re.findall(r"/health/targets/(?:local|NAME|%\[srv_name\])(\?role=[\w&=]+)", PAGE)))
 
 pytestmark = pytest.mark.servers("postgres:18", "replica:18")
@@ -104,12 +105,12 @@ def test_compose_waits_for_the_database(exporter: Exporter) -> None:
 
 
 def documents(mark: str) -> list[Any]:
-    return [yaml.safe_load(piece) for piece in pieces("health.md", "yaml") if mark in piece]
+    return [yaml.safe_load(piece) for piece in pieces(RECIPES, "yaml") if mark in piece]
 
 
 def test_the_targets_for_haproxy_are_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("of no importance")
-    text = pieces("health.md", "yaml")[0].replace("/run/secrets/orders", str(tmp_path / "secret"))
+    text = pieces(RECIPES, "yaml")[0].replace("/run/secrets/orders", str(tmp_path / "secret"))
     (tmp_path / "datatier.yaml").write_text(text)
 
     assert [target.name for target in load_config(tmp_path / "datatier.yaml").targets] == ["orders-1", "orders-2"]
@@ -118,7 +119,7 @@ def test_the_targets_for_haproxy_are_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on the PATH")
 def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
     """No unknown key, no bad value; and little that an intruder could use."""
-    [unit] = pieces("health.md", "ini")
+    [unit] = pieces(RECIPES, "ini")
     file = tmp_path / "datatier-exporter.service"
     file.write_text(re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", unit))
     verified = run(["systemd-analyze", "verify", "--man=no", str(file)])
@@ -131,7 +132,7 @@ def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["aws elbv2", "gcloud compute"])
 def test_commands_of_clouds_are_one_line_for_a_shell(command: str) -> None:
     """They are parsed as a shell does; whether the clouds take them was not tried."""
-    [text] = [part for piece in pieces("health.md", "sh") for part in piece.split("\n\n") if part.startswith(command)]
+    [text] = [part for piece in pieces(RECIPES, "sh") for part in piece.split("\n\n") if part.startswith(command)]
     words = shlex.split(text)
 
     assert "/health/targets/local?role=primary" in words
@@ -148,7 +149,7 @@ class Nginx(Process):
     def __init__(self, application: int, exporter: int) -> None:
         super().__init__("nginx")
         self.port = free_port()
-        [locations] = pieces("health.md", "nginx")
+        [locations] = pieces(RECIPES, "nginx")
         assert locations.count("127.0.0.1:8000") == locations.count("127.0.0.1:9187") == 1
         self._locations = locations.replace(":8000", f":{application}").replace(":9187", f":{exporter}")
 

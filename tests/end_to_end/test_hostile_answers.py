@@ -1,7 +1,7 @@
 """What servers send without measure, to all clients: bounded memory, a typed reason, no more than two polls lost.
 
 HOSTILE=FILE meets every cell instead of the quick ones and writes down what was measured; `python -m bench hostile`
-makes the table of docs/reliability.md of it.
+makes the table of docs/explanation/reliability.md of it.
 """
 
 import os

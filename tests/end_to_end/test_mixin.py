@@ -65,7 +65,7 @@ ASKED = {
 
 @pytest.fixture(scope="module")
 def scraping(servers: Servers) -> Iterator[tuple[Exporter, Prometheus]]:
-    """Scrape a primary and its replica as docs/configuration.md says for such rules, an `instance` for each target."""
+    """Scrape a primary and its replica as query-files.md advises for such rules: an `instance` for each target."""
     primary, replica = servers.postgres("16"), servers.replica("16")
     primary.psql("SELECT pg_create_physical_replication_slot('mixin', true)")
     by_target = {"source_labels": ["target"], "target_label": "instance"}

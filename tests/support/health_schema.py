@@ -7,7 +7,7 @@ import jsonschema_rs
 
 from tests.support.paths import DOCS
 
-SCHEMA = json.loads((DOCS / "health.schema.json").read_text())
+SCHEMA = json.loads((DOCS / "reference/health.schema.json").read_text())
 _VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
 
 

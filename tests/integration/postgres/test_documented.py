@@ -1,4 +1,4 @@
-"""What docs/postgresql.md promises of the role and its grants is so on real servers."""
+"""What docs/how-to/postgresql.md promises of the role and its grants is so on real servers."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from testkit.session import Servers
 from tests.support.collect import Collected, collect
 from tests.support.paths import DOCS
 
-PAGE = (DOCS / "postgresql.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "how-to/postgresql.md").read_text(encoding="utf-8")
 ROLE, EXTENSIONS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 PASSWORD = "a long random password"
 GRANTS = re.findall(r"^\| `(GRANT .*?)` \| (.*?) \|$", PAGE, re.MULTILINE)

@@ -51,7 +51,7 @@ def rejected(read: Read) -> Rejected:
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     """Every kind that is promised is taken."""
-    page = (DOCS / "postgresql.md").read_text(encoding="utf-8")
+    page = (DOCS / "how-to/postgresql.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     [target] = load_config(write(tmp_path / "datatier.yaml", example), {}).targets
     assert isinstance(target, PostgresTarget)
