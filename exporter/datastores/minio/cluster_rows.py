@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from exporter.datastores.json_path import Json, objects
 from exporter.datastores.minio.page_rows import native_rows, set_size
-from exporter.datastores.minio.responses import Json, NativePage, objects
+from exporter.datastores.minio.responses import NativePage
 from exporter.queries.query import Row
 
 _DRIVE_STATES = ("ok", "healing", "offline", "unformatted", "faulty", "other")

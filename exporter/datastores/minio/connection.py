@@ -10,9 +10,10 @@ import httpx
 
 from exporter.datastores.http_client import http_client, http_reason
 from exporter.datastores.json_page import parse_json
+from exporter.datastores.json_path import Json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal
-from exporter.datastores.minio.responses import Health, Json, NativePage, Refused
+from exporter.datastores.minio.responses import Health, NativePage, Refused
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.refcount import Shared

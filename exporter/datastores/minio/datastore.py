@@ -11,10 +11,11 @@ import httpx
 
 from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.base import Lane
+from exporter.datastores.json_path import Json
 from exporter.datastores.minio.connection import CLOCKS_DIFFER, Connection, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
-from exporter.datastores.minio.responses import Health, Json, NativePage, Refused
+from exporter.datastores.minio.responses import Health, NativePage, Refused
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.tls import Expiry, tls_of

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from exporter.datastores.json_path import Json, at, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
-from exporter.datastores.minio.responses import Json, NativePage, Refused, number, objects
+from exporter.datastores.minio.responses import NativePage, Refused
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
@@ -111,7 +112,7 @@ def _is_foreign(answer: object) -> bool:
 
 
 def _some_bucket(account: object) -> str:
-    buckets = objects(account, "Buckets") if isinstance(account, Mapping) else ()
+    buckets = objects(account, "Buckets")
     return str(buckets[0].get("name", "")) if buckets else ""
 
 
@@ -156,7 +157,7 @@ def _sees_no_bucket(account: object, usage: object) -> bool:
 
 
 def _nodes(info: object) -> Sequence[Json]:
-    return objects(info, "servers") if isinstance(info, Mapping) else ()
+    return objects(info, "servers")
 
 
 def _version(info: object, page: object) -> str:
@@ -186,8 +187,7 @@ def _role(info: object, page: object, account: object) -> str:
 
 
 def _drives_per_set(account: object) -> Sequence[int]:
-    server = account.get("Server") if isinstance(account, Mapping) else None
-    found = server.get("DrivesPerSet") if isinstance(server, Mapping) else None
+    found = at(account, "Server", "DrivesPerSet")
     return tuple(size for size in found if isinstance(size, int)) if isinstance(found, list) else ()
 
 

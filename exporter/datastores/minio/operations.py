@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from exporter.datastores.json_path import Json, objects
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.largest import LargestParams, Members
-from exporter.datastores.minio.responses import Json, NativePage, Pages, Refused, objects
+from exporter.datastores.minio.responses import NativePage, Pages, Refused
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
+from exporter.datastores.json_path import Json
 from exporter.datastores.prometheus_text import PageSample, parse
 from exporter.errors import QueryError
-
-Json = Mapping[str, object]
 
 _MOST_SAMPLES = 30_000  # of one family: 100 nodes have as many
 
@@ -94,14 +93,3 @@ class Pages(Protocol):
     async def info(self) -> Json: ...
     async def account(self) -> Json: ...
     async def usage(self) -> Json: ...
-
-
-def objects(parent: Json, key: str) -> Sequence[Json]:
-    """Return the objects of a JSON array; the server writes null for an empty one."""
-    found = parent.get(key)
-    return [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
-
-
-def number(parent: Json, key: str) -> float | None:
-    found = parent.get(key)
-    return float(found) if isinstance(found, int | float) else None

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from exporter.datastores.json_path import Json, number, objects
 from exporter.datastores.minio.largest import Members, with_others
-from exporter.datastores.minio.responses import Json, number, objects
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 

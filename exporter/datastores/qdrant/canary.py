@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from exporter.datastores.qdrant.session import Pages, collection_path, number
+from exporter.datastores.json_path import number
+from exporter.datastores.qdrant.session import Pages, collection_path
 from exporter.errors import QueryError
 from exporter.queries.operation import Params
 from exporter.queries.query import Row

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from exporter.datastores.json_path import Json, at
 from exporter.datastores.qdrant.collections import Collection
-from exporter.datastores.qdrant.session import Page, at
 from exporter.queries.query import Row
 
 
@@ -25,7 +25,7 @@ def _vectors(collection: Collection) -> Iterator[Row]:
 _COLUMNS = ("distance", "size", "datatype", "on_disk", "hnsw_m", "hnsw_ef_construct", "quantization")
 
 
-def _dense(config: Page, vector: Page) -> dict[str, object]:
+def _dense(config: Json, vector: Json) -> dict[str, object]:
     quantization = at(vector, "quantization_config") or at(config, "quantization_config") or {}
     hnsw = {**(at(config, "hnsw_config") or {}), **_given(at(vector, "hnsw_config"))}
     values = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.datastores.qdrant.session import Page, at, number, rows_of, scaled, total
+from exporter.datastores.json_path import Json, at, number, objects, scaled, total
 from exporter.queries.health_rule import Status
 from exporter.queries.query import Row
 
@@ -31,7 +31,7 @@ class Shard:
 
     id: str
     own: str  # this peer
-    local: Page
+    local: Json
     states: Mapping[str, str]  # of each peer's replica
 
     @property
@@ -53,7 +53,7 @@ class Shard:
         points = number(self.local, "num_points")
         if points is not None:
             return points
-        return total([number(segment, "info", "num_points") for segment in rows_of(self.local, "segments")])
+        return total([number(segment, "info", "num_points") for segment in objects(self.local, "segments")])
 
     @property
     def readable(self) -> int:
@@ -66,7 +66,7 @@ class Collection:
     """One collection, with all shards this peer knows of."""
 
     name: str
-    page: Page
+    page: Json
     shards: Sequence[Shard]
     replicas_wanted: int
 
@@ -96,28 +96,28 @@ class Collection:
         return sum(shard.readable < self.replicas_wanted for shard in self.shards)
 
 
-def collections_of(telemetry: Page, most: int) -> list[Collection]:
+def collections_of(telemetry: Json, most: int) -> list[Collection]:
     """Return at most so many collections: those in trouble first, then the largest."""
-    found = [_collection(telemetry, page) for page in rows_of(telemetry, "collections", "collections")]
+    found = [_collection(telemetry, page) for page in objects(telemetry, "collections", "collections")]
     found.sort(key=lambda c: (not c.without_active_replica, not c.in_trouble, -(c.points or 0), c.name))
     return found[:most]
 
 
-def _collection(telemetry: Page, page: Page) -> Collection:
+def _collection(telemetry: Json, page: Json) -> Collection:
     peer = at(telemetry, "cluster", "status", "peer_id")
     clustered = at(telemetry, "cluster", "enabled") is True
     factor = number(page, "config", "params", "replication_factor") or 1
-    shards = [_shard(shard, peer) for shard in rows_of(page, "shards")]
+    shards = [_shard(shard, peer) for shard in objects(page, "shards")]
     return Collection(str(page.get("id")), page, shards, int(factor) if clustered else 1)
 
 
-def _shard(page: Page, peer: object) -> Shard:
+def _shard(page: Json, peer: object) -> Shard:
     states = {str(peer): str(state) for peer, state in (page.get("replicate_states") or {}).items()}
     own = next(iter(states), "") if peer is None else str(peer)  # outside a cluster there is one peer alone
     return Shard(str(page.get("id")), own, page.get("local") or {}, states)
 
 
-def summary_rows(telemetry: Page) -> list[Row]:
+def summary_rows(telemetry: Json) -> list[Row]:
     """Return one row about all collections: how many there are, and the verdict on them."""
     found = collections_of(telemetry, 10**9)
     count = number(telemetry, "collections", "number_of_collections")
@@ -141,8 +141,8 @@ def status_rows(found: Iterable[Collection]) -> list[Row]:
     ]
 
 
-def collection_rows(telemetry: Page, found: Iterable[Collection]) -> list[Row]:
-    snapshots = {str(page.get("id")): page for page in rows_of(telemetry, "collections", "snapshots")}
+def collection_rows(telemetry: Json, found: Iterable[Collection]) -> list[Row]:
+    snapshots = {str(page.get("id")): page for page in objects(telemetry, "collections", "snapshots")}
     return [{**_numbers(c), **_snapshots(snapshots.get(c.name, {}))} for c in found]
 
 
@@ -164,13 +164,13 @@ def _numbers(collection: Collection) -> dict[str, object]:
         "shards_failed_load": sum(shard.failed for shard in local),
         "shards_without_active_replica": collection.without_active_replica,
         "under_replicated_shards": collection.under_replicated,
-        "shard_transfers": len(rows_of(collection.page, "transfers")),
+        "shard_transfers": len(objects(collection.page, "transfers")),
         "replication_factor": number(config, "params", "replication_factor"),
         "indexing_threshold_bytes": scaled(number(config, "optimizer_config", "indexing_threshold"), 1024),
     }
 
 
-def _snapshots(page: Page) -> dict[str, object]:
+def _snapshots(page: Json) -> dict[str, object]:
     return {
         "snapshots_running": number(page, "running_snapshots"),
         "snapshot_recoveries_running": number(page, "running_snapshot_recovery"),
@@ -217,7 +217,7 @@ def replica_rows(found: Iterable[Collection]) -> list[Row]:
     return rows
 
 
-def replication_rows(telemetry: Page) -> list[Row]:
+def replication_rows(telemetry: Json) -> list[Row]:
     """Return one row about all replicas that this peer knows of, with the verdict on them."""
     found = collections_of(telemetry, 10**9)
     states = [state for c in found for shard in c.shards for state in shard.states.values()]

@@ -13,11 +13,11 @@ from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.base import Lane
 from exporter.datastores.http_client import BODY_BYTES, Bounded, http_reason, http_transport
 from exporter.datastores.json_page import PARSED_BYTES, cost
+from exporter.datastores.json_path import Json, at, timestamp
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.qdrant.connection import Api, reason_of_status, result_of
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.operations import OPERATIONS
-from exporter.datastores.qdrant.session import Page, at, timestamp
 from exporter.datastores.tls import Expiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
@@ -239,11 +239,11 @@ class QdrantSession:
     async def rows(self, make: Callable[[*_Args], _T], *pages: *_Args) -> _T:
         return await off_loop(self._bytes, make, *pages)
 
-    async def telemetry(self, *, segments: bool = False) -> Page:
+    async def telemetry(self, *, segments: bool = False) -> Json:
         """Return the level that holds shards: 3, or 4 with segments; before 1.14 it was 2 for both."""
         new = version_satisfies(self.info.version, ">=1.14")
         level = (4 if segments else 3) if new else 2
-        page: Page = await self.json(f"/telemetry?details_level={level}")
+        page: Json = await self.json(f"/telemetry?details_level={level}")
         self._datastore.notice_start(timestamp(at(page, "app", "startup")))
         return page
 

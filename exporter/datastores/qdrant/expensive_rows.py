@@ -3,8 +3,9 @@
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from exporter.datastores.json_path import Json, at, number, objects, scaled, timestamp, total
 from exporter.datastores.qdrant.collections import Collection
-from exporter.datastores.qdrant.session import Page, at, collection_path, number, rows_of, scaled, timestamp, total
+from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 
@@ -37,18 +38,18 @@ def index_rows(found: Iterable[Collection]) -> list[Row]:
     return [{"collection": key[0], "vector": key[1], "indexed": count} for key, count in counts.items()]
 
 
-def _segments(collection: Collection) -> list[Page]:
-    return [segment for shard in collection.local for segment in rows_of(shard.local, "segments")]
+def _segments(collection: Collection) -> list[Json]:
+    return [segment for shard in collection.local for segment in objects(shard.local, "segments")]
 
 
 async def snapshot_rows(read: Read, collections: Iterable[str]) -> list[Row]:
     """Return each collection's snapshots, and those of the whole storage, that lie on this peer."""
     places = {f"snapshot:{name}": collection_path(name, "snapshots") for name in collections}
     pages = await _each(read, {**places, "storage_snapshot": "/snapshots"})
-    return [_snapshots(check, rows_of({"result": page}, "result")) for check, page in pages.items()]
+    return [_snapshots(check, objects(page)) for check, page in pages.items()]
 
 
-def _snapshots(check: str, snapshots: list[Page]) -> Row:
+def _snapshots(check: str, snapshots: list[Json]) -> Row:
     dated = [(time, s) for s in snapshots if (time := _created(s)) is not None]
     newest, oldest = max(dated, key=_first, default=None), min(dated, key=_first, default=None)
     return {
@@ -60,11 +61,11 @@ def _snapshots(check: str, snapshots: list[Page]) -> Row:
     }
 
 
-def _first(dated: tuple[float, Page]) -> float:
+def _first(dated: tuple[float, Json]) -> float:
     return dated[0]
 
 
-def _created(snapshot: Page) -> float | None:
+def _created(snapshot: Json) -> float | None:
     """Return when it was made, from its name where the file system keeps no birth time."""
     created = timestamp(snapshot.get("creation_time"))
     if created is None and (match := _TIME_IN_NAME.search(str(snapshot.get("name")))):
@@ -91,14 +92,14 @@ async def disk_rows(read: Read, collections: Iterable[str], size: float) -> list
 
 
 def _components(page: object) -> Mapping[str, list[object]]:
-    vectors, sparse = rows_of(page, "vectors"), rows_of(page, "sparse_vectors")
+    vectors, sparse = objects(page, "vectors"), objects(page, "sparse_vectors")
     every = [*vectors, *sparse]
     return {
         "vectors": [at(vector, "storage") for vector in every],
         "index": [at(vector, "index") for vector in every],
         "quantized": [at(vector, "quantized") for vector in vectors if "quantized" in vector],
         "payload": [at(page, "payload")],
-        "payload_index": [at(index, "usage") for index in rows_of(page, "payload_index")],
+        "payload_index": [at(index, "usage") for index in objects(page, "payload_index")],
         "id_tracker": [at(page, "other", "id_tracker")],
     }
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
+from exporter.datastores.json_path import at, timestamp
 from exporter.datastores.qdrant.connection import Api
-from exporter.datastores.qdrant.session import at, timestamp
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
 from exporter.versions import version_satisfies

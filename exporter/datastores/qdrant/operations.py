@@ -6,12 +6,13 @@ from types import MappingProxyType
 
 from pydantic import Field
 
+from exporter.datastores.json_path import Json
 from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
 from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import Collection, collections_of
 from exporter.datastores.qdrant.native_metrics import NativePage
-from exporter.datastores.qdrant.session import Page, Pages
+from exporter.datastores.qdrant.session import Pages
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -36,7 +37,7 @@ class NativeParams(Params):
     max_rows: int = Field(default=500, ge=1)
 
 
-def _from_telemetry(rows: Callable[[Page], Sequence[Row]]) -> Operation:
+def _from_telemetry(rows: Callable[[Json], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
         return await session.rows(rows, await session.telemetry())
 
@@ -69,7 +70,7 @@ def _from_metrics(rows: Callable[[NativePage, str], Sequence[Row]]) -> Operation
     return Operation(operation)
 
 
-def _from_cluster(rows: Callable[[Page], Sequence[Row]]) -> Operation:
+def _from_cluster(rows: Callable[[Json], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
         return await session.rows(rows, await session.json("/cluster"))
 

@@ -1,6 +1,6 @@
 """Rows about the server itself and about the cluster as this peer sees it."""
 
-from exporter.datastores.qdrant.session import Page, at, number, scaled, timestamp
+from exporter.datastores.json_path import Json, at, number, scaled, timestamp
 from exporter.queries.health_rule import Status
 from exporter.queries.query import Row
 from exporter.versions import version_satisfies
@@ -9,7 +9,7 @@ RAFT_ROLES = ("Leader", "Follower", "Candidate", "PreCandidate")
 _KIB = 1024.0
 
 
-def server_rows(telemetry: Page, version: str) -> list[Row]:
+def server_rows(telemetry: Json, version: str) -> list[Row]:
     app = at(telemetry, "app")
     return [
         {
@@ -24,7 +24,7 @@ def server_rows(telemetry: Page, version: str) -> list[Row]:
     ]
 
 
-def _memory_used_ratio(telemetry: Page, version: str) -> float | None:
+def _memory_used_ratio(telemetry: Json, version: str) -> float | None:
     """Divide the heap by the machine's memory; None where that is not what limits the server.
 
     Before 1.19 a server in a container states the memory of the whole machine, so full would look empty.
@@ -36,7 +36,7 @@ def _memory_used_ratio(telemetry: Page, version: str) -> float | None:
     return resident / (ram * _KIB) if resident is not None and ram else None
 
 
-def memory_rows(telemetry: Page) -> list[Row]:
+def memory_rows(telemetry: Json) -> list[Row]:
     memory = at(telemetry, "memory") or {}
     return [
         {"kind": kind, "bytes": number(memory, f"{kind}_bytes")}
@@ -45,7 +45,7 @@ def memory_rows(telemetry: Page) -> list[Row]:
     ]
 
 
-def cluster_rows(cluster: Page) -> list[Row]:
+def cluster_rows(cluster: Json) -> list[Row]:
     """Return one row about consensus, with the verdict: no leader fails, a peer that cannot be reached warns."""
     raft, thread = at(cluster, "raft_info"), at(cluster, "consensus_thread_status")
     working = at(thread, "consensus_thread_status") == "working"
@@ -68,12 +68,12 @@ def cluster_rows(cluster: Page) -> list[Row]:
     ]
 
 
-def raft_role_rows(cluster: Page) -> list[Row]:
+def raft_role_rows(cluster: Json) -> list[Row]:
     role = at(cluster, "raft_info", "role")
     return [{"role": name.lower(), "has": role == name} for name in RAFT_ROLES]
 
 
-def unreachable_peer_rows(cluster: Page) -> list[Row]:
+def unreachable_peer_rows(cluster: Json) -> list[Row]:
     """Return the messages that failed since the last good one, of every other peer.
 
     This is where a killed peer shows at once; its replicas stay Active until the next write.
@@ -87,7 +87,7 @@ def unreachable_peer_rows(cluster: Page) -> list[Row]:
     ]
 
 
-def peer_rows(telemetry: Page) -> list[Row]:
+def peer_rows(telemetry: Json) -> list[Row]:
     """Return what /cluster/telemetry says of every peer."""
     return [
         {

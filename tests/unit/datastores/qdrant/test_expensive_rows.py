@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from exporter.datastores.json_path import timestamp
 from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows, snapshot_rows
-from exporter.datastores.qdrant.session import collection_path, timestamp
+from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError
 from tests.support.qdrant_recorded import recorded
 
