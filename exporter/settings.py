@@ -123,7 +123,7 @@ def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
     }
     if clashes:
         document = read_document(path)
-        raise ConfigError([document.problem(key, message) for key, message in clashes.items()])
+        raise ConfigError([document.error_at(key, message) for key, message in clashes.items()])
 
 
 def check_names(path: Path, config: Config, queries: Sequence[Query]) -> None:
@@ -134,7 +134,7 @@ def check_names(path: Path, config: Config, queries: Sequence[Query]) -> None:
     ]
     if problems:
         document = read_document(path)
-        raise ConfigError([document.problem(key, message) for key, message in problems])
+        raise ConfigError([document.error_at(key, message) for key, message in problems])
 
 
 def _of_target(config: Config, index: int, queries: Sequence[Query]) -> Iterator[tuple[KeyPath, str]]:

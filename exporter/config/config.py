@@ -8,21 +8,21 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from exporter.config.documents import Document, KeyPath, expand_variables, read_document
+from exporter.config.documents import KeyPath, YamlDocument, expand_variables, read_document
 from exporter.config.environment import URLS, target_settings, variable
 from exporter.config.files import in_time
-from exporter.config.secret_files import Keeper, Strict
+from exporter.config.secret_files import HasSecrets, StrictModel
 from exporter.config.stores import Target
 from exporter.config.thresholds import Limit, Overrides, limits
 from exporter.errors import ConfigError
 from exporter.units import Duration
 
 
-class Poll(Strict):
+class Poll(StrictModel):
     interval: Duration = 15.0
 
 
-class Web(Keeper):
+class Web(HasSecrets):
     """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
 
     config_file: Path | None = None
@@ -42,13 +42,13 @@ class Web(Keeper):
         return self.token is not None or self.token_file is not None
 
 
-class Readyz(Strict):
+class Readyz(StrictModel):
     """What /readyz asks beside the process itself: nothing, unless groups of targets are named."""
 
     require: tuple[str, ...] = ()
 
 
-class Config(Strict):
+class Config(StrictModel):
     listen: str = "0.0.0.0:9187"
     poll: Poll = Poll()
     targets: tuple[Annotated[Target, Field(discriminator="store")], ...]
@@ -106,7 +106,7 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
         targets = target_settings(environment)
         if not targets:
             raise ConfigError([f"nothing to watch: name a file with --config, or set one of {URLS}"])
-        document = Document(Path("environment"), {"targets": targets}, {})
+        document = YamlDocument(Path("environment"), {"targets": targets}, {})
         return document.validate(
             Config,
             document.data,
@@ -116,7 +116,7 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     config = document.validate(Config, expand_variables(document, environment), _without_store)
     sources = tuple(path.parent / source for source in config.queries)
     missing = [
-        document.problem(("queries", index), problem)
+        document.error_at(("queries", index), problem)
         for index, source in enumerate(sources)
         if (problem := _missing(source))
     ]

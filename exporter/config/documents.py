@@ -29,7 +29,7 @@ _PLAIN_WORDS = {
 }
 
 
-class Document:
+class YamlDocument:
     """Hold a YAML file's data and the line of each of its keys."""
 
     def __init__(self, path: Path, data: dict[str, Any], lines: Mapping[KeyPath, int]) -> None:
@@ -44,7 +44,7 @@ class Document:
             self._taken |= dict.fromkeys((value, repr(value)[1:-1]), f"${{{name}}}")
         return value
 
-    def problem(self, key: KeyPath, message: str) -> str:
+    def error_at(self, key: KeyPath, message: str) -> str:
         """Format one problem; the nearest known key gives the line."""
         known: KeyPath = ()
         for part in key:
@@ -62,13 +62,13 @@ class Document:
         except ValidationError as error:
             raise ConfigError(
                 [
-                    self.problem(at(problem["loc"]), _plain(problem["type"], problem["msg"]))
+                    self.error_at(at(problem["loc"]), _plain(problem["type"], problem["msg"]))
                     for problem in error.errors(include_url=False, include_input=False)
                 ]
             ) from None
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path) -> YamlDocument:
     """Read one YAML mapping; raise ConfigError when it cannot be read or is not one."""
     text = _text(path)
     try:
@@ -83,7 +83,7 @@ def read_document(path: Path) -> Document:
         raise ConfigError([f"{path}: {TOO_DEEP}"]) from None
     if not isinstance(data, dict):
         raise ConfigError([f"{path}:1: expected keys and values, found {type(data).__name__}"])
-    return Document(path, data, lines)
+    return YamlDocument(path, data, lines)
 
 
 def _text(path: Path) -> str:
@@ -94,7 +94,7 @@ def _text(path: Path) -> str:
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
 
 
-def expand_variables(document: Document, environment: Mapping[str, str] = os.environ) -> object:
+def expand_variables(document: YamlDocument, environment: Mapping[str, str] = os.environ) -> object:
     """Return the document's data with ${NAME} replaced; $${NAME} stays as ${NAME}. All unset names at once."""
     problems: list[str] = []
 
@@ -110,7 +110,7 @@ def expand_variables(document: Document, environment: Mapping[str, str] = os.env
             if match[0].startswith("$$"):
                 return match[0][1:]
             if match[1] not in environment:
-                problems.append(document.problem(key, f"the environment variable {match[1]} is not set"))
+                problems.append(document.error_at(key, f"the environment variable {match[1]} is not set"))
             return document.take(match[1], environment.get(match[1], ""))
 
         end = value.rfind("}") + 1  # behind it each opening brace would be looked at to the text's end

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 from exporter.config.files import read_bounded
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """What of the configuration is made of: frozen, and no key that nobody reads."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Keeper(Strict):
+class HasSecrets(StrictModel):
     """What holds secrets: beside each, `<name>_file` may name the file that it lies in."""
 
     @model_validator(mode="after")
@@ -41,12 +41,12 @@ class Keeper(Strict):
     def secrets(self) -> set[str]:
         """Return every secret as it was last read: what nobody has read, nobody can tell. Each log line asks this."""
         for name in self._in_files - self._read.keys():
-            self.present(name)
+            self.secret_or_none(name)
         return {*self._written, *self._read.values()}
 
     def present_secrets(self) -> set[str]:
         """Return every secret under a key of its own as it is now, but those of files that cannot be read."""
-        return {secret for name in self._secret_names() if (secret := self.present(name))}
+        return {secret for name in self._secret_names() if (secret := self.secret_or_none(name))}
 
     @cached_property
     def _written(self) -> frozenset[str]:
@@ -61,7 +61,7 @@ class Keeper(Strict):
     def _read(self) -> dict[str, str]:
         return {}
 
-    def present(self, name: str) -> str | None:
+    def secret_or_none(self, name: str) -> str | None:
         """Return a secret's present value, None where its file cannot be read."""
         try:
             return self.secret(name)

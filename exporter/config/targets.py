@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from exporter.config.address import Address
 from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
-from exporter.config.secret_files import Keeper, Strict, read_file
+from exporter.config.secret_files import HasSecrets, StrictModel, read_file
 from exporter.config.thresholds import Overrides
 from exporter.units import Duration
 
@@ -23,11 +23,11 @@ CORE_LABELS = {
 }  # fmt: skip  # of the core metrics, which a test compares them with
 
 
-class Globs(Strict):
+class Globs(StrictModel):
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
-    def admits(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Tell whether some glob includes the name and none excludes it."""
         included, excluded = (any(fnmatchcase(name, glob) for glob in globs) for globs in (self.include, self.exclude))
         return included and not excluded
@@ -38,7 +38,7 @@ def _off(value: object) -> object:
     return "off" if value is False else value
 
 
-class TargetBase(Keeper, Address):
+class TargetBase(HasSecrets, Address):
     """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody.
 
     thresholds: limits of this target that differ from the configuration's.

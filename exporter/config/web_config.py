@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from exporter.config.documents import Document, read_document
-from exporter.config.secret_files import Strict
+from exporter.config.documents import YamlDocument, read_document
+from exporter.config.secret_files import StrictModel
 from exporter.units import parse_duration
 
 ClientAuth = Literal[
@@ -64,7 +64,7 @@ def _interval(value: Any) -> float:
     return 0.0 if str(value) in ("0", "0s") else parse_duration(value)
 
 
-class Section(Strict):
+class Section(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _without_empty_values(cls, value: Any) -> Any:
@@ -181,7 +181,7 @@ class WebConfig(Section):
         return value
 
 
-def read_web_config(path: Path) -> tuple[WebConfig, Document]:
+def read_web_config(path: Path) -> tuple[WebConfig, YamlDocument]:
     """Read the file, its paths relative to its folder; raise ConfigError with every problem."""
     document = read_document(path)
     config = document.validate(WebConfig, document.data)

@@ -82,7 +82,7 @@ class WebFile:
         try:
             return Loaded(config, server_context(tls), not_after(tls))
         except TlsError as error:
-            raise ConfigError([document.problem(("tls_server_config", error.key), str(error))]) from None
+            raise ConfigError([document.error_at(("tls_server_config", error.key), str(error))]) from None
 
 
 def _opens(before: Loaded, after: Loaded) -> Iterator[str]:

@@ -12,7 +12,7 @@ from exporter.datastores.base import Datastore, Lane, Session
 from exporter.errors import QueryError, Reason
 from exporter.polling.schedule import interval
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.health_rule import DURATION, Verdict
+from exporter.queries.health_rule import DURATION, CheckOutcome
 from exporter.queries.query import Query, measured, unsupported
 from exporter.state.events import MonitoredTarget, Result, fresh_seconds
 from exporter.state.local_fault import local_fault
@@ -76,24 +76,24 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
         rows = await session.fetch(_within(query, question.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = measured(query.samples(rows, extra), question.info)
-        verdict = query.verdict(rows, families, time.perf_counter() - began)
-        return {"rows": len(rows), "families": families, "verdict": verdict, "findings": query.named(rows)}
+        outcome = query.outcome(rows, families, time.perf_counter() - began)
+        return {"rows": len(rows), "families": families, "outcome": outcome, "findings": query.named(rows)}
 
-    def result(**outcome: Any) -> Result:
+    def result(**fields: Any) -> Result:
         duration = time.perf_counter() - began
         fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
-        return Result(target.name, query, database, time.time(), fresh_until, duration, **outcome)
+        return Result(target.name, query, database, time.time(), fresh_until, duration, **fields)
 
     try:
         return result(**await attempt(ask, question.seconds, datastore.reason))
     except QueryError as error:
-        return result(error=error, verdict=failed_canary(query, error))
+        return result(error=error, outcome=failed_canary(query, error))
 
 
-def failed_canary(query: Query, error: QueryError) -> Verdict | None:
+def failed_canary(query: Query, error: QueryError) -> CheckOutcome | None:
     """Judge a query whose time has a limit and that did not even end well; None for all others."""
     canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
-    return Verdict(query.health, "fail", None) if query.health and canary else None
+    return CheckOutcome(query.health, "fail", None) if query.health and canary else None
 
 
 def _within(query: Query, seconds: float) -> Query:

@@ -63,7 +63,7 @@ def _standing(info: ServerInfo) -> tuple[object, ...]:
     )
 
 
-class When(BaseModel):
+class Conditions(BaseModel):
     """Restrict a query to the servers that can answer it; elsewhere it yields no series at all.
 
     configured: a setting of the target, "expect.tables"; where the user left it out the query is not even asked.

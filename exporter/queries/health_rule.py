@@ -1,4 +1,4 @@
-"""What a query's rows mean for health: one rule, one verdict a poll."""
+"""What a query's rows mean for health: one rule, one outcome a poll."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _Bound = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class HealthRule(BaseModel):
-    """Turn a metric's worst sample, the query's own duration, or a column that holds the verdict, into a check.
+    """Turn a metric's worst sample, the query's own duration, or a column that holds the status, into a check.
 
     threshold: the limit of the table that warn_above and fail_above come from, so that a target may have another.
     """
@@ -45,7 +45,7 @@ class HealthRule(BaseModel):
         return "warn" if _outside(value, self.warn_above, self.warn_below) else "pass"
 
 
-class Verdict(NamedTuple):
+class CheckOutcome(NamedTuple):
     """State the outcome of one health rule at one poll.
 
     value is None where rows bring their own status; findings name what is wrong, where the query can tell.
@@ -57,27 +57,27 @@ class Verdict(NamedTuple):
     findings: tuple[str, ...] = ()
 
 
-def worst_value(rule: HealthRule, values: Sequence[object]) -> Verdict | None:
+def worst_value(rule: HealthRule, values: Sequence[object]) -> CheckOutcome | None:
     """Judge each value that is a number; None when there is none."""
     numbers = [value for value in values if isinstance(value, float) and not math.isnan(value)]
-    judged = [Verdict(rule, rule.judge(value), value) for value in numbers]
+    judged = [CheckOutcome(rule, rule.judge(value), value) for value in numbers]
     return max(judged, key=_badness, default=None)
 
 
-def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]]) -> Verdict | None:
+def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]]) -> CheckOutcome | None:
     """Take the worst status of rows, each with its findings, and the findings of the rows that have it."""
     if not rows:
         return None
     worst = max((status for status, _ in rows), key=STATUSES.index)
     findings = tuple(name for status, names in rows if status == worst for name in names)
-    return Verdict(rule, worst, None, findings)
+    return CheckOutcome(rule, worst, None, findings)
 
 
-def _badness(verdict: Verdict) -> tuple[int, float]:
-    """Order verdicts by status, then by distance in the direction that the rule calls bad."""
-    falling = verdict.rule.warn_below is not None or verdict.rule.fail_below is not None
-    value = verdict.value or 0.0
-    return STATUSES.index(verdict.status), -value if falling else value
+def _badness(outcome: CheckOutcome) -> tuple[int, float]:
+    """Order outcomes by status, then by distance in the direction that the rule calls bad."""
+    falling = outcome.rule.warn_below is not None or outcome.rule.fail_below is not None
+    value = outcome.value or 0.0
+    return STATUSES.index(outcome.status), -value if falling else value
 
 
 def _outside(value: float, above: float | None, below: float | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.config.documents import Document, KeyPath, read_document
+from exporter.config.documents import KeyPath, YamlDocument, read_document
 from exporter.config.files import in_time
 from exporter.config.stores import STORES
 from exporter.config.thresholds import Limit
@@ -105,15 +105,15 @@ def load_query(path: Path, store: str, known: Known) -> Query:
     """Read one query file of a store."""
     document = read_document(path)
     data = dict(document.data)
-    problems = [document.problem((key,), "unknown key") for key in _NO_KEYS if key in data]
+    problems = [document.error_at((key,), "unknown key") for key in _NO_KEYS if key in data]
     metrics = data.get("metrics", {})
     if not isinstance(metrics, dict):
-        raise ConfigError([document.problem(("metrics",), "expected metric names, each with its keys")])
+        raise ConfigError([document.error_at(("metrics",), "expected metric names, each with its keys")])
     names = tuple(metrics)
     data["metrics"] = tuple(_metric(name, entry) for name, entry in metrics.items())
     for name in metrics.keys() & CORE_METRICS.keys():
         declared = [key for key in ("type", "help") if isinstance(metrics[name], dict) and key in metrics[name]]
-        problems += [document.problem(("metrics", name, key), "a core metric has its own") for key in declared]
+        problems += [document.error_at(("metrics", name, key), "a core metric has its own") for key in declared]
     data["params"], found = _params(document, store, known)
     problems.extend(found)
     data["step_every"] = _step_every(document, store, known)
@@ -132,7 +132,7 @@ def load_query(path: Path, store: str, known: Known) -> Query:
         query = document.validate(Query, {**data, "name": path.stem, "store": store}, at)
     except ConfigError as error:
         raise ConfigError(problems + error.problems) from None
-    problems.extend(document.problem(key, message) for key, message in lint(query))
+    problems.extend(document.error_at(key, message) for key, message in lint(query))
     if problems:
         raise ConfigError(problems)
     return query
@@ -147,29 +147,29 @@ def _metric(name: str, entry: object) -> object:
     return {**entry, **declared, "name": name}
 
 
-def _params(document: Document, store: str, known: Known) -> tuple[object, list[str]]:
+def _params(document: YamlDocument, store: str, known: Known) -> tuple[object, list[str]]:
     """Validate `params` by the model of the file's operation."""
     operation, params = document.data.get("operation"), document.data.get("params", {})
     if operation is None:
-        return None, [document.problem(("params",), "only an operation takes params")] if params else []
+        return None, [document.error_at(("params",), "only an operation takes params")] if params else []
     operations = known.operations(store)
     if not isinstance(operation, str) or operation not in operations:
         there = ", ".join(sorted(operations)) or "none"
-        return None, [document.problem(("operation",), f"{store} has no operation {operation!r}; there is {there}")]
+        return None, [document.error_at(("operation",), f"{store} has no operation {operation!r}; there is {there}")]
     try:
         return document.validate(operations[operation].params, params, lambda key: ("params", *key)), []
     except ConfigError as error:
         return None, error.problems
 
 
-def _step_every(document: Document, store: str, known: Known) -> float | None:
+def _step_every(document: YamlDocument, store: str, known: Known) -> float | None:
     """Return how often the file's operation takes a step between polls, if it does."""
     operation = document.data.get("operation")
     operations = known.operations(store)
     return operations[operation].every if isinstance(operation, str) and operation in operations else None
 
 
-def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:
+def _health(document: YamlDocument, thresholds: Mapping[str, Limit]) -> tuple[object, list[str]]:
     """Fill in the limits that `threshold: name` means."""
     health = document.data.get("health")
     if not isinstance(health, dict) or "threshold" not in health:
@@ -177,7 +177,7 @@ def _health(document: Document, thresholds: Mapping[str, Limit]) -> tuple[object
     limit = thresholds.get(str(health["threshold"]))
     if limit is None:
         there = ", ".join(sorted(thresholds))
-        return health, [document.problem(("health", "threshold"), f"there is no such threshold; there are {there}")]
+        return health, [document.error_at(("health", "threshold"), f"there is no such threshold; there are {there}")]
     return {**limit.above, **health}, []
 
 
@@ -196,7 +196,7 @@ def _declared_twice(queries: Sequence[tuple[Path, Query]]) -> Iterator[str]:
         for key, at in keys.items():
             other = first.setdefault(key, path)
             if other != path:
-                yield read_document(path).problem(at, f"declared in {other} already")
+                yield read_document(path).error_at(at, f"declared in {other} already")
 
 
 def _apart(queries: Sequence[Query]) -> tuple[Query, ...]:

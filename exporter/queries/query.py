@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from exporter.config.stores import DATABASE_LABELS
 from exporter.errors import QueryError
-from exporter.queries.conditions import ServerInfo, When
-from exporter.queries.health_rule import DURATION, STATUSES, HealthRule, Status, Verdict, worst_status, worst_value
+from exporter.queries.conditions import Conditions, ServerInfo
+from exporter.queries.health_rule import DURATION, STATUSES, CheckOutcome, HealthRule, Status, worst_status, worst_value
 from exporter.queries.histogram import HistogramValue
 from exporter.units import Duration
 from exporter.versions import version_key
@@ -69,7 +69,7 @@ class Query(BaseModel):
     scope: Literal["server", "database"] = "server"
     interval: Duration | None = None
     timeout: Duration = 5.0
-    when: When = When()
+    when: Conditions = Conditions()
     labels: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     max_series: int = Field(default=1000, gt=0)
@@ -128,7 +128,7 @@ class Query(BaseModel):
             raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
         return families
 
-    def verdict(self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0) -> Verdict | None:
+    def outcome(self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0) -> CheckOutcome | None:
         """Judge the rows, or the seconds they took, by the health rule; None without a rule or anything to judge."""
         rule = self.health
         if rule is None:

@@ -1,4 +1,4 @@
-"""The checks of a target, each one verdict: what /health lists, and what datatier_check_state tells Prometheus."""
+"""The checks of a target, each one outcome: what /health lists, and what datatier_check_state tells Prometheus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", war
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """State one verdict; `output` is a reason code where there is no value to show."""
+    """State one outcome; `output` is a reason code where there is no value to show."""
 
     name: str
     status: Status
@@ -50,7 +50,7 @@ class Known(NamedTuple):
 
 
 def checks(known: Known) -> list[Check]:
-    """Return a target's checks: those that every target has, then those of its queries, each by its worst verdict.
+    """Return a target's checks: those that every target has, then those of its queries, each by its worst outcome.
 
     One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
     """
@@ -113,10 +113,10 @@ def _clock(known: Known) -> Check | None:
         check="clockSkew", metric="datatier_target_clock_skew_seconds", warn_above=limit.warn, fail_above=limit.fail
     )
     apart = abs(status.clock_skew)
-    verdict = rule.judge(apart)
+    state = rule.judge(apart)
     where = "ahead of" if status.clock_skew > 0 else "behind"
-    output = None if verdict == "pass" else f"the server's clock is {where} the exporter's"
-    return Check("clockSkew", verdict, status.attempted_at, apart, "seconds", rule, output)
+    output = None if state == "pass" else f"the server's clock is {where} the exporter's"
+    return Check("clockSkew", state, status.attempted_at, apart, "seconds", rule, output)
 
 
 def _privileges(status: TargetStatus) -> Check:
@@ -154,15 +154,15 @@ def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
 
 
 def _of_result(result: Result, rule: HealthRule) -> Check:
-    verdict = result.verdict
-    if verdict is None:
+    outcome = result.outcome
+    if outcome is None:
         silence = result.error.reason if result.error else "no_recent_sample"
         return Check(rule.check, "unknown", result.finished_at, rule=rule, output=silence)
     unit = next((unit for unit in _UNITS if rule.metric and rule.metric.endswith(unit)), None)
     output: str | None = result.error.reason if result.error else None
-    if verdict.status != "pass" and result.error is None:
-        output = _listed([result.in_database(name) for name in verdict.findings])
-    return Check(rule.check, verdict.status, result.finished_at, verdict.value, unit, rule, output)
+    if outcome.status != "pass" and result.error is None:
+        output = _listed([result.in_database(name) for name in outcome.findings])
+    return Check(rule.check, outcome.status, result.finished_at, outcome.value, unit, rule, output)
 
 
 def _listed(findings: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from exporter.config.thresholds import THRESHOLDS, Limit
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.health_rule import Verdict
+from exporter.queries.health_rule import CheckOutcome
 from exporter.queries.query import Family, Query
 from exporter.state.local_fault import LocalFault
 
@@ -77,7 +77,7 @@ class Result:
     duration: float
     rows: int = 0
     families: tuple[Family, ...] = ()
-    verdict: Verdict | None = None
+    outcome: CheckOutcome | None = None
     findings: tuple[str, ...] = ()
     error: QueryError | None = None
     series: Mapping[str, int] = field(default_factory=dict)

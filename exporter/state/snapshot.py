@@ -174,7 +174,7 @@ def _facts(result: Result) -> Mapping[str, int]:
 
 
 def _facts_only(result: Result) -> Result:
-    return replace(result, series=_facts(result), verdict=None, findings=(), fresh_until=math.inf)
+    return replace(result, series=_facts(result), outcome=None, findings=(), fresh_until=math.inf)
 
 
 def findings(snapshot: Snapshot, target: str, now: Instant) -> dict[str, list[str]]:

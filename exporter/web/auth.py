@@ -45,7 +45,7 @@ class Access:
                 return False
 
     def _is_token(self, credentials: str) -> bool:
-        token = self._web().present("token")
+        token = self._web().secret_or_none("token")
         return bool(token) and hmac.compare_digest(str(token).encode(), credentials.encode())
 
     async def _is_user(self, credentials: str, client: str) -> bool:

@@ -59,7 +59,7 @@ async def test_each_example_gives_what_it_promises(server: Postgres) -> None:
     assert collected.value("shop_oldest_order_timestamp_seconds", datname="app", status="new") == pytest.approx(
         float(server.psql("SELECT extract(epoch FROM min(placed_at)) FROM orders WHERE status = 'new'", "app")[0][0])
     )
-    assert collected.verdicts == {"app": "pass", "orphanedRows": "warn", "orderLookup": "pass"}
+    assert collected.statuses == {"app": "pass", "orphanedRows": "warn", "orderLookup": "pass"}
 
 
 async def test_the_old_names_have_the_values_of_the_new_ones(server: Postgres) -> None:

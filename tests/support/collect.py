@@ -28,7 +28,7 @@ class Collected:
     failures: dict[str, str] = field(default_factory=dict)
     unsupported: dict[str, str] = field(default_factory=dict)
     series: dict[str, int] = field(default_factory=dict)
-    verdicts: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
     findings: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, metric: str, **labels: str) -> float | None:
@@ -79,9 +79,9 @@ async def collect_from(
 def _keep(collected: Collected, query: Query, database: str | None, rows: list[Any]) -> None:
     extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
     families = measured(query.samples(rows, extra), collected.info)
-    verdict = query.verdict(rows, families)
-    if verdict is not None:
-        collected.verdicts[verdict.rule.check] = verdict.status
+    outcome = query.outcome(rows, families)
+    if outcome is not None:
+        collected.statuses[outcome.rule.check] = outcome.status
     collected.findings[query.name] = (*collected.findings.get(query.name, ()), *query.named(rows))
     collected.series[query.name] = collected.series.get(query.name, 0) + sum(f.series for f in families)
     for family in families:

@@ -72,10 +72,10 @@ class Events:
         asked = asked or query()
         rows = [{"datname": "app", "bytes": 5.0}] if rows is None else rows
         families = tuple(asked.samples(rows))
-        verdict = asked.verdict(rows, families)
+        outcome = asked.outcome(rows, families)
         until = self._fresh_until(now, asked.interval)
         found = asked.named(rows)
-        return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, verdict, found)
+        return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, outcome, found)
 
     def failed_result(self, now: float, asked: Query | None = None, error: QueryError | None = None) -> Result:
         asked, error = asked or query(), error or QueryError("timeout", "no answer")

@@ -9,7 +9,7 @@ from exporter import check
 from exporter.config.config import Config
 from exporter.datastores.base import Datastore
 from exporter.errors import QueryError
-from exporter.queries.conditions import When
+from exporter.queries.conditions import Conditions
 from exporter.queries.query import Query
 from tests.support.factories import info, plain, query
 from tests.support.fakes import HANG, Fake
@@ -73,7 +73,7 @@ async def test_the_table(fakes: dict[str, Fake]) -> None:
     """What a person reads, one line a query."""
     fakes["orders"].pinged = info("15.4", role="primary", missing_privileges={"pg_monitor": "GRANT pg_monitor"})
     fakes["orders"].answers = {"bloat": QueryError("timeout", "no answer")}
-    [report] = await checked(query(), query("bloat"), query("io", when=When(version=">=16")))
+    [report] = await checked(query(), query("bloat"), query("io", when=Conditions(version=">=16")))
     report |= {"milliseconds": 0.5, "queries": [{**each, "milliseconds": 1.5} for each in report["queries"]]}
 
     assert check.as_text([report]).splitlines() == [

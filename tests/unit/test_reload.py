@@ -238,7 +238,7 @@ async def test_what_needs_a_restart_is_said_and_left(
 
         assert service.config.listen == "0.0.0.0:9187"
         assert service.config.drain == 1
-        assert (service.config.web.config_file, service.config.web.present("token")) == (None, "new")
+        assert (service.config.web.config_file, service.config.web.secret_or_none("token")) == (None, "new")
         assert "invoices" in service.snapshot.targets
 
     said = capsys.readouterr().out

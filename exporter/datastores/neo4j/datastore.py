@@ -97,10 +97,10 @@ class Neo4jDatastore:
 
     async def databases(self) -> Sequence[str]:
         rows = await self.run(_ONLINE, None, _PING_SECONDS)
-        return sorted(filter(self.admits, (str(row["name"]) for row in rows)))
+        return sorted(filter(self.matches, (str(row["name"]) for row in rows)))
 
-    def admits(self, database: str) -> bool:
-        return self._target.databases.admits(database)
+    def matches(self, database: str) -> bool:
+        return self._target.databases.matches(database)
 
     @asynccontextmanager
     async def session(self, lane: Lane) -> AsyncIterator["Neo4jSession"]:  # noqa: ARG002 - the pool serves all lanes
@@ -161,7 +161,7 @@ class Neo4jSession:
             rows = list(unwound(await self.run(query.text(self.info.version))))
         if "db" not in query.labels:
             return rows
-        return [row for row in rows if not row.get("db") or self._datastore.admits(str(row["db"]))]
+        return [row for row in rows if not row.get("db") or self._datastore.matches(str(row["db"]))]
 
     async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
         """Run a statement where the query that is being fetched belongs, within its time limit on the server."""

@@ -161,7 +161,7 @@ class PostgresSession:
         self.stays()
         if "datname" not in query.labels:
             return rows
-        return [row for row in rows if not row["datname"] or self.target.databases.admits(str(row["datname"]))]
+        return [row for row in rows if not row["datname"] or self.target.databases.matches(str(row["datname"]))]
 
     def stays(self) -> None:
         """Raise QueryError where the server is watched no more."""

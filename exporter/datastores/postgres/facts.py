@@ -76,7 +76,7 @@ async def read_facts(link: Link, databases: Globs, not_granted: Sequence[str]) -
     closed = frozenset(names(row["closed"]))
     return Facts(
         capabilities=_capabilities(row, extensions),
-        missing_privileges=_missing_privileges(row, extensions, not_granted, filter(databases.admits, closed)),
+        missing_privileges=_missing_privileges(row, extensions, not_granted, filter(databases.matches, closed)),
         extensions={name: extension.version for name, extension in extensions.items()},
         closed=closed,
     )
@@ -110,7 +110,7 @@ def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]
     return tuple(
         name
         for name, octets in zip(names(ping["databases"]), names(ping["octets"]), strict=True)
-        if databases.admits(name) and name not in facts.closed and not is_replaced(name, int(octets))
+        if databases.matches(name) and name not in facts.closed and not is_replaced(name, int(octets))
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from exporter.config.documents import Document, KeyPath, read_document
+from exporter.config.documents import KeyPath, YamlDocument, read_document
 from exporter.errors import ConfigError
-from exporter.queries.conditions import When
+from exporter.queries.conditions import Conditions
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.queries.lint import LABEL_NAME, METRIC_NAME
 from exporter.queries.postgres_exporter.query import Column, ImportedQuery, series_names
@@ -67,15 +67,15 @@ def load_queries_yaml(path: Path) -> tuple[ImportedQuery, ...]:
     return tuple(queries)
 
 
-def _queries(document: Document, namespace: str, entry: object) -> Iterator[ImportedQuery]:
+def _queries(document: YamlDocument, namespace: str, entry: object) -> Iterator[ImportedQuery]:
     said = document.validate(_Namespace, entry or {}, lambda key: (namespace, *key))
     columns = {name: Column(**dict(column)) for entry in said.metrics for name, column in entry.items()}
     labels = tuple(name for name, column in columns.items() if column.usage == "LABEL")
     metrics = tuple(_metrics(document.path.name, namespace, columns))
-    problems = [document.problem(key, message) for key, message in _broken(namespace, said, labels, metrics)]
+    problems = [document.error_at(key, message) for key, message in _broken(namespace, said, labels, metrics)]
     version, problem = _version(said.runonserver)
     if problem:
-        problems.append(document.problem((namespace, "runonserver"), problem))
+        problems.append(document.error_at((namespace, "runonserver"), problem))
     if problems:
         raise ConfigError(problems)
     if not said.query.strip():
@@ -90,7 +90,7 @@ def _queries(document: Document, namespace: str, entry: object) -> Iterator[Impo
         database_label=_database_label(said.query, labels) if inside else None,
         interval=f"{said.cache_seconds}s" if said.cache_seconds else None,  # type: ignore[arg-type]  # parsed
         timeout=_SLOW_TIMEOUT if said.cache_seconds > _SLOW_FROM else "5s",  # type: ignore[arg-type]  # parsed
-        when=When(version=version),
+        when=Conditions(version=version),
         columns=columns,
         labels=labels,
         metrics=metrics,
@@ -134,7 +134,7 @@ def _broken(
             yield line, f"the exporter makes {metric.name} itself"
 
 
-def _named_twice(document: Document, queries: Iterable[ImportedQuery]) -> Iterator[str]:
+def _named_twice(document: YamlDocument, queries: Iterable[ImportedQuery]) -> Iterator[str]:
     first: dict[str, str] = {}
     for query in queries:
         for metric in query.metrics:
@@ -142,7 +142,7 @@ def _named_twice(document: Document, queries: Iterable[ImportedQuery]) -> Iterat
             for name in series_names(metric):
                 other = first.setdefault(name, column)
                 if other != column:
-                    yield document.problem((query.namespace, "metrics"), f"{other} and {column} both make {name}")
+                    yield document.error_at((query.namespace, "metrics"), f"{other} and {column} both make {name}")
 
 
 def _version(text: str) -> tuple[str | None, str | None]:

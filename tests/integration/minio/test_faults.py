@@ -39,10 +39,10 @@ async def test_drives_break_one_by_one(servers: Servers) -> None:
                 return await collect_from(datastore, "minio", ["drives", "erasure_sets", "write_quorum", "read_quorum"])
 
             def broken(drives: int) -> Callable[[Collected], bool]:
-                verdict = "pass" if drives == 1 else "fail"
+                expected = "pass" if drives == 1 else "fail"
                 return lambda seen: (
                     seen.value("minio_drives", pool="0", set="0", state="faulty") == drives
-                    and seen.verdicts.get("writeQuorum") == verdict
+                    and seen.statuses.get("writeQuorum") == expected
                     and (drives == 2 or seen.value("minio_erasure_tolerance_drives", pool="0", set="0") == 1 - drives)
                 )
 
@@ -56,14 +56,14 @@ async def test_drives_break_one_by_one(servers: Servers) -> None:
         assert now.failures == {}
         assert now.value("minio_drives", pool="0", set="0", state="faulty") == number
         assert now.value("minio_drives", pool="0", set="0", state="ok") == 4 - number
-        assert now.verdicts["drives"] == "warn"
+        assert now.statuses["drives"] == "warn"
     assert [now.value("minio_cluster_writable") for now in seen] == [1.0, 0.0, 0.0]
     assert [now.value("minio_cluster_readable") for now in seen] == [1.0, 1.0, 0.0]
-    assert [now.verdicts["writeQuorum"] for now in seen] == ["pass", "fail", "fail"]
-    assert [now.verdicts["readQuorum"] for now in seen] == ["pass", "pass", "fail"]
+    assert [now.statuses["writeQuorum"] for now in seen] == ["pass", "fail", "fail"]
+    assert [now.statuses["readQuorum"] for now in seen] == ["pass", "pass", "fail"]
     assert one.value("minio_erasure_tolerance_drives", pool="0", set="0") == 0.0
     assert three.value("minio_erasure_tolerance_drives", pool="0", set="0") == -2.0
-    assert (one.verdicts["erasureTolerance"], three.verdicts["erasureTolerance"]) == ("warn", "fail")
+    assert (one.statuses["erasureTolerance"], three.statuses["erasureTolerance"]) == ("warn", "fail")
 
 
 async def test_frozen_server(servers: Servers) -> None:

@@ -48,9 +48,9 @@ async def test_every_query_answers(servers: Servers, drives: int) -> None:
     assert collected.failures == {}
     assert collected.unsupported == {}
     assert declared - shown(collected) == set()
-    assert set(collected.verdicts.values()) == {"pass"}
+    assert set(collected.statuses.values()) == {"pass"}
     assert {"ready", "writeQuorum", "readQuorum", "drives", "nodes", "erasureTolerance", "diskSpace"} == set(
-        collected.verdicts
+        collected.statuses
     )
 
 

@@ -169,7 +169,7 @@ async def _broken_database_is_seen(datastore: Datastore) -> None:
 
     assert (collected.info.unserved, again.unserved) == ("neo4j: offline", "neo4j: offline")
     assert collected.failures == {}
-    assert collected.verdicts["databases"] == "fail"
+    assert collected.statuses["databases"] == "fail"
     assert collected.findings["databases"] == ("neo4j: offline",)
     assert collected.value("neo4j_db_status", db="neo4j", status="offline") == 1
     assert collected.value("neo4j_db_status", db="system", status="online") == 1

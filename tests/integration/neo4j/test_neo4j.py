@@ -58,8 +58,8 @@ async def test_every_query_answers(server: Neo4j) -> None:
     assert collected.failures == {}
     assert collected.unsupported.keys() == ENTERPRISE_ONLY
     assert declared - collected.samples.keys() <= SOMETIMES_ABSENT
-    assert set(collected.verdicts.values()) == {"pass"}
-    assert collected.verdicts.keys() == {"databases", "heap", "indexes", "replicationLag", "transactionAge"}
+    assert set(collected.statuses.values()) == {"pass"}
+    assert collected.statuses.keys() == {"databases", "heap", "indexes", "replicationLag", "transactionAge"}
 
 
 @each_version
@@ -117,17 +117,17 @@ async def test_indexes_have_states(server: Neo4j) -> None:
     assert good.value("neo4j_indexes", state="FAILED", **labels) == 0
     assert good.samples["neo4j_index_reads_total"]  # a new index is counted when the server next adds up
     assert [value for key, value in good.samples["neo4j_constraints"].items() if ("entity", "NODE") in key] == [1.0]
-    assert good.verdicts["indexes"] == "pass"
+    assert good.statuses["indexes"] == "pass"
     assert bad.value("neo4j_indexes", state="FAILED", **labels) == 1
     assert bad.value("neo4j_index_population_ratio", db="neo4j", index="broken") is not None
-    assert bad.verdicts["indexes"] == "warn"
+    assert bad.statuses["indexes"] == "warn"
     assert (good.findings.get("indexes", ()), bad.findings["indexes"]) == ((), ("broken",))
 
 
 async def _collect_until_failed(server: Neo4j, queries: tuple[str, ...]) -> Collected:
     for _ in range(100):
         collected = await collect(server.target("graph"), queries)
-        if collected.verdicts["indexes"] == "warn":
+        if collected.statuses["indexes"] == "warn":
             break
         await asyncio.sleep(0.1)
     return collected

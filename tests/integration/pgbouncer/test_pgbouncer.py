@@ -105,7 +105,7 @@ async def test_every_query_answers(bouncer: Pgbouncer, datastore: Datastore) -> 
     assert {name for name, found in collected.samples.items() if not found} <= LATER | {
         "pgbouncer_pools_client_waiting_connections_peak", "pgbouncer_pools_client_maxwait_peak_seconds",
     }  # fmt: skip
-    assert collected.verdicts == {"connections": "pass", "paused": "pass"}
+    assert collected.statuses == {"connections": "pass", "paused": "pass"}
     assert collected.value("pgbouncer_config_max_client_connections") == 100
     assert collected.value("pgbouncer_clients_used_ratio") == collected.value("pgbouncer_used_clients") / 100  # type: ignore[operator]  # both are there
 
@@ -164,8 +164,8 @@ async def test_a_paused_database_warns(bouncer: Pgbouncer, datastore: Datastore)
     labels = {"name": "app", "database": "app", "force_user": "", "pool_mode": ""}
 
     assert paused.value("pgbouncer_databases_paused", **labels) == 1
-    assert paused.verdicts["paused"] == "warn"
-    assert (await poll(datastore)).verdicts["paused"] == "pass"
+    assert paused.statuses["paused"] == "warn"
+    assert (await poll(datastore)).statuses["paused"] == "pass"
 
 
 async def test_users_show_what_they_like_and_command_nothing(bouncer: Pgbouncer) -> None:

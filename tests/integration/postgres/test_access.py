@@ -118,8 +118,8 @@ async def test_what_is_not_granted_is_named_with_its_grant(server: Postgres) -> 
         "connect to closed": 'GRANT CONNECT ON DATABASE "closed" TO "nobody_special"',
     }
     assert {name: error.partition(":")[0] for name, error in refused.failures.items()} == {"wal_directory": "privilege"}
-    assert not {"blocking", "idleInTransaction"} & refused.verdicts.keys()  # what is not seen is not well
-    assert (granted.verdicts["blocking"], granted.verdicts["idleInTransaction"]) == ("pass", "pass")
+    assert not {"blocking", "idleInTransaction"} & refused.statuses.keys()  # what is not seen is not well
+    assert (granted.statuses["blocking"], granted.statuses["idleInTransaction"]) == ("pass", "pass")
     assert refused.value("pg_database_size_bytes", datname="closed") is None
     assert (refused.value("pg_database_size_bytes", datname="app") or 0) > 0
     assert granted.info.missing_privileges == {}

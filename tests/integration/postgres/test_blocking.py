@@ -192,9 +192,9 @@ async def test_a_long_wait_warns_and_names_who_is_in_the_way(server: Postgres, d
     at_once = {"blocked_seconds": Limit(warn=0.0, fail=None)}
     query = load_query(builtin_folder() / "postgres" / "blocking.yaml", "postgres", at_once)
 
-    async def verdict() -> tuple[str, int]:
+    async def outcome() -> tuple[str, int]:
         rows = await fetch(datastore, query)
-        found = query.verdict(rows, query.samples(rows))
+        found = query.outcome(rows, query.samples(rows))
         assert found is not None
         return found.status, len(found.findings)
 
@@ -202,12 +202,12 @@ async def test_a_long_wait_warns_and_names_who_is_in_the_way(server: Postgres, d
         await those.run("BEGIN; LOCK TABLE customers IN ACCESS EXCLUSIVE MODE")
         await those.wait("SELECT count(*) FROM customers")
         seen = await until_blocked(datastore, 1)
-        waiting = await verdict()
+        waiting = await outcome()
     await until_blocked(datastore, 0)
 
-    assert seen.verdicts == {"blocking": "pass"}
+    assert seen.statuses == {"blocking": "pass"}
     assert waiting == ("warn", 1)
-    assert await verdict() == ("pass", 0)
+    assert await outcome() == ("pass", 0)
 
 
 async def test_while_nobody_waits_no_lock_is_looked_at(server: Postgres) -> None:

@@ -32,11 +32,11 @@ async def datastore(server: Postgres) -> AsyncIterator[PostgresDatastore]:
 
 
 def logins(collected: Collected) -> tuple[float, float, str]:
-    """Return how the last went, how many succeeded and the verdict."""
+    """Return how the last went, how many succeeded and the outcome."""
     [durations] = collected.samples["pg_connect_seconds"].values()
     success = collected.value("pg_login_success")
     assert success is not None
-    return success, durations.buckets[-1][1], collected.verdicts["login"]  # type: ignore[union-attr]  # a histogram
+    return success, durations.buckets[-1][1], collected.statuses["login"]  # type: ignore[union-attr]  # a histogram
 
 
 async def test_a_login_is_timed_and_leaves_no_session(server: Postgres, datastore: PostgresDatastore) -> None:
@@ -66,18 +66,18 @@ async def test_a_login_beside_three_lanes_makes_four_connections_and_no_more(
     server: Postgres, datastore: PostgresDatastore
 ) -> None:
     one = sql("SELECT 1 AS value")
-    verdicts = []
+    statuses = []
     async with datastore.session("slow") as slow, datastore.session("sampler") as sampler:
         await slow.fetch(one)
         await sampler.fetch(one)
         try:
             for limit in (4, 3):
                 server.psql(f"ALTER ROLE monitor CONNECTION LIMIT {limit}")
-                verdicts.append((await poll(datastore, "login")).verdicts["login"])
+                statuses.append((await poll(datastore, "login")).statuses["login"])
         finally:
             server.psql("ALTER ROLE monitor CONNECTION LIMIT 5")
 
-    assert verdicts == ["pass", "fail"]
+    assert statuses == ["pass", "fail"]
 
 
 async def test_a_changed_password_fails_new_logins_alone(server: Postgres, datastore: PostgresDatastore) -> None:

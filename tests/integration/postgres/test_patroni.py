@@ -107,7 +107,7 @@ async def test_a_healthy_cluster(cluster: Cluster, leader: PostgresDatastore, re
         timeline = await connection.fetchval("SELECT timeline_id FROM pg_control_checkpoint()")
 
     assert here.failures == there.failures == {}
-    assert here.verdicts == there.verdicts == {"patroni": "pass"}
+    assert here.statuses == there.statuses == {"patroni": "pass"}
     assert here.value("pg_patroni_timeline") == there.value("pg_patroni_timeline") == timeline
     assert here.value("pg_patroni_lag_bytes") is None
     assert there.value("pg_patroni_leader") == 0
@@ -149,9 +149,9 @@ async def test_a_setting_that_waits_and_a_pause_warn(cluster: Cluster, leader: P
     finally:
         cluster.one.configure(pause=None, postgresql={"parameters": {"max_connections": None}})
 
-    assert seen.verdicts["patroni"] == "warn"
+    assert seen.statuses["patroni"] == "warn"
     assert seen.findings["patroni"] == ("pending restart: max_connections", "paused: there is no automatic failover")
-    assert await eventually(leader, lambda now: now.verdicts.get("patroni") == "pass", ["patroni"])
+    assert await eventually(leader, lambda now: now.statuses.get("patroni") == "pass", ["patroni"])
 
 
 async def test_without_etcd_nobody_leads(cluster: Cluster, leader: PostgresDatastore) -> None:
@@ -172,7 +172,7 @@ async def test_without_etcd_nobody_leads(cluster: Cluster, leader: PostgresDatas
     )
 
     assert seen.value("pg_patroni_leader") == 0
-    assert seen.verdicts["patroni"] == "fail"
+    assert seen.statuses["patroni"] == "fail"
     assert "no leader" in seen.findings["patroni"]
     assert seen.failures.keys() == {"patroni_cluster", "patroni_members"}
 

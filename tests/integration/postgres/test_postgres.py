@@ -72,7 +72,7 @@ async def test_every_query_answers(servers: Servers, version: str, role: str) ->
     assert set(collected.unsupported) - {"indexes_unused"} == not_there  # that depends on the age of the prepared data
     assert collected.series.keys() | collected.unsupported.keys() == queries
     assert empty - ONLY_WHILE_IT_RUNS - {"cache_hit_ratio"} == nothing - too_new
-    assert collected.verdicts == dict.fromkeys(CHECKS, "pass")
+    assert collected.statuses == dict.fromkeys(CHECKS, "pass")
 
 
 async def test_committed_work_moves_the_counters_by_what_was_done(
@@ -265,5 +265,5 @@ async def test_many_connections_warn_and_then_fail(servers: Servers) -> None:
             for one in clients:
                 await one.__aexit__(None, None, None)
 
-    assert warned.verdicts == {"connections": "warn"}
-    assert failed.verdicts == {"connections": "fail"}
+    assert warned.statuses == {"connections": "warn"}
+    assert failed.statuses == {"connections": "fail"}

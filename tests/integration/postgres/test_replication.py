@@ -75,7 +75,7 @@ async def test_lag_of_a_paused_replica_grows_on_both_ends(primary: Postgres, rep
     assert caught_up.value("pg_wal_replay_paused") == 0
     assert further.value("pg_wal_replay_paused") == 1
     assert further.value("pg_replication_is_replica") == 1
-    assert further.verdicts == {"replicationLag": "pass"}
+    assert further.statuses == {"replicationLag": "pass"}
     assert lag(on_primary) == 0
     assert on_primary.value("pg_replication_is_replica") == 0
     [(labels, diff)] = standby.samples["pg_stat_replication_pg_wal_lsn_diff"].items()
@@ -93,7 +93,7 @@ async def test_lag_of_a_paused_replica_grows_on_both_ends(primary: Postgres, rep
     assert all(worst_bytes(end) > 0 for end in ends)
     assert further_on_primary.value("pg_replication_lag_bytes") == 0
     assert further_on_replica.value("pg_replication_lag_bytes") == worst_bytes(further_on_replica)
-    assert further_on_primary.verdicts == further_on_replica.verdicts == {"replicationLagBytes": "pass"}
+    assert further_on_primary.statuses == further_on_replica.statuses == {"replicationLagBytes": "pass"}
 
 
 async def test_a_replica_without_its_primary_is_behind(primary: Postgres, replica: Postgres) -> None:
@@ -112,7 +112,7 @@ async def test_a_replica_without_its_primary_is_behind(primary: Postgres, replic
 
     assert same == [("t",)]
     assert bytes_.value("pg_replication_worst_lag_bytes") is None  # unknown is not 0
-    assert bytes_.verdicts == {}
+    assert bytes_.statuses == {}
     assert bytes_.series["wal_receiver"] == 0
     assert lag(alone) > 0
     assert later.value("pg_replication_worst_lag_seconds") == lag(later)

@@ -147,12 +147,12 @@ async def test_polls_go_on_when_the_last_connection_is_taken(server: Postgres) -
             watch.pings.clear()
             often = {(query.name, None) for query in watch.queries if query.interval is None}
             await watch.until(lambda: often <= watch.results.keys() and len(watch.pings) > 3)
-            verdict = watch.results["connections", None].verdict
+            outcome = watch.results["connections", None].outcome
 
     assert watch.failures() == {}
     assert {ping.error for ping in watch.pings} == {None}
-    assert verdict is not None
-    assert verdict.status == "fail"
+    assert outcome is not None
+    assert outcome.status == "fail"
 
 
 async def test_who_comes_when_no_connection_is_left_is_told_so(server: Postgres) -> None:
@@ -165,7 +165,7 @@ async def test_who_comes_when_no_connection_is_left_is_told_so(server: Postgres)
         back = await attempt(new.ping, SECONDS, new.reason)
 
     assert reasons == ["limit", "limit"]
-    assert still.verdicts == {"connections": "fail"}
+    assert still.statuses == {"connections": "fail"}
     assert back.role == "primary"
 
 

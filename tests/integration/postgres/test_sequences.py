@@ -40,9 +40,9 @@ async def test_a_sequence_ends_where_its_column_does(server: Postgres, table: st
         failed = await database.poll("sequences")
 
     assert used(warned, "numbers") == pytest.approx(0.9313, abs=1e-4)
-    assert warned.collected.verdicts == {"sequences": "warn"}
+    assert warned.collected.statuses == {"sequences": "warn"}
     assert warned.names == ("public.numbers",)
-    assert failed.collected.verdicts == {"sequences": "fail"}
+    assert failed.collected.statuses == {"sequences": "fail"}
 
 
 async def test_a_sequence_ends_at_its_own_maximum_in_either_direction(server: Postgres) -> None:
@@ -82,7 +82,7 @@ async def test_a_sequence_that_may_not_be_read_is_counted_not_called_unused(serv
         left = await database.poll("sequences_unreadable")
 
     assert refused.collected.samples["pg_sequence_used_ratio"] == {}
-    assert refused.collected.verdicts == {}
+    assert refused.collected.statuses == {}
     assert counted.value("pg_sequences_unreadable") == 2
     assert counted.names == ("public.rows_id_seq", "public.rows_other_seq")
     assert used(read, "rows_id_seq") == pytest.approx(0.9313, abs=1e-4)

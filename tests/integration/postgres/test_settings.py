@@ -174,7 +174,7 @@ async def test_the_disk_is_as_full_as_its_size_says(servers: Servers, version: s
         ratio = found.value("datatier_saturation_ratio", resource="disk")
         assert used is not None
         assert ratio is not None
-        return found.verdicts.get("diskSpace"), used, ratio
+        return found.statuses.get("diskSpace"), used, ratio
 
     [(databases, wal)] = server.psql(
         "SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database), (SELECT sum(size) FROM pg_ls_waldir())"

@@ -67,7 +67,7 @@ async def test_as_many_are_missing_as_the_setting_asks_for_beyond_those_that_str
         collected = await eventually(datastore, "sync_standbys", lambda now: standbys(now) == expected)
         state = await eventually(datastore, "sync_state", lambda now: parts(now) == {part})
 
-    assert collected.verdicts == {"syncStandbys": "fail" if expected[2] else "pass"}
+    assert collected.statuses == {"syncStandbys": "fail" if expected[2] else "pass"}
     assert (("application_name", "near"), ("client_addr", "127.0.0.1"), ("sync_state", part)) in state.samples[
         "pg_stat_replication_sync_state"
     ]
@@ -89,9 +89,9 @@ async def test_a_lost_synchronous_standby_fails_while_commits_hang(primary: Post
         await commit
         back = await eventually(datastore, "sync_standbys", lambda now: standbys(now) == (1, 1, 0))
 
-    assert before.verdicts == back.verdicts == {"syncStandbys": "pass"}
-    assert lost.verdicts == {"syncStandbys": "fail"}
-    assert hung.verdicts["syncStandbys"] == "fail"
+    assert before.statuses == back.statuses == {"syncStandbys": "pass"}
+    assert lost.statuses == {"syncStandbys": "fail"}
+    assert hung.statuses["syncStandbys"] == "fail"
     assert not done_while_lost
 
 
@@ -104,7 +104,7 @@ async def test_a_replica_waits_for_nobody(primary: Postgres, near: Postgres) -> 
 
     assert primary.pid is not None
     assert standbys(collected) == (0, 0, 0)
-    assert collected.verdicts == {"syncStandbys": "pass"}
+    assert collected.statuses == {"syncStandbys": "pass"}
 
 
 async def test_what_may_not_be_seen_is_not_called_missing(primary: Postgres, near: Postgres) -> None:
@@ -117,7 +117,7 @@ async def test_what_may_not_be_seen_is_not_called_missing(primary: Postgres, nea
 
     assert near.pid is not None
     assert standbys(collected) == (1, None, None)
-    assert collected.verdicts == {}
+    assert collected.statuses == {}
 
 
 @pytest.mark.parametrize(("commit", "missing"), [("local", 0), ("off", 0), ("remote_write", 1)])
@@ -129,8 +129,8 @@ async def test_nobody_is_missing_where_commits_wait_for_none(
         primary.psql(f"ALTER SYSTEM SET synchronous_commit = '{commit}'")
         wait_for(primary, "far")
         await eventually(datastore, "sync_standbys", lambda now: standbys(now) == (missing, 0, missing))
-        verdicts = (await poll(datastore, "sync_standbys")).verdicts
+        statuses = (await poll(datastore, "sync_standbys")).statuses
         primary.psql("ALTER SYSTEM RESET synchronous_commit")
         wait_for(primary, "")
 
-    assert verdicts == {"syncStandbys": "fail" if missing else "pass"}
+    assert statuses == {"syncStandbys": "fail" if missing else "pass"}

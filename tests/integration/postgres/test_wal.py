@@ -71,15 +71,15 @@ async def test_a_failing_archive_command_shows_until_it_works_again(archiving: P
         done = await eventually(datastore, "wal_directory", lambda now: now.value("pg_archiver_ready_files") == 0)
         again = await eventually(datastore, "archiver", lambda now: now.value("pg_archiver_failing") == 0)
 
-    assert good.verdicts == again.verdicts == {"archiver": "pass"}
-    assert bad.verdicts == {"archiver": "warn"}
+    assert good.statuses == again.statuses == {"archiver": "pass"}
+    assert bad.statuses == {"archiver": "warn"}
     assert bad.value("pg_archiver_lag_segments") == longer.value("pg_archiver_ready_files")
     assert (bad.value("pg_stat_archiver_failed_count") or 0) > 0
     assert (bad.value("pg_archiver_last_failed_timestamp_seconds") or 0) > (
         bad.value("pg_archiver_last_archived_timestamp_seconds") or 0
     )
     assert longer.value("pg_archiver_ready_files") in (1, 2, 3)  # the archiver may learn of its new command late
-    assert longer.verdicts == {"archiver": "pass"}  # seconds are no reason to worry, the failure itself is
+    assert longer.statuses == {"archiver": "pass"}  # seconds are no reason to worry, the failure itself is
     assert done.value("pg_archiver_oldest_ready_seconds") == 0
     assert again.value("pg_archiver_lag_segments") == 0
 
@@ -101,10 +101,10 @@ async def test_a_file_that_waits_for_hours_fails_though_no_attempt_did(archiving
         archive_with(archiving, "true")
         hold.unlink()
 
-    assert late.verdicts == {"archiver": "warn"}
-    assert stuck.verdicts == {"archiver": "fail"}
+    assert late.statuses == {"archiver": "warn"}
+    assert stuck.statuses == {"archiver": "fail"}
     assert stuck.value("pg_archiver_oldest_ready_seconds") == pytest.approx(7200, abs=600)
-    assert attempts.verdicts == {"archiver": "pass"}
+    assert attempts.statuses == {"archiver": "pass"}
 
 
 async def test_nothing_waits_for_an_archive_that_is_switched_off(servers: Servers) -> None:
@@ -117,7 +117,7 @@ async def test_nothing_waits_for_an_archive_that_is_switched_off(servers: Server
 
     assert off.value("pg_archiver_ready_files") == 1
     assert off.value("pg_archiver_oldest_ready_seconds") == 0
-    assert off.verdicts == {"archiver": "pass"}
+    assert off.statuses == {"archiver": "pass"}
 
 
 async def test_the_label_of_a_backup_in_the_archive_is_no_position(archiving: Postgres) -> None:
@@ -133,7 +133,7 @@ async def test_the_label_of_a_backup_in_the_archive_is_no_position(archiving: Po
         counted = await eventually(datastore, "archiver", lambda now: now.value("pg_archiver_lag_segments") is not None)
 
     assert labelled.value("pg_archiver_lag_segments") is None
-    assert labelled.verdicts == {"archiver": "pass"}
+    assert labelled.statuses == {"archiver": "pass"}
     assert counted.value("pg_archiver_lag_segments") == 0
 
 
@@ -143,9 +143,9 @@ async def retained_beyond(datastore: PostgresDatastore, bytes_: float) -> tuple[
     query = load_query(path, "postgres", {"slot_retained_bytes": Limit(warn=bytes_, fail=None)})
     async with datastore.session("fast") as session:
         rows = await session.fetch(query)
-    verdict = query.verdict(rows, query.samples(rows))
-    assert verdict is not None
-    return verdict.status, verdict.findings
+    outcome = query.outcome(rows, query.samples(rows))
+    assert outcome is not None
+    return outcome.status, outcome.findings
 
 
 @pytest.mark.parametrize("version", ["14", "17", "18"])
@@ -177,8 +177,8 @@ async def test_a_slot_that_nobody_reads_holds_log_until_it_is_lost(servers: Serv
     assert far == ("warn", ("forgotten",))
     assert near[0] == "pass"
     assert safe.value("pg_replication_slots_used") == 1
-    assert safe.verdicts == dropped.verdicts == {"slots": "pass"}
-    assert unreserved.verdicts == lost.verdicts == {"slots": "warn"}
+    assert safe.statuses == dropped.statuses == {"slots": "pass"}
+    assert unreserved.statuses == lost.statuses == {"slots": "warn"}
     assert lost.value("pg_replication_slots_endangered") == 1
     assert after.value("pg_replication_slots_wal_status", wal_status="lost", **slot) == 1
     assert after.value("pg_replication_slots_wal_status", wal_status="reserved", **slot) == 0

@@ -65,7 +65,7 @@ async def test_burnt_ids_show_and_autovacuum_freezes_them_in_time(young: Postgre
     )
     assert (burnt.value("pg_wraparound_freeze_ratio") or 0) >= ratio(burnt)
     assert (burnt.value("pg_wraparound_ratio") or 0) >= float(age) / 2**31
-    assert burnt.verdicts == {"wraparound": "pass"}
+    assert burnt.statuses == {"wraparound": "pass"}
     assert frozen.samples["pg_database_xid_age"].keys() == before.samples["pg_database_xid_age"].keys()
 
 
@@ -85,9 +85,9 @@ async def test_half_of_the_ids_warn_and_three_quarters_fail_whatever_is_left_out
         [(oldest,)] = server.psql("SELECT age(datfrozenxid) FROM pg_database WHERE datname = 'legacy'")
 
     half, more = readings
-    assert half.verdicts == {"wraparound": "warn"}
+    assert half.statuses == {"wraparound": "warn"}
     assert half.value("pg_wraparound_ratio") == pytest.approx(0x48000000 / 2**31, abs=1e-5)
-    assert more.verdicts == {"wraparound": "fail"}
+    assert more.statuses == {"wraparound": "fail"}
     assert more.value("pg_wraparound_ratio") == float(oldest) / 2**31
     assert (more.value("pg_wraparound_ratio") or 0) > 0.8
     assert more.findings["wraparound_worst"] == ("legacy",)

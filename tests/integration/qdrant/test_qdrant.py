@@ -47,7 +47,7 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
         "datatier_backup_last_size_bytes",
         "datatier_backup_oldest_timestamp_seconds",
     }
-    assert found.verdicts == dict.fromkeys(
+    assert found.statuses == dict.fromkeys(
         ("collections", "processLimits", "ready", "recoveryMode", "replicationLag"), "pass"
     )
 

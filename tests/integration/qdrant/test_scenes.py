@@ -73,8 +73,8 @@ async def test_a_red_collection(scene: Qdrant) -> None:
 
     assert (status_of(found, "docs"), status_of(found, "notes")) == ("red", "green")
     assert found.value("qdrant_collection_optimizer_ok", collection="docs") == 0
-    assert found.verdicts["collections"] == "fail"
-    assert found.verdicts["ready"] == "pass"
+    assert found.statuses["collections"] == "fail"
+    assert found.statuses["ready"] == "pass"
     assert found.failures == {}
 
 
@@ -85,7 +85,7 @@ async def test_optimizing_is_normal(scene: Qdrant, status: str) -> None:
     found = await collect(scene.target("q"), ["collections", "collection_status"])
 
     assert status_of(found, "docs") == status
-    assert found.verdicts == {"collections": "pass"}
+    assert found.statuses == {"collections": "pass"}
 
 
 async def test_a_collection_that_failed_to_load(scene: Qdrant) -> None:
@@ -98,8 +98,8 @@ async def test_a_collection_that_failed_to_load(scene: Qdrant) -> None:
     assert found.value("qdrant_collection_shards_failed_load", collection="docs") == 3
     assert found.value("qdrant_collection_shards_failed_load", collection="notes") == 0
     assert found.value("qdrant_collection_points", collection="docs") is None
-    assert (found.verdicts["collections"], found.verdicts["replicationLag"]) == ("fail", "fail")
-    assert found.verdicts["ready"] == "pass"
+    assert (found.statuses["collections"], found.statuses["replicationLag"]) == ("fail", "fail")
+    assert found.statuses["ready"] == "pass"
 
 
 async def test_recovery_mode_and_not_ready(scene: Qdrant) -> None:
@@ -110,7 +110,7 @@ async def test_recovery_mode_and_not_ready(scene: Qdrant) -> None:
     assert found.failures == {}
     assert found.value("qdrant_recovery_mode") == 1
     assert found.value("qdrant_ready") == 0
-    assert (found.verdicts["recoveryMode"], found.verdicts["ready"]) == ("fail", "warn")
+    assert (found.statuses["recoveryMode"], found.statuses["ready"]) == ("fail", "warn")
 
 
 async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
@@ -124,16 +124,16 @@ async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
     assert before.info.role == "peer"
     assert set(before.failures) <= {"collection_memory"}  # it asks every peer
     assert before.unsupported == {}
-    assert before.verdicts["cluster"] == "warn"
+    assert before.statuses["cluster"] == "warn"
     assert before.value("qdrant_cluster_peers") == 3
     assert sorted(before.samples["qdrant_cluster_peer_responsive"].values()) == [0.0, 1.0, 1.0]  # type: ignore[type-var]  # numbers
     assert sorted(v > 0 for v in before.samples["qdrant_cluster_message_send_failures"].values()) == [False, True]  # type: ignore[operator]  # numbers
     assert before.value("qdrant_collection_shard_replicas", collection="docs", state="Active") == 6
-    assert before.verdicts["replicationLag"] == "pass"  # the server itself does not know yet
+    assert before.statuses["replicationLag"] == "pass"  # the server itself does not know yet
     assert after.value("qdrant_collection_shard_replicas", collection="docs", state="Dead") == 2
     assert after.value("qdrant_collection_under_replicated_shards", collection="docs") == 2
     assert after.value("qdrant_collection_shards_without_active_replica", collection="docs") == 0
-    assert after.verdicts["replicationLag"] == "warn"
+    assert after.statuses["replicationLag"] == "warn"
 
 
 async def test_a_cluster_without_a_leader(scene: Qdrant) -> None:
@@ -144,7 +144,7 @@ async def test_a_cluster_without_a_leader(scene: Qdrant) -> None:
     assert found.value("qdrant_cluster_has_leader") == 0
     assert found.value("qdrant_cluster_role", role="candidate") == 1
     assert found.value("qdrant_cluster_role", role="leader") == 0
-    assert found.verdicts["cluster"] == "fail"
+    assert found.statuses["cluster"] == "fail"
 
 
 async def _within(seconds: float, datastore: Datastore, *queries: Query) -> list[Reason]:

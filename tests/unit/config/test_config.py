@@ -264,8 +264,8 @@ def test_listen_needs_a_port(text: str) -> None:
 def test_default_databases_leave_out_what_cloud_providers_keep() -> None:
     """Nobody but the provider may log in there; templates are never entered, but their age counts."""
     databases = PostgresTarget.model_fields["databases"].default
-    assert [name for name in ("rdsadmin", "azure_maintenance", "cloudsqladmin") if databases.admits(name)] == []
-    assert databases.admits("template0")
+    assert [name for name in ("rdsadmin", "azure_maintenance", "cloudsqladmin") if databases.matches(name)] == []
+    assert databases.matches("template0")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.documents import Document, expand_variables, read_document
+from exporter.config.documents import YamlDocument, expand_variables, read_document
 from exporter.errors import ConfigError
 from tests.support.factories import write
 
@@ -65,7 +65,7 @@ def test_a_problem_is_one_line_and_shows_what_cannot_be_seen(tmp_path: Path) -> 
     """A zero-width space in a key makes it another key, and nobody would know why."""
     path = write(tmp_path / "x.yaml", '"a\u200bb\\n": 1')
     document = read_document(path)
-    error = ConfigError([document.problem(tuple(document.data), "unknown key")])
+    error = ConfigError([document.error_at(tuple(document.data), "unknown key")])
 
     assert error.problems == [rf"{path}:1: a\u200bb\n: unknown key"]
     assert str(error) == error.problems[0]
@@ -165,14 +165,14 @@ def test_a_problem_has_the_line_of_the_nearest_key(tmp_path: Path) -> None:
     path = write(tmp_path / "x.yaml", "targets:\n  - name: a\n    url: x\n  - name: b\n")
     document = read_document(path)
 
-    assert document.problem(("targets", 0, "url"), "no") == f"{path}:3: targets.0.url: no"
-    assert document.problem(("targets", 1, "url"), "required") == f"{path}:4: targets.1.url: required"
-    assert document.problem(("nothing",), "required") == f"{path}:1: nothing: required"
-    assert document.problem((), "wrong") == f"{path}:1: wrong"
+    assert document.error_at(("targets", 0, "url"), "no") == f"{path}:3: targets.0.url: no"
+    assert document.error_at(("targets", 1, "url"), "required") == f"{path}:4: targets.1.url: required"
+    assert document.error_at(("nothing",), "required") == f"{path}:1: nothing: required"
+    assert document.error_at((), "wrong") == f"{path}:1: wrong"
 
 
 def expanded(data: dict[str, object], **environment: str) -> object:
-    return expand_variables(Document(Path("x.yaml"), data, {}), environment)
+    return expand_variables(YamlDocument(Path("x.yaml"), data, {}), environment)
 
 
 def test_variables_are_replaced_everywhere() -> None:

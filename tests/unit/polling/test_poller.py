@@ -8,7 +8,7 @@ import pytest
 from exporter.errors import QueryError
 from exporter.polling import execution, poller
 from exporter.polling.schedule import places
-from exporter.queries.conditions import When
+from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import Ping, Poll
 from tests.support.factories import info, plain, watched
@@ -31,15 +31,15 @@ async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
 
 
 async def test_rows_become_families() -> None:
-    """With the verdict of the query's check, and how long it took."""
+    """With the outcome of the query's check, and how long it took."""
     judged = asked(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10))
     fake = Fake(sizes=plain({"app": 11.0, "log": 2.0}))
     fake.seconds = 0.25
     [result, *_] = (await one_poll(fake, judged)).results()
 
     assert (result.rows, result.families[0].values, result.error) == (2, [11.0, 2.0], None)
-    assert result.verdict is not None
-    assert result.verdict.status == "warn"
+    assert result.outcome is not None
+    assert result.outcome.status == "warn"
     assert result.duration == pytest.approx(0.25)
     assert abs(result.finished_at - time.time()) < 5
 
@@ -202,7 +202,7 @@ async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypa
 
 async def test_a_query_this_server_cannot_answer_is_not_asked() -> None:
     """It is unsupported, and says why."""
-    watch = await one_poll(Fake(), asked(when=When(version=">=16")))
+    watch = await one_poll(Fake(), asked(when=Conditions(version=">=16")))
 
     assert (watch.reasons()[0], str(watch.results()[0].error)) == ("unsupported", "needs version >=16")
     assert set(watch.fake.asked) == {"ping"}

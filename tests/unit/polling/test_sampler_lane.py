@@ -6,7 +6,7 @@ import pytest
 
 from exporter.errors import QueryError
 from exporter.polling.execution import failed_canary
-from exporter.queries.conditions import When
+from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.operation import Operation, States, run_operation, take_step
 from tests.support.factories import metric, query, watched
@@ -97,19 +97,19 @@ CANARY = query(
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.05, "pass"), (0.5, "warn"), (1.5, "fail")])
 def test_a_canary_is_judged_by_its_own_time(seconds: float, status: str) -> None:
-    verdict = CANARY.verdict([], [], seconds)
+    outcome = CANARY.outcome([], [], seconds)
 
-    assert verdict is not None
-    assert (verdict.status, verdict.value) == (status, seconds)
+    assert outcome is not None
+    assert (outcome.status, outcome.value) == (status, seconds)
 
 
 async def test_a_canary_that_fails_fails_its_check() -> None:
     """A search that gives no answer is worse than a slow one."""
     watch = await seen(1, Fake(canary=RuntimeError("no such index")), CANARY)
-    verdict = watch.results()[0].verdict
+    outcome = watch.results()[0].outcome
 
-    assert verdict is not None
-    assert verdict.status == "fail"
+    assert outcome is not None
+    assert outcome.status == "fail"
     assert failed_canary(CANARY, QueryError("unsupported", "needs version >=99")) is None
     assert failed_canary(asked(metrics=(metric(),)), QueryError("timeout", "")) is None
 
@@ -120,4 +120,4 @@ async def test_a_canary_that_fails_fails_its_check() -> None:
 def test_what_is_not_configured_is_not_asked_for(configured: str | None, wanted: bool) -> None:  # noqa: FBT001 - a table
     target = type("Target", (), {"url": "x", "absent": None, "labels": {}})()
 
-    assert When(configured=configured).wanted(target) is wanted
+    assert Conditions(configured=configured).wanted(target) is wanted

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from exporter.queries.conditions import ServerInfo, When
+from exporter.queries.conditions import Conditions, ServerInfo
 from exporter.versions import version_key, version_satisfies
 from tests.support.factories import info
 
@@ -51,13 +51,13 @@ def test_every_clause_must_hold(version: str, specifier: str, satisfied: bool) -
 def test_a_clause_that_is_none_is_refused(specifier: str) -> None:
     """It is told when the file is read, not when a server is asked."""
     with pytest.raises(ValidationError, match="is not a version clause such as '>=15'"):
-        When(version=specifier)
+        Conditions(version=specifier)
 
 
 @pytest.mark.parametrize("extension", ["", ">=1.5", "pg stat", "Pgstattuple", "pgstattuple>=x"])
 def test_an_extension_that_is_none_is_refused(extension: str) -> None:
     with pytest.raises(ValidationError, match="such as"):
-        When(extension=extension)
+        Conditions(extension=extension)
 
 
 SERVER = info("15.4", role="primary", edition="community", capabilities={"admin": "", "apoc": "needs apoc"})
@@ -80,7 +80,7 @@ SERVER = info("15.4", role="primary", edition="community", capabilities={"admin"
 )
 def test_the_first_unmet_condition_is_the_reason(condition: dict[str, str], reason: str | None) -> None:
     """A capability that is known to be absent brings its own reason."""
-    assert When.model_validate(condition).unmet(SERVER) == reason
+    assert Conditions.model_validate(condition).unmet(SERVER) == reason
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_extensions_have_versions(extension: str, installed: dict[str, str], met
     """An extension is asked for by name, or by name and version."""
     reason = None if met else f"needs extension {extension}"
 
-    assert When(extension=extension).extension_unmet(installed) == reason
+    assert Conditions(extension=extension).extension_unmet(installed) == reason
 
 
 def test_without_a_condition_no_extension_is_missing() -> None:
-    assert When().extension_unmet({}) is None
+    assert Conditions().extension_unmet({}) is None
 
 
 def test_what_becomes_a_label_is_short() -> None:

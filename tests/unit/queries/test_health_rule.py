@@ -13,8 +13,8 @@ from tests.support.factories import plain, query
 
 def judged(rule: dict[str, object], rows: list[Row]) -> tuple[Status, float | None] | None:
     asked = query(health=HealthRule.model_validate({"check": "size", **rule}))
-    verdict = asked.verdict(rows, asked.samples(rows))
-    return None if verdict is None else (verdict.status, verdict.value)
+    outcome = asked.outcome(rows, asked.samples(rows))
+    return None if outcome is None else (outcome.status, outcome.value)
 
 
 @pytest.mark.parametrize(

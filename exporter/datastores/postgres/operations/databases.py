@@ -67,7 +67,7 @@ def _state_of(row: Mapping[str, Any], databases: Globs, door: "Door") -> str:
         "broken": row["broken"],
         "template": row["template"],
         "no_connect": not row["connectable"],
-        "excluded": not databases.admits(name),
+        "excluded": not databases.matches(name),
         "not_utf8": is_replaced(name, row["octets"]),
         "not_pooled": name in door.strangers,
         "no_privilege": not row["permitted"],

@@ -42,8 +42,8 @@ def test_globs_choose_databases() -> None:
     """What is included and not excluded is visited."""
     names = ["neo4j", "orders", "orders-test"]
 
-    assert list(filter(Globs().admits, names)) == names
-    assert list(filter(Globs(include=("orders*",), exclude=("*-test",)).admits, names)) == ["orders"]
+    assert list(filter(Globs().matches, names)) == names
+    assert list(filter(Globs(include=("orders*",), exclude=("*-test",)).matches, names)) == ["orders"]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_errors_have_typed_reasons(error: BaseException, reason: Reason) -> None
     ],
 )
 def test_databases_are_chosen_by_globs(globs: Globs, expected: list[str]) -> None:
-    assert list(filter(globs.admits, ["app", "app_old", "postgres"])) == expected
+    assert list(filter(globs.matches, ["app", "app_old", "postgres"])) == expected
 
 
 def test_databases_closed_to_us_are_not_visited() -> None:
