@@ -17,7 +17,7 @@ from exporter.polling.execution import Question, attempt, failure, opened, run
 from exporter.polling.schedule import lane, places
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query
-from exporter.settings import queries_of, watched
+from exporter.settings import queries_for, watched
 from exporter.state.events import MonitoredTarget, Result
 
 _PING_SECONDS = 10.0
@@ -28,7 +28,7 @@ async def check(config: Config, queries: Sequence[Query]) -> list[dict[str, Any]
     logins = Logins()
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_check_target(config, target, queries_of(target, queries), logins))
+            group.create_task(_check_target(config, target, queries_for(target, queries), logins))
             for target in config.targets
         ]
     return [task.result() for task in tasks]

@@ -12,7 +12,7 @@ from exporter.datastores.off_loop import in_thread
 from exporter.errors import ConfigError
 from exporter.exposition.self_metrics import OwnMetrics
 from exporter.queries.query import Query
-from exporter.settings import Settings, queries_of, watched
+from exporter.settings import Settings, queries_for, watched
 
 _VIEWED = {"required", "groups", "maintenance", "checks"}  # keys of a target that no poller reads
 _IDENTITY = {"store", "url", "labels"}  # keys whose change makes another target of the same name
@@ -54,7 +54,7 @@ def compare(old: Settings, new: Settings) -> Changes:
         if target.model_dump(include=_IDENTITY) != was.model_dump(include=_IDENTITY):
             return "replaced"
         intervals = {old.config.interval(was), new.config.interval(target)}
-        if _polled(target) != _polled(was) or len(intervals) > 1 or queries_of(target, queries):
+        if _polled(target) != _polled(was) or len(intervals) > 1 or queries_for(target, queries):
             return "restarted"
         return "changed" if watched(old.config, was) != watched(new.config, target) else None
 

@@ -19,7 +19,7 @@ from exporter.polling.schedule import start_delay
 from exporter.polling.watchdog import Watchdog
 from exporter.queries.query import Query
 from exporter.reload import Changes, Load, Reloader
-from exporter.settings import Settings, queries_of, watched
+from exporter.settings import Settings, queries_for, watched
 from exporter.state.events import Event, Instant, Poll, Result
 from exporter.state.snapshot import Snapshot
 
@@ -53,7 +53,7 @@ class Service:
 
     def publish(self, event: Event) -> None:
         """Give an event to everybody who needs it; the snapshot comes first."""
-        self.snapshot.put(event)
+        self.snapshot.apply(event)
         match event:
             case Result():
                 self.exposition.render(event)
@@ -66,7 +66,7 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Poll until left, then close every connection."""
-        with Watchdog(lambda: self.snapshot.wedged(instant().monotonic)):
+        with Watchdog(lambda: self.snapshot.stalled_targets(instant().monotonic)):
             whole = asyncio.create_task(self._run(), name="service")
             try:
                 yield
@@ -90,7 +90,7 @@ class Service:
 
     def _start(self, target: Target, place: int, starting: int) -> None:
         known = self.snapshot.targets[target.name]
-        queries = queries_of(target, self.reloader.settings.queries)
+        queries = queries_for(target, self.reloader.settings.queries)
         self._pollers.start(target, known, queries, start_delay(place, starting, known.interval))
 
     async def _apply(self, settings: Settings, changes: Changes) -> None:
@@ -105,7 +105,7 @@ class Service:
         for name in (*starting, *changes.changed):
             self.snapshot.watch(watched(settings.config, targets[name]), instant())
         for name in changes.restarted:
-            self.snapshot.retain(name, queries_of(targets[name], settings.queries))
+            self.snapshot.keep_queries(name, queries_for(targets[name], settings.queries))
 
         async def start(place: int, target: Target) -> None:
             if target.name in ends:

@@ -87,7 +87,7 @@ def watched(config: Config, target: Target) -> MonitoredTarget:
     )
 
 
-def queries_of(target: Target, queries: Sequence[Query]) -> list[Query]:
+def queries_for(target: Target, queries: Sequence[Query]) -> list[Query]:
     """Choose a target's queries: of its store, meant for it, with what they need configured; under its own limits."""
     return [
         _limited(query, target.thresholds)

@@ -10,7 +10,7 @@ from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import STATUSES
 from exporter.queries.query import Labels, Value
 from exporter.state.checks import checks, serves
-from exporter.state.counters import Tally
+from exporter.state.counters import TargetCounters
 from exporter.state.events import Instant, Result
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import STATES, TargetStatus
@@ -28,10 +28,10 @@ class Sample(NamedTuple):
 
 def core_samples(snapshot: Snapshot, target: str, now: Instant) -> Iterator[Sample]:
     """Yield a target's core samples; a value of None is no sample."""
-    results = snapshot.current(target, now.monotonic)
+    results = snapshot.fresh_results(target, now.monotonic)
     yield from _of_target(snapshot, target, now)
     yield from _of_polls(snapshot.status[target])
-    yield from _of_tally(snapshot.tallies[target])
+    yield from _of_counters(snapshot.counters[target])
     if snapshot.up(target, now.monotonic):
         yield from _of_queries(results)
         for query, seconds in snapshot.status[target].periods.items():
@@ -69,13 +69,13 @@ def _of_polls(status: TargetStatus) -> Iterator[Sample]:
         yield Sample("datatier_poll_failures_total", (("reason", reason),), count)
 
 
-def _of_tally(tally: Tally) -> Iterator[Sample]:
-    yield Sample("datatier_probe_seconds", (), tally.probes.value())
-    for query, when in tally.succeeded_at.items():
+def _of_counters(counters: TargetCounters) -> Iterator[Sample]:
+    yield Sample("datatier_probe_seconds", (), counters.probes.value())
+    for query, when in counters.succeeded_at.items():
         yield Sample("datatier_query_last_success_timestamp_seconds", (("query", query),), when)
-    for query, timing in tally.timings.items():
+    for query, timing in counters.timings.items():
         yield Sample("datatier_query_seconds", (("query", query),), timing.value())
-    for (query, reason), count in tally.dropped.items():
+    for (query, reason), count in counters.dropped.items():
         labels = (("query", query), ("reason", reason))
         yield Sample("datatier_series_dropped_total", labels, float(count))
 

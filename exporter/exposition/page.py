@@ -100,7 +100,7 @@ class Exposition:
             self._pages[(kind, target)] = (version, expiry, page)
         return page
 
-    def tell_own(self, samples: Mapping[str, float]) -> None:
+    def set_exporter_metrics(self, samples: Mapping[str, float]) -> None:
         """Show core metrics of the exporter itself, in place of those told before."""
         own = {name: render_sample(name, _OWN_LABELS, (), value) for name, value in samples.items()}
         self._own = [_part(0, math.inf, {name: encoded(line) for name, line in own.items()})]
@@ -127,7 +127,7 @@ class Exposition:
         texts: defaultdict[str, list[bytes]] = defaultdict(list)
         results = self._snapshot.results[target]
         ready = self._lines[target] = {k: v for k, v in self._lines.get(target, {}).items() if k in results}
-        for result in self._snapshot.current(target, now.monotonic):
+        for result in self._snapshot.fresh_results(target, now.monotonic):
             lines = ready.get(result.key, {})
             for metric in result.series:
                 texts[metric].append(lines[metric])

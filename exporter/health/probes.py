@@ -11,8 +11,8 @@ _STARTING = "starting"
 
 def alive(snapshot: Snapshot, now: Instant) -> list[Line]:
     """Look at each target's poller: silent for too long, it serves nothing new; the stores do not matter."""
-    wedged = set(snapshot.wedged(now.monotonic))
-    return [_line(name, "no poll for too long" if name in wedged else None) for name in snapshot.targets]
+    stalled = set(snapshot.stalled_targets(now.monotonic))
+    return [_line(name, "no poll for too long" if name in stalled else None) for name in snapshot.targets]
 
 
 def started(snapshot: Snapshot, deadline: float, now: Instant) -> list[Line]:

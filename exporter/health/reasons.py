@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.state.checks import Check, seen
+from exporter.state.checks import Check, observed
 from exporter.state.events import Instant
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
@@ -18,7 +18,7 @@ def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now
     and any other target has one that is not.
     """
     status = snapshot.status[name]
-    polled, _ = seen(snapshot.known(name, now.monotonic))
+    polled, _ = observed(snapshot.known(name, now.monotonic))
     bad = [check for check in found if check.status in ("warn", "fail")]
     if status.error:  # of a server that cannot be asked, its clock may be known, and be why
         told = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
@@ -53,7 +53,7 @@ def _held(status: TargetStatus, polled: State) -> dict[str, Any]:
         reason["was"] = status.cause.code
         if status.cause.check is not None:
             reason["check"] = status.cause.check
-    return reason | ({"since": iso(status.seen_since)} if polled == status.seen else {})
+    return reason | ({"since": iso(status.observed_since)} if polled == status.observed else {})
 
 
 def _limit(check: Check) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def troubles(snapshot: Snapshot, now: Instant) -> list[str]:
     known = snapshot.status.values()
     if known and all(now.monotonic >= status.fresh_until for status in known):
         return [f"the exporter has stopped polling: {_NOBODY_KNOWS}"]
-    proven = {status.fault for status in known if snapshot.blind or status.fault == "resources"}
+    proven = {status.fault for status in known if snapshot.all_unreachable_locally or status.fault == "resources"}
     return [f"{meaning}: {_NOBODY_KNOWS}" for fault, meaning in MEANINGS.items() if fault in proven]
 
 
@@ -145,7 +145,7 @@ def _since(status: TargetStatus, state: State) -> float:
     """Return since when a target has been in its damped state, or in the one that polls see; else its last attempt."""
     if state == status.state:
         return status.since
-    return status.seen_since if state == status.seen else status.attempted_at or status.since
+    return status.observed_since if state == status.observed else status.attempted_at or status.since
 
 
 def _status(state: State, *, required: bool) -> Status:
@@ -158,7 +158,7 @@ def failing_queries(snapshot: Snapshot, name: str, now: Instant) -> dict[str, Re
     """Name the queries that failed when they were last asked, each with its reason: built-in and users' own."""
     return {
         result.query.name: result.error.reason
-        for result in snapshot.current(name, now.monotonic)
+        for result in snapshot.fresh_results(name, now.monotonic)
         if result.error is not None and result.failed
     }
 

@@ -80,7 +80,7 @@ def serves(known: Known) -> bool:
     return known.up and not (judged and info and info.unserved)
 
 
-def seen(known: Known) -> tuple[State, Cause | None]:
+def observed(known: Known) -> tuple[State, Cause | None]:
     """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
     if known.status.error is not None:
         return "down", Cause(known.status.error.reason)

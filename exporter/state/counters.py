@@ -1,4 +1,4 @@
-"""What a target did since the exporter began to watch it, counted."""
+"""Counters of one target, from the moment the exporter began to monitor it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Container
@@ -9,11 +9,11 @@ from exporter.state.events import Result
 
 PROBE_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 QUERY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons that cost a query its series
+_DROPPING: tuple[Reason, ...] = ("decode", "limit")  # reasons for which a query's series are dropped
 
 
-class Tally:
-    """Count what a target did since it is watched; it stays while the target is down."""
+class TargetCounters:
+    """Count the pings and runs of a target; kept while the target is down."""
 
     def __init__(self) -> None:
         self.probes = Histogram(PROBE_BOUNDS)
@@ -21,8 +21,8 @@ class Tally:
         self.succeeded_at: dict[str, float] = {}
         self.dropped: Counter[tuple[str, Reason]] = Counter()
 
-    def note(self, result: Result) -> None:
-        """Count what a run of a query brought, and what it cost."""
+    def count(self, result: Result) -> None:
+        """Count one run of a query."""
         query, error = result.query.name, result.error
         if error is None or error.reason != "unsupported":
             for reason in _DROPPING:
@@ -34,7 +34,7 @@ class Tally:
         elif error.dropped:
             self.dropped[(query, error.reason)] += error.dropped
 
-    def retain(self, queries: Container[str]) -> None:
+    def keep_queries(self, queries: Container[str]) -> None:
         """Drop the counts of all other queries."""
         for query in [name for name in self.timings if name not in queries]:
             del self.timings[query]

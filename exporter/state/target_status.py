@@ -1,4 +1,4 @@
-"""What is known of a target, and how its state follows what the polls see: damped, and held while it flaps."""
+"""The status of a target, and how its state follows what polls observe: damped, and held while it flaps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,11 @@ STATES: tuple[State, ...] = ("ok", "unknown", "degraded", "down")  # their numbe
 _BREAKER = 3  # failed polls in a row
 _CHANGES = 4  # more than these within the seconds below are flapping
 _WITHIN = 600.0
-_QUIET = _WITHIN / _CHANGES  # seconds without a change that end it: more than there were between the changes
+_QUIET = _WITHIN / _CHANGES  # seconds without a change that end the flapping: more than there were between changes
 
 
 class Cause(NamedTuple):
-    """Say why a poll saw a state: the code of a reason of /health, and the check where one does not pass."""
+    """Why a poll saw a state: the code of a reason of /health, and the check where one does not pass."""
 
     code: str
     check: str | None = None
@@ -30,17 +30,17 @@ class Cause(NamedTuple):
 class TargetStatus:
     """Hold what is known of a target; replaced, never changed.
 
-    `state` is what is shown. `settled` is the damped state, the same unless the target flaps; `cause` is why it was
-    seen. `seen` is what the last poll saw, `seen_cause` why, and `seen_since` since when the polls have seen it.
-    `fault` is the exporter's own, where that is why the last ping failed.
+    `state` is what is shown: the `damped` state, or degraded while the target flaps; `cause` is the cause of the
+    damped state. `observed` is what the last poll saw, for `observed_cause`; all polls since `observed_since` saw it.
+    `fault` is set where the last ping failed because of the exporter's own machine.
     """
 
     state: State = "unknown"
-    settled: State = "unknown"
+    damped: State = "unknown"
     cause: Cause | None = None
-    seen: State = "unknown"
-    seen_cause: Cause | None = None
-    seen_since: float = 0.0
+    observed: State = "unknown"
+    observed_cause: Cause | None = None
+    observed_since: float = 0.0
     since: float = 0.0
     changes: tuple[float, ...] = ()
     flapping: bool = False
@@ -67,7 +67,7 @@ class TargetStatus:
 
 
 def pinged(status: TargetStatus, ping: Ping) -> TargetStatus:
-    """Return the status after a ping; the state stays until the poll has ended."""
+    """Return the status after a ping; the state changes only at the end of the poll."""
     common = replace(
         status,
         up=ping.error is None,
@@ -84,7 +84,7 @@ def pinged(status: TargetStatus, ping: Ping) -> TargetStatus:
 
 
 def polled(status: TargetStatus, poll: Poll) -> TargetStatus:
-    """Return the status after a poll has ended, but for the state."""
+    """Return the status after a poll, its state unchanged."""
     return replace(
         status,
         attempted_at=poll.finished_at,
@@ -97,31 +97,31 @@ def polled(status: TargetStatus, poll: Poll) -> TargetStatus:
     )
 
 
-def advanced(status: TargetStatus, seen: State, now: float, cause: Cause | None = None) -> TargetStatus:
-    """Return the status after one more poll that saw a state for a cause; now is wall time.
+def next_status(status: TargetStatus, observed: State, now: float, cause: Cause | None = None) -> TargetStatus:
+    """Return the status after one more poll that observed a state for a cause; now is wall time.
 
-    The damped state moves to the middle of itself and what the last two polls saw: one poll alone changes nothing, and
-    a bad state is left for no better one than two polls in a row saw. There is nothing to damp at the first poll, and
-    when the login is refused. What flaps is shown as degraded until it is quiet, unless the login is refused.
+    The damped state becomes the median of itself and what the last two polls observed: it takes two polls in a row to
+    change it, and it gets no better than the worse of the two. The first poll and a refused login are not damped.
+    A flapping target is shown as degraded until it is quiet, unless its login is refused.
     """
-    refused = seen == "down" and status.error is not None and status.error.reason == "auth"
-    middle = sorted((status.settled, status.seen, seen), key=STATES.index)[1]
-    settled = seen if refused or status.settled == "unknown" else middle
+    refused = observed == "down" and status.error is not None and status.error.reason == "auth"
+    middle = sorted((status.damped, status.observed, observed), key=STATES.index)[1]
+    damped = observed if refused or status.damped == "unknown" else middle
     changes = tuple(change for change in status.changes if 0 <= now - change < _WITHIN)
-    if status.settled not in (settled, "unknown"):
+    if status.damped not in (damped, "unknown"):
         changes = (*changes, now)
     flapping = len(changes) > _CHANGES and now - changes[-1] < _QUIET
-    state = "degraded" if flapping and not refused else settled
-    # The damped state is what this poll saw, the one before it, or what it was.
-    causes = ((seen, cause), (status.seen, status.seen_cause), (status.settled, status.cause))
+    state = "degraded" if flapping and not refused else damped
+    # The damped state is what this poll observed, what the poll before it did, or what it was.
+    causes = ((observed, cause), (status.observed, status.observed_cause), (status.damped, status.cause))
     return replace(
         status,
         state=state,
-        settled=settled,
-        cause=next(why for known, why in causes if known == settled),
-        seen=seen,
-        seen_cause=cause,
-        seen_since=status.seen_since if seen == status.seen else now,
+        damped=damped,
+        cause=next(why for known, why in causes if known == damped),
+        observed=observed,
+        observed_cause=cause,
+        observed_since=status.observed_since if observed == status.observed else now,
         since=now if state != status.state else status.since,
         changes=changes,
         flapping=flapping,

@@ -60,7 +60,7 @@ def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
     """Show all that is known of a target."""
     body = report(snapshot, now, [name])
     runs: defaultdict[str, list[Result]] = defaultdict(list)
-    for result in snapshot.current(name, now.monotonic):
+    for result in snapshot.fresh_results(name, now.monotonic):
         runs[result.query.name].append(result)
     absent = {query: why for query, results in runs.items() if (why := _absent(results))}
     return TargetPage(

@@ -70,7 +70,7 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
 def _web_file(config: Config, service: Service) -> WebFile:
     def tell_expiry(loaded: Loaded) -> None:
         expiry = {} if loaded.not_after is None else {"datatier_tls_not_after_timestamp_seconds": loaded.not_after}
-        service.exposition.tell_own(expiry)
+        service.exposition.set_exporter_metrics(expiry)
 
     return WebFile(config.web.config_file, tell_expiry)
 

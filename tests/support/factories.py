@@ -105,17 +105,17 @@ class Story:
         """Poll once: o(k), w(arning by a check), s(low ping), d(own), a(uth refused); return the state."""
         self.now += EVERY
         if seen in "da":
-            self.snapshot.put(self.events.failed_ping(self.now, "auth" if seen == "a" else "connect"))
+            self.snapshot.apply(self.events.failed_ping(self.now, "auth" if seen == "a" else "connect"))
         else:
-            self.snapshot.put(self.events.ping(self.now, seconds=0.7 if seen == "s" else 0.001))
+            self.snapshot.apply(self.events.ping(self.now, seconds=0.7 if seen == "s" else 0.001))
             row = {"datname": "app", "bytes": 15.0 if seen == "w" else 5.0}
-            self.snapshot.put(self.events.result(self.now, SIZE_CHECK, [row]))
-        self.snapshot.put(self.events.poll(self.now))
+            self.snapshot.apply(self.events.result(self.now, SIZE_CHECK, [row]))
+        self.snapshot.apply(self.events.poll(self.now))
         return self.snapshot.state("orders", self.now)
 
     def served(self) -> list[str]:
         """Name the metrics that are served."""
-        current = self.snapshot.current("orders", self.now)
+        current = self.snapshot.fresh_results("orders", self.now)
         return [metric for result in current for metric in result.series]
 
 

@@ -22,7 +22,7 @@ def connections(**rule: Any) -> Query:
 def told(*events: Event, target: MonitoredTarget | None = None) -> Snapshot:
     made = snapshot(target or watched())
     for event in events:
-        made.put(event)
+        made.apply(event)
     return made
 
 

@@ -24,7 +24,7 @@ class Site:
 
     def publish(self, *events: Event) -> None:
         for event in events:
-            self.snapshot.put(event)
+            self.snapshot.apply(event)
             if isinstance(event, Result):
                 self.exposition.render(event)
 

@@ -39,14 +39,14 @@ async def test_unchanged_targets_notice_nothing(opened: dict[str, list[Fake]]) -
     """Their connections, counts and histories go on."""
     files = Files(target("orders"), target("invoices"))
     async with run(files) as service:
-        status, tally = service.snapshot.status["orders"], service.snapshot.tallies["orders"]
+        status, counters = service.snapshot.status["orders"], service.snapshot.counters["orders"]
         files.write(target("orders"), target("parcels"))
 
         assert await service.reloader.reload() == ()
         await polled(service)
         assert service.snapshot.status["orders"].polls >= status.polls
         assert service.snapshot.status["orders"].since == status.since
-        assert service.snapshot.tallies["orders"] is tally
+        assert service.snapshot.counters["orders"] is counters
         assert [fake.left for fake in opened["orders"]] == [0]
 
 

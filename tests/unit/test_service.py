@@ -12,7 +12,7 @@ from exporter.datastores.base import Datastore
 from exporter.polling import manager as module
 from exporter.queries.query import Query
 from exporter.service import Service, instant
-from exporter.settings import queries_of, watched
+from exporter.settings import queries_for, watched
 from tests.support.factories import query, restored_logs
 from tests.support.fakes import HANG, Fake
 from tests.support.waiting import is_started, until
@@ -107,7 +107,7 @@ def test_a_target_gets_the_queries_of_its_store_that_are_meant_for_it() -> None:
     everyone, mine = query("everyone"), query("mine", targets=("ord*", "x"))
     queries = [everyone, mine, query("others", targets=("inv*",)), query("qdrants", store="qdrant")]
 
-    assert queries_of(target, queries) == [everyone, mine]
+    assert queries_for(target, queries) == [everyone, mine]
 
 
 def test_what_is_watched_is_what_is_configured() -> None:

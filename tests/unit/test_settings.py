@@ -8,7 +8,7 @@ import structlog
 from exporter.config.sharding import Shard
 from exporter.errors import ConfigError
 from exporter.logs import configure_logs
-from exporter.settings import Source, queries_of, watched
+from exporter.settings import Source, queries_for, watched
 from tests.support.factories import restored_logs, write
 
 TARGET = "  - {{name: {name}, store: postgres, url: 'postgresql://u@h/db', password: {password}}}\n"
@@ -116,7 +116,7 @@ disable_queries: [index_bloat]
 def test_one_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> None:
     """What it does not say is as for all others."""
     config, queries = Source(write(tmp_path / "datatier.yaml", OWN)).load()
-    asked = {target.name: {query.name: query for query in queries_of(target, queries)} for target in config.targets}
+    asked = {target.name: {query.name: query for query in queries_for(target, queries)} for target in config.targets}
     rules = {name: found["replication"].health for name, found in asked.items()}
 
     assert {name: (rule.warn_above, rule.fail_above) for name, rule in rules.items() if rule} == {

@@ -73,8 +73,8 @@ async def told(server: Postgres, kind: str, expected: object, user: str = "monit
         async with datastore.session("slow") as session:
             result = await run(Question(watched, query, None, info, query.timeout), session, datastore)
     assert result.error is None
-    snapshot.put(Ping("db", now.wall, now.monotonic + 60, 0.001, info))
-    snapshot.put(result)
+    snapshot.apply(Ping("db", now.wall, now.monotonic + 60, 0.001, info))
+    snapshot.apply(result)
     [check] = [check for check in checks(snapshot.known("db", now.monotonic)) if check.name == query.health.check]
     [value] = result.families[0].values
     assert isinstance(value, float)

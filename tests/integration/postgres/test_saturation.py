@@ -16,7 +16,7 @@ from exporter.polling.execution import attempt
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import lane
 from exporter.queries.query import Query
-from exporter.settings import queries_of, read_queries
+from exporter.settings import queries_for, read_queries
 from exporter.state.events import Event, MonitoredTarget, Ping, Result
 from testkit.postgres import Postgres
 from testkit.session import Servers
@@ -84,7 +84,7 @@ class Watch:
 @asynccontextmanager
 async def watching(server: Postgres, lanes: Sequence[Lane] = LANES) -> AsyncIterator[Watch]:
     target = target_of(server.target("db", sample_activity=True))
-    queries = queries_of(target, read_queries(["postgres"]))
+    queries = queries_for(target, read_queries(["postgres"]))
     watch = Watch(target, [query for query in queries if lane(query) in lanes])
     task = asyncio.create_task(watch.run())
     try:

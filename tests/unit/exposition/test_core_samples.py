@@ -19,7 +19,7 @@ def samples(*events: Event, now: float = 10.0, told: Snapshot | None = None) -> 
     """Return what is said of a target after some events, by metric and labels."""
     told = told or snapshot()
     for event in events:
-        told.put(event)
+        told.apply(event)
     found: Samples = {}
     for metric, labels, value in core_samples(told, "orders", at(now)):
         assert labels not in found.setdefault(metric, {})
@@ -120,9 +120,9 @@ def test_databases_of_a_query_add_up() -> None:
     """Success is success in all of them, duration and series are sums."""
     told, asked = snapshot(), query(scope="database", labels=())
     one, two = EVENTS.result(1.0, asked, [{"bytes": 1.0}]), EVENTS.failed_result(1.0, asked)
-    told.put(EVENTS.ping(1.0))
+    told.apply(EVENTS.ping(1.0))
     for result, database in ((one, "app"), (two, "log")):
-        told.put(replace(result, database=database))
+        told.apply(replace(result, database=database))
     found = samples(told=told)
 
     key = (("query", "sizes"),)

@@ -25,7 +25,7 @@ BYTES = query(
 def health(*events: Event, now: float = 2.0, **changes: Any) -> TargetHealth:
     made = snapshot(watched(**changes))
     for event in events:
-        made.put(event)
+        made.apply(event)
     return target_health(made, "orders", at(now))
 
 

@@ -23,18 +23,18 @@ FAULTS: dict[str, LocalFault] = {"resources": "resources", "names": "names"}
 def ping(made: Snapshot, seen: str, now: float) -> None:
     if seen in ("ok", "slow", "blind"):
         missing = {"pg_monitor": "GRANT"} if seen == "blind" else {}
-        made.put(EVENTS.ping(now, info(missing_privileges=missing), 0.7 if seen == "slow" else 0.001))
+        made.apply(EVENTS.ping(now, info(missing_privileges=missing), 0.7 if seen == "slow" else 0.001))
         return
     reasons: dict[str, Reason] = {"auth": "auth", "timeout": "timeout"}
-    made.put(EVENTS.failed_ping(now, reasons.get(seen, "connect"), FAULTS.get(seen)))
+    made.apply(EVENTS.failed_ping(now, reasons.get(seen, "connect"), FAULTS.get(seen)))
 
 
 def answer(made: Snapshot, answers: list[tuple[object, float | None]], now: float) -> None:
     for asked, value in answers:
         if value is None:
-            made.put(EVENTS.failed_result(now, asked))  # type: ignore[arg-type]
+            made.apply(EVENTS.failed_result(now, asked))  # type: ignore[arg-type]
         else:
-            made.put(EVENTS.result(now, asked, [{"datname": "app", "bytes": value}]))  # type: ignore[arg-type]
+            made.apply(EVENTS.result(now, asked, [{"datname": "app", "bytes": value}]))  # type: ignore[arg-type]
 
 
 def agree(made: Snapshot, now: float) -> None:
@@ -67,7 +67,7 @@ def test_state_and_reasons_agree_at_every_moment(history: list[tuple[float, str,
             answer(made, during, now)
             agree(made, now)
         if ends:
-            made.put(EVENTS.poll(now))
+            made.apply(EVENTS.poll(now))
             agree(made, now)
         if made.up("orders", now):
             answer(made, after, now)
@@ -113,10 +113,10 @@ def test_a_verdict_that_expired_keeps_nothing_degraded() -> None:
     made = told()
     for number in range(8):
         now = 15.0 * number
-        made.put(EVENTS.ping(now))
+        made.apply(EVENTS.ping(now))
         if number < 2:
-            made.put(EVENTS.result(now, SHORT, [{"datname": "app", "bytes": 15.0}]))
-        made.put(EVENTS.poll(now))
+            made.apply(EVENTS.result(now, SHORT, [{"datname": "app", "bytes": 15.0}]))
+        made.apply(EVENTS.poll(now))
         target = report(made, at(now))["targets"]["orders"]
         assert unexplained(target) is None
 
@@ -138,13 +138,13 @@ def test_the_page_says_it_in_words() -> None:
 def test_the_headline_tells_of_queries_that_fail() -> None:
     """Whether the target is degraded for them or not."""
     made = told(target=watched())
-    made.put(EVENTS.ping(1.0))
-    made.put(EVENTS.poll(1.0))
-    made.put(EVENTS.failed_result(1.5, query("a", untrusted=True)))
+    made.apply(EVENTS.ping(1.0))
+    made.apply(EVENTS.poll(1.0))
+    made.apply(EVENTS.failed_result(1.5, query("a", untrusted=True)))
     assert overview(report(made, at(2.0)), 15, at(2.0)).verdict == "orders is fine, but 1 query fails"
 
     for number in range(3):
-        made.put(EVENTS.failed_result(2.0 + number, query("b")))
-        made.put(EVENTS.ping(2.0 + number))
-        made.put(EVENTS.poll(2.0 + number))
+        made.apply(EVENTS.failed_result(2.0 + number, query("b")))
+        made.apply(EVENTS.ping(2.0 + number))
+        made.apply(EVENTS.poll(2.0 + number))
     assert overview(report(made, at(5.0)), 15, at(5.0)).verdict == "orders is degraded; 2 queries fail"

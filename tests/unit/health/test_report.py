@@ -127,8 +127,8 @@ def test_a_target_in_maintenance_is_shown_and_not_judged(letters: str) -> None:
     """Its state, reasons and metrics stay; the whole is as good as the others, and a note says who is left out."""
     both = snapshot(watched("orders", maintenance=True), watched("search"))
     for events, seen in ((Events(watched("orders")), letters), (Events(watched("search")), "o")):
-        both.put(events.ping(1.0) if seen == "o" else events.failed_ping(1.0))
-        both.put(events.poll(1.0))
+        both.apply(events.ping(1.0) if seen == "o" else events.failed_ping(1.0))
+        both.apply(events.poll(1.0))
     body = report(both, at(2.0))
     state = "down" if letters == "d" else "ok"
 
@@ -141,7 +141,7 @@ def test_the_worst_target_is_the_status() -> None:
     """One that fails outweighs one that warns."""
     both = snapshot(watched("orders"), watched("search"))
     for event in (*used(0.1), Events(watched("search")).failed_ping(1.0), Events(watched("search")).poll(1.0)):
-        both.put(event)
+        both.apply(event)
 
     assert report(both, at(2.0))["status"] == "fail"
     assert report(both, at(2.0), ["orders"])["status"] == "pass"
@@ -197,8 +197,8 @@ def test_flapping_is_shown_and_warns() -> None:
     made, bodies = told(), []
     for number, seen in enumerate("oddooddooddoodd"):
         now = 15.0 * number
-        made.put(EVENTS.ping(now) if seen == "o" else EVENTS.failed_ping(now))
-        made.put(EVENTS.poll(now))
+        made.apply(EVENTS.ping(now) if seen == "o" else EVENTS.failed_ping(now))
+        made.apply(EVENTS.poll(now))
         bodies.append(report(made, at(now)))
     target = bodies[-1]["targets"]["orders"]
 

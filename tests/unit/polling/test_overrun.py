@@ -51,11 +51,11 @@ class Seen(Watch):
 
     def _publish(self, event: Event) -> None:
         super()._publish(event)
-        self.snapshot.put(event)
+        self.snapshot.apply(event)
         if isinstance(event, Poll):
             status = self.snapshot.status["orders"]
             moment = status.fresh_until - 37.5 + event.duration
-            now = {(result.query.name, result.database) for result in self.snapshot.current("orders", moment)}
+            now = {(result.query.name, result.database) for result in self.snapshot.fresh_results("orders", moment)}
             self.gone |= self.known - now
             self.known |= now
 

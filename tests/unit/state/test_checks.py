@@ -125,11 +125,11 @@ def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
     made = told()
     for number in range(polls):
         now = every * number
-        made.put(EVENTS.ping(now, info("15.19", role="primary"), 0.001))
-        made.put(EVENTS.result(now, query("fine")))
+        made.apply(EVENTS.ping(now, info("15.19", role="primary"), 0.001))
+        made.apply(EVENTS.result(now, query("fine")))
         for asked in failing:
-            made.put(EVENTS.failed_result(now, asked))
-        made.put(EVENTS.poll(now))
+            made.apply(EVENTS.failed_result(now, asked))
+        made.apply(EVENTS.poll(now))
     return made
 
 
@@ -144,7 +144,7 @@ def test_a_server_that_does_not_serve_its_database_is_down() -> None:
     assert (body["status"], target["state"], unexplained(target)) == ("fail", "down", None)
     assert target["reasons"] == [{"code": "limit", "check": "databases"}]
     assert (check["status"], check["output"]) == ("fail", "neo4j: offline")
-    assert (serves(known.known("orders", 2.0)), len(known.current("orders", 2.0))) == (False, 1)
+    assert (serves(known.known("orders", 2.0)), len(known.fresh_results("orders", 2.0))) == (False, 1)
     assert report(unjudged, at(2.0))["targets"]["orders"]["state"] == "ok"
     assert serves(unjudged.known("orders", 2.0))
     assert report(back, at(3.0))["targets"]["orders"]["state"] == "ok"
@@ -168,10 +168,10 @@ def test_a_query_that_fails_once_degrades_nothing() -> None:
     for failures, state in ((1, "ok"), (2, "degraded")):
         made = polled()
         for number in range(failures):
-            made.put(EVENTS.failed_result(46.0 + number))
+            made.apply(EVENTS.failed_result(46.0 + number))
         for number in range(2):
-            made.put(EVENTS.ping(60.0 + number))
-            made.put(EVENTS.poll(60.0 + number))
+            made.apply(EVENTS.ping(60.0 + number))
+            made.apply(EVENTS.poll(60.0 + number))
         target = report(made, at(62.0))["targets"]["orders"]
 
         assert (target["state"], target["failing_queries"]) == (state, [{"query": "sizes", "reason": "timeout"}])
@@ -184,11 +184,11 @@ def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
     made = polled(asked) if how == "untrusted" else polled()
     for now in (46.0, 47.0):
         reason: Reason = "unsupported" if how == "unsupported" else "timeout"
-        made.put(EVENTS.failed_result(now, asked, QueryError(reason, "no")))
+        made.apply(EVENTS.failed_result(now, asked, QueryError(reason, "no")))
     if how == "well again":
-        made.put(EVENTS.result(48.0, asked))
-    made.put(EVENTS.ping(49.0))
-    made.put(EVENTS.poll(49.0))
+        made.apply(EVENTS.result(48.0, asked))
+    made.apply(EVENTS.ping(49.0))
+    made.apply(EVENTS.poll(49.0))
     body = report(made, at(50.0))
 
     assert (body["status"], body["targets"]["orders"]["state"]) == ("pass", "ok")
@@ -200,7 +200,7 @@ def test_one_query_is_counted_once_in_however_many_databases() -> None:
     made, asked = polled(), query("tables")
     for now in (46.0, 47.0):
         for database in ("app", "log", "shop"):
-            made.put(replace(EVENTS.failed_result(now, asked), database=database))
+            made.apply(replace(EVENTS.failed_result(now, asked), database=database))
     [check] = report(made, at(48.0))["checks"]["orders:queries"]
 
     assert (check["observedValue"], check["output"]) == (1.0, "tables (timeout)")

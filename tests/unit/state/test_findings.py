@@ -44,8 +44,8 @@ def test_a_column_that_is_not_there_fails_the_query() -> None:
 
 def outputs(asked: Query, *rows: Row, database: str | None = None) -> dict[str, str | None]:
     events, seen = Events(), snapshot()
-    seen.put(events.ping(1.0))
-    seen.put(events.result(1.0, asked, rows, database))
+    seen.apply(events.ping(1.0))
+    seen.apply(events.result(1.0, asked, rows, database))
     return {check.name: check.output for check in checks(seen.known("orders", 1.0))}
 
 
@@ -79,21 +79,21 @@ def test_of_rows_with_their_own_status_the_worst_are_named() -> None:
 def test_findings_go_with_their_target() -> None:
     """A server that cannot be asked names nothing: the tables may have their keys by now."""
     events, seen = Events(), snapshot()
-    seen.put(events.ping(1.0))
+    seen.apply(events.ping(1.0))
     for database in ("app", "log"):
-        seen.put(events.result(1.0, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}], database))
+        seen.apply(events.result(1.0, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}], database))
 
     assert findings(seen, "orders", at(2.0)) == {"keyless": ["app:public.a", "log:public.a"]}
-    seen.put(events.failed_ping(3.0))
+    seen.apply(events.failed_ping(3.0))
     assert findings(seen, "orders", at(3.0)) == {}
 
 
 def test_findings_are_on_no_page_of_metrics() -> None:
     events, seen = Events(), snapshot()
     exposition = Exposition(seen)
-    seen.put(events.ping(1.0))
+    seen.apply(events.ping(1.0))
     result = events.result(1.0, KEYLESS, [{"tables": 1.0, "names": ["public.secretive"]}])
-    seen.put(result)
+    seen.apply(result)
     exposition.render(result)
 
     body = b"".join(exposition.page("text", at(1.0)).blocks())

@@ -33,22 +33,22 @@ def test_other_targets_are_untouched() -> None:
     orders, search = Events(watched("orders")), Events(watched("search"))
     both = snapshot(orders.target, search.target)
     for events in (orders, search):
-        both.put(events.ping(1.0))
-        both.put(events.result(1.0))
-        both.put(events.poll(1.0))
-    both.put(orders.failed_ping(2.0))
+        both.apply(events.ping(1.0))
+        both.apply(events.result(1.0))
+        both.apply(events.poll(1.0))
+    both.apply(orders.failed_ping(2.0))
 
-    assert (len(both.current("orders", 2.0)), len(both.current("search", 2.0))) == (0, 1)
+    assert (len(both.fresh_results("orders", 2.0)), len(both.fresh_results("search", 2.0))) == (0, 1)
     assert (both.up("orders", 2.0), both.up("search", 2.0)) == (False, True)
 
 
 def test_a_failed_query_takes_only_its_own_series() -> None:
     story = Story()
-    story.snapshot.put(story.events.ping(1.0))
+    story.snapshot.apply(story.events.ping(1.0))
     other = query("other", metrics=(metric("pg_other_bytes"),))
-    story.snapshot.put(story.events.result(1.0))
-    story.snapshot.put(story.events.result(1.0, other))
-    story.snapshot.put(story.events.failed_result(2.0))
+    story.snapshot.apply(story.events.result(1.0))
+    story.snapshot.apply(story.events.result(1.0, other))
+    story.snapshot.apply(story.events.failed_result(2.0))
 
     assert story.served() == ["pg_other_bytes"]
 
@@ -59,8 +59,8 @@ def test_a_result_expires_by_itself() -> None:
     story.poll("o")
     until = EVERY + fresh_seconds(EVERY)
 
-    assert len(story.snapshot.current("orders", until - 0.1)) == 1
-    assert len(story.snapshot.current("orders", until)) == 0
+    assert len(story.snapshot.fresh_results("orders", until - 0.1)) == 1
+    assert len(story.snapshot.fresh_results("orders", until)) == 0
     assert story.snapshot.next_expiry(EVERY) == until
 
 
@@ -71,27 +71,27 @@ def test_a_wedged_poller_looks_like_no_live_server() -> None:
     until = EVERY + fresh_seconds(EVERY)
 
     assert (story.snapshot.up("orders", until), story.snapshot.state("orders", until)) == (False, "unknown")
-    assert story.snapshot.wedged(until + EVERY) == []
-    assert story.snapshot.wedged(until + EVERY + 0.1) == ["orders"]
+    assert story.snapshot.stalled_targets(until + EVERY) == []
+    assert story.snapshot.stalled_targets(until + EVERY + 0.1) == ["orders"]
 
 
 def test_a_seldom_asked_query_stays_fresh_longer() -> None:
     """Its series are served until two and a half of its own intervals are over."""
     story = Story()
-    story.snapshot.put(story.events.result(0.0, query(interval="1h")))
-    story.snapshot.put(story.events.ping(8999.0))
+    story.snapshot.apply(story.events.result(0.0, query(interval="1h")))
+    story.snapshot.apply(story.events.ping(8999.0))
 
-    assert len(story.snapshot.current("orders", 8999.0)) == 1
-    assert len(story.snapshot.current("orders", 9000.0)) == 0
+    assert len(story.snapshot.fresh_results("orders", 8999.0)) == 1
+    assert len(story.snapshot.fresh_results("orders", 9000.0)) == 0
 
 
 def facts_after(*events: Event) -> list[str]:
     """Return what is served after a good ping and dumps, then these events."""
     story = Story()
-    story.snapshot.put(story.events.ping(1.0))
-    story.snapshot.put(story.events.result(1.0, BACKUPS, [DUMP]))
+    story.snapshot.apply(story.events.ping(1.0))
+    story.snapshot.apply(story.events.result(1.0, BACKUPS, [DUMP]))
     for event in events:
-        story.snapshot.put(event)
+        story.snapshot.apply(event)
     story.now = 2.0
     return story.served()
 
@@ -129,21 +129,21 @@ def test_the_last_success_of_a_query_stays() -> None:
     """For who wants to know how long it has been failing."""
     story = Story()
     story.poll("o")
-    story.snapshot.put(story.events.failed_result(20.0))
+    story.snapshot.apply(story.events.failed_result(20.0))
     story.poll("d")
 
-    assert story.snapshot.tallies["orders"].succeeded_at == {"sizes": EVERY}
+    assert story.snapshot.counters["orders"].succeeded_at == {"sizes": EVERY}
 
 
 def test_dropped_series_are_counted_from_zero() -> None:
     """A counter that begins with its first event would hide it."""
     story = Story()
-    dropped = story.snapshot.tallies["orders"].dropped
+    dropped = story.snapshot.counters["orders"].dropped
     story.poll("o")
     assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 0}
 
     for _ in range(2):
-        story.snapshot.put(story.events.failed_result(1.0, error=QueryError("limit", "too many", 40)))
+        story.snapshot.apply(story.events.failed_result(1.0, error=QueryError("limit", "too many", 40)))
     assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 80}
 
 
@@ -153,9 +153,9 @@ def test_a_canary_times_what_the_server_took(error: Reason | None, count: int) -
     story, canary = Story(), query(timing=True)
     result = story.events.result(1.0, canary)
     failed = story.events.failed_result(1.0, canary, error and QueryError(error, "no"))
-    story.snapshot.put(failed if error else result)
+    story.snapshot.apply(failed if error else result)
 
-    buckets = story.snapshot.tallies["orders"].timings["sizes"].value().buckets
+    buckets = story.snapshot.counters["orders"].timings["sizes"].value().buckets
     assert buckets[-1][1] == count
 
 
@@ -163,7 +163,7 @@ def test_only_canaries_are_timed() -> None:
     story = Story()
     story.poll("o")
 
-    assert story.snapshot.tallies["orders"].timings == {}
+    assert story.snapshot.counters["orders"].timings == {}
 
 
 def test_only_answered_pings_are_timed() -> None:
@@ -172,19 +172,19 @@ def test_only_answered_pings_are_timed() -> None:
     for seen in "od":
         story.poll(seen)
 
-    assert story.snapshot.tallies["orders"].probes.value().buckets[-1][1] == 1
+    assert story.snapshot.counters["orders"].probes.value().buckets[-1][1] == 1
 
 
 def test_unknown_databases_fail_a_query_until_they_are_known() -> None:
     """A query that could not even begin is one failure; its first result in a database takes its place."""
     story, asked = Story(), query(labels=("schemaname",), scope="database")
-    story.snapshot.put(story.events.ping(1.0))
-    story.snapshot.put(story.events.failed_result(1.0, asked))
-    assert [result.database for result in story.snapshot.current("orders", 1.0)] == [None]
+    story.snapshot.apply(story.events.ping(1.0))
+    story.snapshot.apply(story.events.failed_result(1.0, asked))
+    assert [result.database for result in story.snapshot.fresh_results("orders", 1.0)] == [None]
 
     for database in ("app", "log"):
-        story.snapshot.put(in_database(story.events, asked, database))
-    assert [result.database for result in story.snapshot.current("orders", 1.0)] == ["app", "log"]
+        story.snapshot.apply(in_database(story.events, asked, database))
+    assert [result.database for result in story.snapshot.fresh_results("orders", 1.0)] == ["app", "log"]
 
 
 def in_database(events: Events, asked: Query, database: str) -> Result:
@@ -195,11 +195,11 @@ def in_database(events: Events, asked: Query, database: str) -> Result:
 def test_what_expired_is_not_kept_for_ever() -> None:
     """Databases come and go, and a process runs for months."""
     story, asked = Story(), query(labels=("schemaname",), scope="database")
-    story.snapshot.put(in_database(story.events, asked, "dropped"))
-    story.snapshot.put(story.events.ping(38.0))
+    story.snapshot.apply(in_database(story.events, asked, "dropped"))
+    story.snapshot.apply(story.events.ping(38.0))
     assert len(story.snapshot.results["orders"]) == 1
 
-    story.snapshot.put(story.events.ping(39.0))
+    story.snapshot.apply(story.events.ping(39.0))
     assert story.snapshot.results["orders"] == {}
 
 
@@ -215,20 +215,20 @@ def test_every_event_makes_a_new_version() -> None:
 def test_a_target_that_is_forgotten_leaves_nothing() -> None:
     """And may leave the others blind, whose parts of the page are other ones then."""
     seen = snapshot(watched("orders"), watched("invoices"))
-    seen.put(Events(watched("orders")).ping(1.0))
-    seen.put(Events(watched("orders")).result(1.0))
-    seen.put(Events(watched("invoices")).failed_ping(1.0, fault="network"))
+    seen.apply(Events(watched("orders")).ping(1.0))
+    seen.apply(Events(watched("orders")).result(1.0))
+    seen.apply(Events(watched("invoices")).failed_ping(1.0, fault="network"))
     version = seen.changed["invoices"]
-    assert not seen.blind
+    assert not seen.all_unreachable_locally
 
     seen.forget("orders")
-    known = (seen.targets, seen.status, seen.results, seen.tallies, seen.changed)
+    known = (seen.targets, seen.status, seen.results, seen.counters, seen.changed)
     assert [list(names) for names in known] == [["invoices"]] * 5
-    assert seen.blind
+    assert seen.all_unreachable_locally
     assert seen.changed["invoices"] > version
 
     seen.watch(watched("parcels"), at(2.0))
-    assert not seen.blind
+    assert not seen.all_unreachable_locally
 
 
 def test_a_target_is_watched_otherwise_without_losing_what_is_known() -> None:
@@ -246,15 +246,15 @@ def test_only_retained_queries_are_still_told_of() -> None:
     """Another query of the same name is another query."""
     seen, events = snapshot(), Events()
     kept, gone, changed = query("kept"), query("gone", timing=True), query("changed")
-    seen.put(events.ping(1.0))
+    seen.apply(events.ping(1.0))
     for asked in (kept, gone, changed):
-        seen.put(events.result(1.0, asked))
-    seen.retain("orders", [kept, query("changed", timeout="1s")])
+        seen.apply(events.result(1.0, asked))
+    seen.keep_queries("orders", [kept, query("changed", timeout="1s")])
 
-    assert [result.query for result in seen.current("orders", 2.0)] == [kept]
-    tally = seen.tallies["orders"]
-    assert set(tally.succeeded_at) == {"kept", "changed"}
-    assert "gone" not in {name for name, _ in tally.dropped} | tally.timings.keys()
+    assert [result.query for result in seen.fresh_results("orders", 2.0)] == [kept]
+    counters = seen.counters["orders"]
+    assert set(counters.succeeded_at) == {"kept", "changed"}
+    assert "gone" not in {name for name, _ in counters.dropped} | counters.timings.keys()
 
 
 def test_a_snapshot_without_results_never_expires_by_them() -> None:

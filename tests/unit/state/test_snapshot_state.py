@@ -45,7 +45,7 @@ def test_a_target_starts_unknown() -> None:
     story = Story()
     assert story.snapshot.state("orders", 1.0) == "unknown"
 
-    story.snapshot.put(story.events.ping(1.0))
+    story.snapshot.apply(story.events.ping(1.0))
     assert (story.snapshot.state("orders", 1.0), story.snapshot.up("orders", 1.0)) == ("unknown", True)
 
 
@@ -76,8 +76,8 @@ def faulty(*faults: LocalFault | None) -> list[State]:
     made = snapshot(*[events.target for events in targets])
     for now in (1.0, 2.0):
         for events, fault in zip(targets, faults, strict=True):
-            made.put(events.failed_ping(now, fault=fault))
-            made.put(events.poll(now))
+            made.apply(events.failed_ping(now, fault=fault))
+            made.apply(events.poll(now))
     return [made.state(events.target.name, 3.0) for events in targets]
 
 
@@ -101,11 +101,11 @@ def test_one_answer_shows_that_the_others_can_be_asked() -> None:
     first, second = Events(watched("first")), Events(watched("second"))
     made = snapshot(first.target, second.target)
     for events in (first, second):
-        made.put(events.failed_ping(1.0, fault="names"))
-        made.put(events.poll(1.0))
-    made.put(second.ping(2.0))
+        made.apply(events.failed_ping(1.0, fault="names"))
+        made.apply(events.poll(1.0))
+    made.apply(second.ping(2.0))
 
-    assert (made.blind, made.state("first", 3.0)) == (False, "down")
+    assert (made.all_unreachable_locally, made.state("first", 3.0)) == (False, "down")
 
 
 def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
@@ -123,7 +123,7 @@ def test_polls_are_counted() -> None:
     story = Story()
     for seen in "odda":
         story.poll(seen)
-    story.snapshot.put(story.events.poll(90.0, skipped=2))
+    story.snapshot.apply(story.events.poll(90.0, skipped=2))
     status = story.snapshot.status["orders"]
 
     assert (status.polls, status.skipped, status.failures) == (5, 2, {"connect": 2, "auth": 1})

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import QueryError
-from exporter.state.target_status import STATES, State, TargetStatus, advanced
+from exporter.state.target_status import STATES, State, TargetStatus, next_status
 from tests.support.factories import EVERY
 
 SEEN = st.sampled_from(["ok", "degraded", "down", "refused"])
@@ -19,7 +19,7 @@ def after(polls: list[str], status: TargetStatus | None = None, now: float = 0.0
     status, found = status or TargetStatus(), []
     for number, seen in enumerate(polls, 1):
         error = QueryError("auth" if seen == "refused" else "connect", "no") if seen in ("down", "refused") else None
-        status = advanced(replace(status, error=error), state_of(seen), now + EVERY * number)
+        status = next_status(replace(status, error=error), state_of(seen), now + EVERY * number)
         found.append(status)
     return found
 
@@ -50,7 +50,7 @@ def test_one_poll_that_differs_changes_nothing(polls: list[str], odd: str) -> No
     """Neither for better nor for worse, nor does it count as a change."""
     *_, before, during, back = after([*polls, polls[-1], odd, polls[-1]])
 
-    assert during.settled == back.settled == before.settled
+    assert during.damped == back.damped == before.damped
     assert len(back.changes) <= len(before.changes)
 
 
@@ -61,7 +61,7 @@ def test_no_state_is_made_up(polls: list[str]) -> None:
 
     for number in range(1, len(polls)):
         seen = {state_of(polls[number - 1]), state_of(polls[number])}
-        assert found[number].settled in seen | {found[number - 1].settled}
+        assert found[number].damped in seen | {found[number - 1].damped}
 
 
 @given(POLLS)
@@ -72,7 +72,7 @@ def test_what_flaps_is_held_at_degraded(polls: list[str]) -> None:
             assert status.state == ("down" if seen == "refused" else "degraded")
             assert len(status.changes) > 4
         else:
-            assert status.state == status.settled
+            assert status.state == status.damped
 
 
 @given(POLLS, st.sampled_from(["ok", "degraded", "down"]))

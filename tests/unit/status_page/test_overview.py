@@ -41,13 +41,13 @@ class Tier:
         for number in range(3):
             now = self.now + 15.0 * number
             if error is None:
-                self.snapshot.put(events.ping(now, info(role="primary"), seconds))
-                self.snapshot.put(events.result(now, RATIO, [{"bytes": checked.get("used", 0.4)}]))
+                self.snapshot.apply(events.ping(now, info(role="primary"), seconds))
+                self.snapshot.apply(events.result(now, RATIO, [{"bytes": checked.get("used", 0.4)}]))
                 if "finding" in checked:
-                    self.snapshot.put(events.result(now, NAMED, [{"name": checked["finding"], "status": "warn"}]))
+                    self.snapshot.apply(events.result(now, NAMED, [{"name": checked["finding"], "status": "warn"}]))
             else:
-                self.snapshot.put(events.failed_ping(now, error))
-            self.snapshot.put(events.poll(now))
+                self.snapshot.apply(events.failed_ping(now, error))
+            self.snapshot.apply(events.poll(now))
 
     def text(self, after: float = 45.0) -> str:
         page = page_of(self.snapshot, at(self.now + after))
@@ -145,8 +145,8 @@ def test_the_first_failure_is_told_at_once() -> None:
     tier = Tier(watched())
     tier.polls("orders")
     events = Events()
-    tier.snapshot.put(events.failed_ping(tier.now + 45, "timeout"))
-    tier.snapshot.put(events.poll(tier.now + 45))
+    tier.snapshot.apply(events.failed_ping(tier.now + 45, "timeout"))
+    tier.snapshot.apply(events.poll(tier.now + 45))
     page = tier.page(46.0)
 
     assert page.one("h1").text == "orders is fine"
@@ -159,8 +159,8 @@ def test_a_state_that_is_held_says_so() -> None:
     tier = Tier(watched())
     tier.polls("orders", "connect")
     events = Events()
-    tier.snapshot.put(events.ping(tier.now + 45))
-    tier.snapshot.put(events.poll(tier.now + 45))
+    tier.snapshot.apply(events.ping(tier.now + 45))
+    tier.snapshot.apply(events.poll(tier.now + 45))
 
     assert rows(tier.page(46.0))[0].endswith("answers again since 13:47 UTC, was: no connection")
 
@@ -171,8 +171,8 @@ def test_flapping_says_so() -> None:
     for number in range(24):
         now = tier.now + 15.0 * number
         down = number // 2 % 2
-        tier.snapshot.put(events.failed_ping(now) if down else events.ping(now))
-        tier.snapshot.put(events.poll(now))
+        tier.snapshot.apply(events.failed_ping(now) if down else events.ping(now))
+        tier.snapshot.apply(events.poll(now))
     page = tier.page(15.0 * 26)
 
     assert "flapping" in rows(page)[0]
@@ -184,8 +184,8 @@ def test_a_fault_of_our_own_machine_is_told_apart() -> None:
     for name in tier.snapshot.targets:
         events = Events(tier.snapshot.targets[name])
         for number in range(3):
-            tier.snapshot.put(replace(events.failed_ping(tier.now + 15 * number), fault="names"))
-            tier.snapshot.put(events.poll(tier.now + 15 * number))
+            tier.snapshot.apply(replace(events.failed_ping(tier.now + 15 * number), fault="names"))
+            tier.snapshot.apply(events.poll(tier.now + 15 * number))
     page = tier.page()
     [note] = page.one("header").all("p", **{"class": "note"})
 
@@ -217,7 +217,7 @@ def test_failing_queries_are_told_of_a_target_that_is_fine_otherwise() -> None:
     tier.polls("orders")
     events = Events()
     for name in ("a", "b", "c", "d"):
-        tier.snapshot.put(events.failed_result(tier.now + 30, query(name)))
+        tier.snapshot.apply(events.failed_result(tier.now + 30, query(name)))
 
     assert tier.page().one("li").text.endswith("4 queries fail (no answer in time): a, b, c and 1 more")
 
@@ -232,8 +232,8 @@ def test_fifty_targets_are_under_50_kb(used: float, seconds: float) -> None:
         events = Events(tier.snapshot.targets[name])
         for number in range(20):
             row = [{"datname": "app", "bytes": 15.0}]
-            tier.snapshot.put(events.result(tier.now + 30, SIZE_CHECK.model_copy(update={"name": f"s{number}"}), row))
-            tier.snapshot.put(events.failed_result(tier.now + 30, query(f"failing_query_{number}")))
+            tier.snapshot.apply(events.result(tier.now + 30, SIZE_CHECK.model_copy(update={"name": f"s{number}"}), row))
+            tier.snapshot.apply(events.failed_result(tier.now + 30, query(f"failing_query_{number}")))
 
     assert len(tier.text().encode()) < 50_000
 
@@ -251,9 +251,9 @@ def test_whatever_it_is_called_it_stays_text(name: str, finding: str, check: str
     target, plain = watched(name), snapshot(watched(name))
     events = Events(target)
     for now in (15.0, 30.0, 45.0):
-        plain.put(events.ping(now))
-        plain.put(events.result(now, asked, [{"name": finding, "status": "fail"}]))
-        plain.put(events.poll(now))
+        plain.apply(events.ping(now))
+        plain.apply(events.result(now, asked, [{"name": finding, "status": "fail"}]))
+        plain.apply(events.poll(now))
     text = bytes(render("overview.html", page=page_of(plain, at(46.0)), exporter=EXPORTER).body).decode()
 
     page = read_html(text)
@@ -274,7 +274,7 @@ def test_what_a_server_said_is_not_shown() -> None:
     assert "db1.example" not in tier.text()
 
     tier.polls("orders")
-    tier.snapshot.put(Events().failed_result(tier.now + 30, error=QueryError("query", "no table at db1.example")))
+    tier.snapshot.apply(Events().failed_result(tier.now + 30, error=QueryError("query", "no table at db1.example")))
     assert "db1.example" not in tier.text()
 
 

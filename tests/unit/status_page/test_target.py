@@ -34,15 +34,15 @@ class One:
             started_at=LONG_AGO - 7200,
             missing_privileges=dict.fromkeys(missing, "GRANT it TO monitor"),
         )
-        self.snapshot.put(self.events.ping(LONG_AGO, server))
-        self.snapshot.put(self.events.poll(LONG_AGO))
+        self.snapshot.apply(self.events.ping(LONG_AGO, server))
+        self.snapshot.apply(self.events.poll(LONG_AGO))
 
     def result(self, asked: Query, database: str | None = None, *names: str) -> None:
         row = {"tables": float(len(names)), "names": list(names), "datname": "app", "bytes": 1.0}
-        self.snapshot.put(self.events.result(LONG_AGO, asked, [row], database))
+        self.snapshot.apply(self.events.result(LONG_AGO, asked, [row], database))
 
     def failure(self, asked: Query, error: QueryError) -> None:
-        self.snapshot.put(self.events.failed_result(LONG_AGO, asked, error))
+        self.snapshot.apply(self.events.failed_result(LONG_AGO, asked, error))
 
     def page(self) -> Element:
         page = target_page(self.snapshot, "orders", at(LONG_AGO + 60))
@@ -94,7 +94,7 @@ def test_where_a_query_fails_is_told() -> None:
     one.up()
     one.result(TABLES, "app", "a")
     for database, error in (("log", QueryError("unsupported", "no")), ("crm", QueryError("privilege", "no"))):
-        one.snapshot.put(replace(one.events.failed_result(LONG_AGO, TABLES, error), database=database))
+        one.snapshot.apply(replace(one.events.failed_result(LONG_AGO, TABLES, error), database=database))
 
     assert rows(one.page(), 1) == [["tables", "permission denied in crm", "5 s", "1", "1 min"]]
 
@@ -156,8 +156,8 @@ def test_of_a_target_that_is_down_nothing_old_is_shown() -> None:
     one = One()
     one.up()
     one.result(STATS)
-    one.snapshot.put(one.events.failed_ping(LONG_AGO + 30, "auth"))
-    one.snapshot.put(one.events.poll(LONG_AGO + 30))
+    one.snapshot.apply(one.events.failed_ping(LONG_AGO + 30, "auth"))
+    one.snapshot.apply(one.events.poll(LONG_AGO + 30))
     page = one.page()
 
     assert page.one("h1").text == "orders is down"

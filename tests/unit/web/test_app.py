@@ -147,7 +147,7 @@ def test_discovery_leads_to_probes(site: Site) -> None:
 def test_the_exporters_own_part(site: Site, accept: str) -> None:
     """For those who scrape each target by itself: all that is on the page of all, and of no target."""
     site.poll("orders")
-    site.service.exposition.tell_own({"datatier_tls_not_after_timestamp_seconds": 7.0})
+    site.service.exposition.set_exporter_metrics({"datatier_tls_not_after_timestamp_seconds": 7.0})
     own = site.client.get("/probe?target=exporter", headers={"Accept": accept}).text
     whole = site.client.get("/metrics", headers={"Accept": accept}).text
     parts = [
