@@ -19,8 +19,8 @@ from bench.sizes import SIZES, Size, dsn, server
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES
 from exporter.datastores.postgres.datastore import PostgresDatastore
-from exporter.polling.execution import Question
-from exporter.polling.execution import run as ask
+from exporter.polling.execution import QueryRun
+from exporter.polling.execution import execute_query as ask
 from exporter.polling.schedule import interval, lane
 from exporter.queries.query import Query
 from exporter.settings import read_queries
@@ -90,8 +90,8 @@ async def _costs(size: Size, queries: list[Query]) -> dict[str, Cost]:
                         return await datastore.ping()
                     database = "app" if query.scope == "database" else None
                     async with datastore.session("fast") as session:
-                        question = Question(_WATCHED, query, database, info, query.timeout)
-                        return await ask(question, session, datastore)
+                        query_run = QueryRun(_WATCHED, query, database, info, query.timeout)
+                        return await ask(query_run, session, datastore)
 
                 return {query.name: await _measured(observer, query, once) for query in queries}
         finally:

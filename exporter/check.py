@@ -13,8 +13,8 @@ from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.datastores.logins import Logins
 from exporter.errors import QueryError
 from exporter.logs import blanked, visible
-from exporter.polling.execution import Question, attempt, failure, opened, run
-from exporter.polling.schedule import lane, places
+from exporter.polling.execution import QueryRun, execute_query, failure, open_session, within_deadline
+from exporter.polling.schedule import database_visits, lane
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query
 from exporter.settings import queries_for, watched
@@ -40,7 +40,7 @@ async def _check_target(config: Config, target: Target, queries: Sequence[Query]
     began = time.perf_counter()
     async with logins.guarded(target, open_datastore(target)) as datastore:
         try:
-            info = await attempt(datastore.ping, _PING_SECONDS, datastore.reason)
+            info = await within_deadline(datastore.ping, _PING_SECONDS, datastore.reason)
         except QueryError as error:
             return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
@@ -71,15 +71,15 @@ async def _run_all(
         return results
     inside = [query for query in queries if query.scope == "database"]
     try:
-        async with opened(datastore, name) as session:
+        async with open_session(datastore, name) as session:
             for query in queries:
                 if query.scope == "server":
-                    question = Question(target, query, None, info, query.timeout)
-                    results.append(await run(question, session, datastore))
-            databases = await attempt(datastore.databases, _PING_SECONDS, datastore.reason) if inside else ()
-            for query, database in places(inside, databases):
-                question = Question(target, query, database, info, query.timeout)
-                results.append(await run(question, session, datastore))
+                    run = QueryRun(target, query, None, info, query.timeout)
+                    results.append(await execute_query(run, session, datastore))
+            databases = await within_deadline(datastore.databases, _PING_SECONDS, datastore.reason) if inside else ()
+            for query, database in database_visits(inside, databases):
+                run = QueryRun(target, query, database, info, query.timeout)
+                results.append(await execute_query(run, session, datastore))
     except QueryError as error:
         answered = {result.query.name for result in results}
         results += [failure(target, query, error) for query in queries if query.name not in answered]

@@ -57,9 +57,9 @@ def _occupy_standard_streams() -> None:
 
 def _check(settings: Settings, kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
-    from exporter.web.event_loop import Loop  # noqa: PLC0415 - the others do not need it
+    from exporter.web.event_loop import PatchedUvloop  # noqa: PLC0415 - the others do not need it
 
-    with asyncio.Runner(loop_factory=Loop) as runner:  # the service's: it bounds what a server may send
+    with asyncio.Runner(loop_factory=PatchedUvloop) as runner:  # the service's: it bounds what a server may send
         reports = runner.run(check.check(*settings))
     print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0

@@ -13,8 +13,8 @@ from exporter.config.stores import Target
 from exporter.exposition.page import Exposition
 from exporter.exposition.self_metrics import OwnMetrics
 from exporter.health.rendered import Parts
-from exporter.polling.event_log import Journal
-from exporter.polling.manager import Pollers
+from exporter.polling.event_log import EventLogger
+from exporter.polling.manager import PollerManager
 from exporter.polling.schedule import start_delay
 from exporter.polling.watchdog import Watchdog
 from exporter.queries.query import Query
@@ -44,7 +44,7 @@ class Service:
         self.reloader = Reloader(settings, load or (lambda: settings), self._apply, self.own)
         self.draining = False
         self.crashed = False
-        self._journal = Journal()
+        self._event_logger = EventLogger()
         self.start_deadline = now.monotonic + _STARTUP_DEADLINE
 
     @property
@@ -61,7 +61,7 @@ class Service:
                 now = instant()
                 self.exposition.refresh(event.target, now)
                 self.health.refresh(event.target, now)
-        self._journal.note(event)
+        self._event_logger.log(event)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,7 +78,7 @@ class Service:
         """Poll for ever; a crash ends the process, for it would serve frozen data."""
         try:
             async with asyncio.TaskGroup() as group:
-                self._pollers = Pollers(group, self.publish)
+                self._pollers = PollerManager(group, self.publish)
                 for place, target in enumerate(self.config.targets):
                     self._start(target, place, len(self.config.targets))
                 group.create_task(self.own.measure_lag(), name="event loop lag")
@@ -122,7 +122,7 @@ class Service:
         self.snapshot.forget(target)
         self.exposition.forget(target)
         self.health.forget(target)
-        self._journal.forget(target)
+        self._event_logger.forget(target)
 
 
 def instant() -> Instant:

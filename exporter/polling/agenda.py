@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.polling.schedule import interval, places
+from exporter.polling.schedule import database_visits, interval
 from exporter.queries.query import Query
 from exporter.state.events import MonitoredTarget, fresh_seconds
 
@@ -62,7 +62,7 @@ class Agenda:
 
     def _fill(self, now: float) -> None:
         items = [Item(name, None) for name, query in self.queries.items() if query.scope == "server"]
-        items += [Item(query.name, database) for query, database in places(self.inside, self._databases)]
+        items += [Item(query.name, database) for query, database in database_visits(self.inside, self._databases)]
         self._entries = {item: self._entries.get(item) or Entry(now if item.place else 0.0) for item in items}
 
     def due(self, now: float) -> list[Item]:
@@ -94,12 +94,12 @@ class Agenda:
         entry.asked = now
         entry.failures = min(entry.failures + 1, _BACK_OFF) if failed else 0
         pause = self._target.interval * 2 ** (entry.failures - 1) if failed else self._seconds(item.name)
-        self._put_off(entry, min(pause, self._seconds(item.name)), now)
+        self._schedule_next(entry, min(pause, self._seconds(item.name)), now)
 
     def missed(self, item: Item, now: float) -> None:
         """Note that nobody could be asked: it is due again at the next poll."""
         if (entry := self._entries.get(item)) is not None:
-            self._put_off(entry, self._target.interval, now)
+            self._schedule_next(entry, self._target.interval, now)
 
     def put_first(self, item: Item) -> None:
         """Let the next pass begin with it."""
@@ -133,6 +133,6 @@ class Agenda:
     def _seconds(self, name: str) -> float:
         return interval(self.queries[name], self._target)
 
-    def _put_off(self, entry: Entry, seconds: float, now: float) -> None:
+    def _schedule_next(self, entry: Entry, seconds: float, now: float) -> None:
         """Make it due at the tick nearest to so many seconds from now."""
         entry.due = now + seconds - self._target.interval / 2

@@ -12,25 +12,25 @@ _OF_THE_TARGET: tuple[Reason, ...] = ("connect", "auth")  # the ping tells of th
 _log = structlog.get_logger("exporter")
 
 
-class Journal:
+class EventLogger:
     """Log when a target or query begins to fail and when it returns; a mere change of reason is for debugging."""
 
     def __init__(self) -> None:
         self._targets: dict[str, Reason | None] = {}
         self._queries: defaultdict[str, dict[Key, Reason | None]] = defaultdict(dict)
 
-    def note(self, event: Event) -> None:
+    def log(self, event: Event) -> None:
         match event:
             case Ping():
-                self._note_ping(event)
+                self._log_ping(event)
             case Result():
-                self._note_result(event)
+                self._log_result(event)
 
     def forget(self, target: str) -> None:
         self._targets.pop(target, None)
         self._queries.pop(target, None)
 
-    def _note_ping(self, ping: Ping) -> None:
+    def _log_ping(self, ping: Ping) -> None:
         reason = ping.error.reason if ping.error else None
         before = self._targets.get(ping.target, "never seen")
         self._targets[ping.target] = reason
@@ -42,7 +42,7 @@ class Journal:
         elif ping.info is not None:
             _log.info("target up", target=ping.target, version=ping.info.version, role=ping.info.role or None)
 
-    def _note_result(self, result: Result) -> None:
+    def _log_result(self, result: Result) -> None:
         reason = result.error.reason if result.error else None
         before = self._queries[result.target].get(result.key)
         self._queries[result.target][result.key] = reason

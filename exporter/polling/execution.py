@@ -1,4 +1,4 @@
-"""The failure boundary: one question, asked within its deadline; whatever goes wrong is a result."""
+"""The failure boundary: one query, run within its deadline; whatever goes wrong is a result."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _CLOSE_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryRun:
     """One query to be asked once, of a server known by its last ping, within so many seconds."""
 
     target: MonitoredTarget
@@ -34,7 +34,9 @@ class Question:
     seconds: float
 
 
-async def attempt(work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]) -> _T:
+async def within_deadline(
+    work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]
+) -> _T:
     """Await work within a deadline; raise QueryError, and nothing else, for whatever goes wrong.
 
     This is the only blanket except of the product, and the deadline of every ping and query; a store's own shorter
@@ -65,17 +67,17 @@ def _forget_frames(error: BaseException | None) -> None:
             behind += [one.__cause__, one.__context__]
 
 
-async def run(question: Question, session: Session, datastore: Datastore) -> Result:
-    """Ask a question; a failure is a result, too."""
-    target, query, database = question.target, question.query, question.database
+async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -> Result:
+    """Run a query; a failure is a result, too."""
+    target, query, database = run.target, run.query, run.database
     began = time.perf_counter()
 
     async def ask() -> dict[str, Any]:
-        if error := unsupported(query, question.info):
+        if error := unsupported(query, run.info):
             raise error
-        rows = await session.fetch(_within(query, question.seconds), database)
+        rows = await session.fetch(_within(query, run.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
-        families = measured(query.samples(rows, extra), question.info)
+        families = measured(query.samples(rows, extra), run.info)
         outcome = query.outcome(rows, families, time.perf_counter() - began)
         return {"rows": len(rows), "families": families, "outcome": outcome, "findings": query.named(rows)}
 
@@ -85,7 +87,7 @@ async def run(question: Question, session: Session, datastore: Datastore) -> Res
         return Result(target.name, query, database, time.time(), fresh_until, duration, **fields)
 
     try:
-        return result(**await attempt(ask, question.seconds, datastore.reason))
+        return result(**await within_deadline(ask, run.seconds, datastore.reason))
     except QueryError as error:
         return result(error=error, outcome=failed_canary(query, error))
 
@@ -108,12 +110,12 @@ def failure(target: MonitoredTarget, query: Query, error: QueryError, database: 
 
 
 @asynccontextmanager
-async def opened(datastore: Datastore, lane: Lane, seconds: float = PING_SECONDS) -> AsyncIterator[Session]:
+async def open_session(datastore: Datastore, lane: Lane, seconds: float = PING_SECONDS) -> AsyncIterator[Session]:
     """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
     manager = datastore.session(lane)
-    session = await attempt(manager.__aenter__, seconds, datastore.reason)
+    session = await within_deadline(manager.__aenter__, seconds, datastore.reason)
     try:
         yield session
     finally:
         with suppress(QueryError):
-            await attempt(lambda: manager.__aexit__(None, None, None), _CLOSE_TIMEOUT, datastore.reason)
+            await within_deadline(lambda: manager.__aexit__(None, None, None), _CLOSE_TIMEOUT, datastore.reason)

@@ -14,7 +14,7 @@ from exporter.datastores.base import Datastore
 from exporter.datastores.logins import Logins
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import QueryError, Reason
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from exporter.polling.poller import Poller, Publish
 from exporter.polling.schedule import seconds_to_tick
 from exporter.queries.query import Query
@@ -27,7 +27,7 @@ _END_SECONDS = 5.0  # connections are closed politely, where somebody answers
 _log = structlog.get_logger("exporter")
 
 
-class Pollers:
+class PollerManager:
     """Keep the poller of each target that was started and not ended, all in one task group."""
 
     def __init__(self, group: asyncio.TaskGroup, publish: Publish) -> None:
@@ -63,7 +63,7 @@ async def _opened(target: Target, watched: MonitoredTarget, publish: Publish) ->
     while True:
         began = time.monotonic()
         try:
-            return await attempt(lambda: _open(target), _OPEN_SECONDS, _no_client)
+            return await within_deadline(lambda: _open(target), _OPEN_SECONDS, _no_client)
         except QueryError as error:
             now = time.monotonic()
             fresh_until = now + fresh_seconds(watched.interval)

@@ -9,7 +9,7 @@ from exporter.datastores.base import Datastore, Session
 from exporter.datastores.logins import PAUSE as _AUTH_PAUSE
 from exporter.errors import NoSessionError, QueryError, Reason
 from exporter.polling.agenda import Agenda, Item
-from exporter.polling.execution import PING_SECONDS, Question, attempt, failure, opened, run
+from exporter.polling.execution import PING_SECONDS, QueryRun, execute_query, failure, open_session, within_deadline
 from exporter.polling.schedule import lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
@@ -40,7 +40,7 @@ class Poller:
         self._up = asyncio.Event()
         self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])
         self._slow = Agenda(target, [query for query in queries if lane(query) == "slow"])
-        self._missteps: dict[str, QueryError] = {}
+        self._step_errors: dict[str, QueryError] = {}
         self._told: dict[Agenda, float] = {}
 
     async def watch(self) -> None:
@@ -83,7 +83,7 @@ class Poller:
             for agenda in (self._fast, self._slow):  # what was asked of another server, or of none, is due again
                 agenda.clear(time.monotonic())
         self._up.set()
-        await self._ask_fast(deadline)
+        await self._run_fast(deadline)
         return None
 
     async def _ping(self, deadline: float) -> QueryError | None:
@@ -92,7 +92,7 @@ class Poller:
         fault: LocalFault | None = None
         try:
             seconds = min(PING_SECONDS, deadline - time.monotonic())
-            self._info = await attempt(self._datastore.ping, seconds, self._datastore.reason)
+            self._info = await within_deadline(self._datastore.ping, seconds, self._datastore.reason)
         except QueryError as failed:
             self._info, error, fault = None, failed, local_fault(failed)
         duration = time.perf_counter() - began
@@ -102,15 +102,15 @@ class Poller:
         self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault, skew))
         return error
 
-    async def _ask_fast(self, deadline: float) -> None:
+    async def _run_fast(self, deadline: float) -> None:
         """Ask what is due, longest overdue first, but users' own last: these may eat up the time of the pass."""
         now = time.monotonic()
         due = sorted(self._fast.due(now), key=lambda item: self._fast.query(item).untrusted)
         if not due or now >= deadline:
             return
         try:
-            async with opened(self._datastore, "fast", min(PING_SECONDS, deadline - now)) as session:
-                await self._ask_all(self._fast, session, due, deadline)
+            async with open_session(self._datastore, "fast", min(PING_SECONDS, deadline - now)) as session:
+                await self._run_due(self._fast, session, due, deadline)
         except QueryError as error:
             self._fail(self._fast, due, error)
         self._tell_waiting(self._fast)
@@ -140,8 +140,8 @@ class Poller:
     async def _visit(self, due: Sequence[Item], elsewhere: float) -> NoSessionError | None:
         """Ask what is due in one place; return why nobody was let in."""
         try:
-            async with opened(self._datastore, "slow") as session:
-                return await self._ask_all(self._slow, session, due, math.inf, elsewhere)
+            async with open_session(self._datastore, "slow") as session:
+                return await self._run_due(self._slow, session, due, math.inf, elsewhere)
         except QueryError as error:
             return NoSessionError(error.reason, str(error))
         finally:
@@ -152,7 +152,7 @@ class Poller:
         databases: Sequence[str] = ()
         try:
             if self._slow.inside:
-                databases = await attempt(self._datastore.databases, PING_SECONDS, self._datastore.reason)
+                databases = await within_deadline(self._datastore.databases, PING_SECONDS, self._datastore.reason)
         except QueryError as error:
             for query in self._slow.inside:
                 self._publish(failure(self._target, query, error))
@@ -170,23 +170,23 @@ class Poller:
             due = [query for query in queries if next_at[query.name] <= now]
             next_at |= {query.name: now + (query.step_every or 0.0) for query in due}
             try:
-                async with opened(self._datastore, "sampler") as session:
+                async with open_session(self._datastore, "sampler") as session:
                     for query in due:
                         await self._step(session, query)
             except QueryError as error:
-                self._missteps |= {query.name: error for query in due}
-            pause = self._target.interval if self._missteps else min(next_at.values()) - time.monotonic()
+                self._step_errors |= {query.name: error for query in due}
+            pause = self._target.interval if self._step_errors else min(next_at.values()) - time.monotonic()
             await asyncio.sleep(max(0.0, pause))
 
     async def _step(self, session: Session, query: Query) -> None:
         try:
-            await attempt(lambda: session.fetch(query), query.timeout, self._datastore.reason)
+            await within_deadline(lambda: session.fetch(query), query.timeout, self._datastore.reason)
         except QueryError as error:
-            self._missteps[query.name] = error
+            self._step_errors[query.name] = error
         else:
-            self._missteps.pop(query.name, None)
+            self._step_errors.pop(query.name, None)
 
-    async def _ask_all(
+    async def _run_due(
         self, agenda: Agenda, session: Session, items: Sequence[Item], deadline: float, elsewhere: float = math.inf
     ) -> NoSessionError | None:
         """Ask what is due in one place, but not what has time once another place is late; return why nobody was let in.
@@ -197,7 +197,7 @@ class Poller:
         for number, item in enumerate(items):
             if number and elsewhere < min(time.monotonic(), agenda.urgency(item)):
                 continue
-            result = await self._ask(agenda, session, item, deadline)
+            result = await self._run_query(agenda, session, item, deadline)
             if result is not None and isinstance(result.error, NoSessionError):
                 self._fail(agenda, items[number + 1 :], result.error)
                 return result.error
@@ -210,18 +210,18 @@ class Poller:
             self._tell_waiting(agenda, self._target.interval)
         return None
 
-    async def _ask(self, agenda: Agenda, session: Session, item: Item, deadline: float) -> Result | None:
-        """Ask a question and publish the result; None where the target went down meanwhile, or no time is left."""
+    async def _run_query(self, agenda: Agenda, session: Session, item: Item, deadline: float) -> Result | None:
+        """Run a query and publish the result; None where the target went down meanwhile, or no time is left."""
         query, now = agenda.query(item), time.monotonic()
         left = deadline - now
         least = min(query.timeout, _LEAST_SHARE * self._target.interval)
         if self._info is None or left < least:
             return None
-        if query.name in self._missteps:
-            self._fail(agenda, [item], self._missteps[query.name])
+        if query.name in self._step_errors:
+            self._fail(agenda, [item], self._step_errors[query.name])
             return None
-        question = Question(self._target, query, item.place, self._info, min(query.timeout, left))
-        result = await run(question, session, self._datastore)
+        run = QueryRun(self._target, query, item.place, self._info, min(query.timeout, left))
+        result = await execute_query(run, session, self._datastore)
         reason = result.error.reason if result.error else None
         if isinstance(result.error, NoSessionError) or reason in _UNREACHED:
             agenda.missed(item, now)

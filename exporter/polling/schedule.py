@@ -15,7 +15,7 @@ _SPREAD = 5.0  # seconds that all first polls may take together
 _EARLY = 0.005  # event loops wake a little before the time: that is the tick, not one more before it
 
 
-def places(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Query, str]]:
+def database_visits(queries: Sequence[Query], databases: Sequence[str]) -> list[tuple[Query, str]]:
     """Pair queries with the databases that their globs name, database by database."""
     return [
         (query, database)

@@ -14,10 +14,10 @@ from exporter.config.web_config_file import Loaded, WebFile
 from exporter.queries.query import Query
 from exporter.reload import Load
 from exporter.service import Service
-from exporter.web.health_endpoints import HealthPages
-from exporter.web.metrics_endpoints import Pages
-from exporter.web.middleware import Guard, refusal
-from exporter.web.status_endpoints import HtmlPages
+from exporter.web.health_endpoints import HealthEndpoints
+from exporter.web.metrics_endpoints import MetricsEndpoints
+from exporter.web.middleware import AccessMiddleware, error_response
+from exporter.web.status_endpoints import StatusPageEndpoints
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 
@@ -35,7 +35,7 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
         async with service.running():
             yield
 
-    pages, health, html = Pages(service), HealthPages(service), HtmlPages(service)
+    pages, health, html = MetricsEndpoints(service), HealthEndpoints(service), StatusPageEndpoints(service)
     routes = {
         "/": html.overview,
         "/targets/{name}": html.target,
@@ -61,7 +61,7 @@ def create_app(config: Config, queries: Sequence[Query], load: Load | None = Non
             Route("/-/reload", _answer(pages.reload), methods=["POST"]),
         ],
     )
-    app.add_middleware(Guard, service=service, web_file=web_file)
+    app.add_middleware(AccessMiddleware, service=service, web_file=web_file)
     app.state.web_file = web_file
     app.state.service = service
     return app
@@ -93,8 +93,8 @@ def _answer(endpoint: Endpoint) -> Endpoint:
 
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - that is what it is asked for
-    return refusal(error.status_code, error.headers)
+    return error_response(error.status_code, error.headers)
 
 
 async def _fail(_: Request, __: Exception) -> Response:
-    return refusal(500)
+    return error_response(500)

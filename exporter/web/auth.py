@@ -18,21 +18,21 @@ from exporter.config.web_config_file import WebFile
 from exporter.errors import no_thread
 
 
-class Access:
+class Authenticator:
     """Judge what a client says of itself; token, users and passwords are those of the moment."""
 
     def __init__(self, web: Callable[[], Web], web_file: WebFile) -> None:
         self._web = web
         self._web_file = web_file
-        self._passwords = Passwords()
+        self._passwords = PasswordVerifier()
 
     def challenges(self) -> list[str]:
         """Name the ways to authenticate; without one, everybody is trusted."""
         basic = ['Basic realm="datatier-exporter"'] if self._web_file.config.basic_auth_users else []
         return [*basic, "Bearer"] if self._web().guarded else basic
 
-    async def trusts(self, authorization: str, client: str) -> bool:
-        """Judge an Authorization header; raise Busy when too many passwords wait to be checked."""
+    async def authenticate(self, authorization: str, client: str) -> bool:
+        """Judge an Authorization header; raise TooManyPending when too many passwords wait to be checked."""
         if not self.challenges():
             return True
         scheme, _, credentials = authorization.partition(" ")
@@ -55,7 +55,7 @@ class Access:
             name = user.decode()
         except (binascii.Error, ValueError):
             return False
-        return bool(users and colon) and await self._passwords.are_right(users, name, password, client)
+        return bool(users and colon) and await self._passwords.verify(users, name, password, client)
 
 
 _REMEMBERED = 128
@@ -64,7 +64,7 @@ _WAITING_EACH = 4  # of one client: a flood from there leaves room for others
 _BYTES = 72  # bcrypt sees no more, and neither do the tools that make the hashes
 
 
-class Busy(Exception):  # noqa: N818 - nothing is wrong with the password
+class TooManyPending(Exception):  # noqa: N818 - nothing is wrong with the password
     """Too many passwords wait to be checked."""
 
 
@@ -76,7 +76,7 @@ class _Share:
         self.waiting = 0
 
 
-class Passwords:
+class PasswordVerifier:
     """Check passwords one after another; a right one is remembered, by a hash that only this process can make."""
 
     def __init__(self) -> None:
@@ -85,12 +85,12 @@ class Passwords:
         self._right: dict[bytes, None] = {}
         self._shares: dict[str, _Share] = {}
 
-    async def are_right(self, users: Mapping[str, SecretStr], user: str, password: bytes, client: str) -> bool:
-        """Tell whether a user has this password; raise Busy rather than let a crowd of guesses queue up.
+    async def verify(self, users: Mapping[str, SecretStr], user: str, password: bytes, client: str) -> bool:
+        """Tell whether a user has this password; raise TooManyPending rather than let a crowd of guesses queue up.
 
         Clients take turns, so that nobody waits for the many guesses of somebody else.
         """
-        hashed = users[user].get_secret_value().encode() if user in users else _decoy(users)
+        hashed = users[user].get_secret_value().encode() if user in users else _dummy_hash(users)
         proof = self._proof(user, hashed, password)
         if user in users and proof in self._right:
             return True
@@ -99,7 +99,7 @@ class Passwords:
                 matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
             except RuntimeError as error:
                 if no_thread(error):  # none for bcrypt, which would stop the loop
-                    raise Busy from None
+                    raise TooManyPending from None
                 raise
         if matches and user in users:
             self._remember(proof)
@@ -111,7 +111,7 @@ class Passwords:
         share = self._shares.setdefault(client, _Share())
         try:
             if share.waiting >= _WAITING_EACH or sum(each.waiting for each in self._shares.values()) >= _WAITING:
-                raise Busy
+                raise TooManyPending
             share.waiting += 1
             try:
                 async with share.turn:
@@ -134,7 +134,7 @@ class Passwords:
             del self._right[next(iter(self._right))]
 
 
-def _decoy(users: Mapping[str, SecretStr]) -> bytes:
+def _dummy_hash(users: Mapping[str, SecretStr]) -> bytes:
     """Return the hash an unknown user is checked against: guessing names is to cost what guessing passwords does."""
     return max(users.values(), key=lambda hashed: hashed.get_secret_value()[4:6]).get_secret_value().encode()
 

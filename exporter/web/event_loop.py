@@ -8,7 +8,7 @@ from exporter.datastores.metering import METER
 from exporter.web.protocol import REQUEST_SECONDS
 
 
-class Loop(uvloop.Loop):
+class PatchedUvloop(uvloop.Loop):
     """Give a TLS handshake as long as a request, close each socket once, be silent on what nobody waits for."""
 
     async def create_server(self, *arguments: Any, **settings: Any) -> Any:

@@ -16,18 +16,18 @@ from exporter.health.report import target_health, troubles, worst
 from exporter.polling.schedule import seconds_to_next_poll
 from exporter.service import Service, instant
 from exporter.state.events import Instant
-from exporter.web.middleware import trusted
+from exporter.web.middleware import is_authenticated
 
 _VIEW = ("verbose", "exclude")
 _SOON = 1  # seconds until something that will end by itself may have ended
-_Page = Callable[["HealthPages", Request], Awaitable[Response]]
+_Page = Callable[["HealthEndpoints", Request], Awaitable[Response]]
 
 
 def _told(page: _Page) -> _Page:
     """Answer 400, and what there is, to parameters that are wrong."""
 
     @wraps(page)
-    async def answer(self: "HealthPages", request: Request) -> Response:
+    async def answer(self: "HealthEndpoints", request: Request) -> Response:
         try:
             return await page(self, request)
         except ValueError as error:
@@ -61,7 +61,7 @@ def _probe_view(request: Request) -> View:
     return _view(known_ones(request.query_params.multi_items(), _VIEW))
 
 
-class HealthPages:
+class HealthEndpoints:
     """The endpoints; none touches a store."""
 
     def __init__(self, service: Service) -> None:
@@ -124,7 +124,7 @@ class HealthPages:
         status = worst(part.health for part in parts)
         failing = [part.health.name for part in parts if part.health.counted == "fail"]
         code, headers = (503, self._retry_after(failing, now)) if status == "fail" else (200, {})
-        if not trusted(request):
+        if not is_authenticated(request):
             return _json(f'{{"status": "{status}"}}\n', code, headers)
         if not view.verbose:
             return _json(body(self._service.snapshot, parts, now, notes), code, headers)
@@ -141,7 +141,7 @@ class HealthPages:
         lines = view.lines(lines)
         failed = any(line.failed for line in lines)
         code, headers = (503, self._retry_after(failing, now)) if failed else (200, {})
-        if trusted(request) and (failed or view.verbose):
+        if is_authenticated(request) and (failed or view.verbose):
             notes = [*view.notes([*names, *self._service.snapshot.targets]), *troubles(self._service.snapshot, now)]
             return _plain(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
         return _plain("failed" if failed else "ok", code, headers)

@@ -17,13 +17,13 @@ from exporter.exposition.page import Page
 from exporter.exposition.text_format import Format
 from exporter.service import Service, instant
 from exporter.state.snapshot import findings
-from exporter.web.responses import BlockResponse, Deflated, deflate, gzipped
+from exporter.web.responses import BlocksResponse, Deflated, deflate, gzipped
 
 _T = TypeVar("_T")
 Ready = WeakKeyDictionary[Page, asyncio.Task[_T]]
 
 
-class Pages:
+class MetricsEndpoints:
     """The endpoints."""
 
     def __init__(self, service: Service) -> None:
@@ -43,7 +43,7 @@ class Pages:
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
             *blocks, last = await _once(self._joined, page, list)
-            return BlockResponse([*blocks, last + own], headers)
+            return BlocksResponse([*blocks, last + own], headers)
         body = gzipped(await _once(self._deflated, page, deflate), own)
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 

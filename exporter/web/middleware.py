@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.config.web_config import RateLimit
 from exporter.config.web_config_file import WebFile
 from exporter.service import Service
-from exporter.web.auth import Access, Busy
+from exporter.web.auth import Authenticator, TooManyPending
 from exporter.web.protocol import origin
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -28,24 +28,24 @@ _SLICE = 256 * 1024
 RawHeaders = Mapping[bytes, bytes]
 
 
-def trusted(request: Request) -> bool:
+def is_authenticated(request: Request) -> bool:
     """Tell whether a page may show its details: nobody has to authenticate, or this client did."""
     return bool(request.scope["trusted"])
 
 
-def refusal(status: int, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Say no more than the status does."""
     return PlainTextResponse(f"{HTTPStatus(status).phrase.lower()}\n", status, headers)
 
 
-class Guard:
+class AccessMiddleware:
     """Refuse a request, or let it through; every answer gets its headers."""
 
     def __init__(self, app: ASGIApp, service: Service, web_file: WebFile) -> None:
         self._app = app
         self._web_file = web_file
-        self._access = Access(lambda: service.config.web, web_file)
-        self._throttle = Throttle()
+        self._authenticator = Authenticator(lambda: service.config.web, web_file)
+        self._rate_limiter = RateLimiter()
         self._answering: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +57,7 @@ class Guard:
         if headers.get(b"content-length", b"0") != b"0" or (
             b"transfer-encoding" in headers and not await _is_empty(receive)
         ):
-            await refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"})(scope, receive, send)
+            await error_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"})(scope, receive, send)
         elif path in _PROBES or path.startswith("/health/"):
             scope["trusted"] = await self._trusts(headers, client) or False
             await self._app(scope, receive, send)
@@ -73,24 +73,24 @@ class Guard:
                 self._answering += Counter()  # without those who have none left
 
     async def _refused(self, headers: RawHeaders, client: str) -> Response | None:
-        if not self._throttle.lets_through(self._web_file.config.rate_limit, client):
-            return refusal(HTTPStatus.TOO_MANY_REQUESTS)
+        if not self._rate_limiter.allow(self._web_file.config.rate_limit, client):
+            return error_response(HTTPStatus.TOO_MANY_REQUESTS)
         trusts = await self._trusts(headers, client)
         busy = self._answering.total() >= _AT_ONCE or self._answering[client] >= _AT_ONCE_EACH
         if trusts is None or busy:
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
+            return error_response(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
         return None if trusts else self._unauthorized()
 
     async def _trusts(self, headers: RawHeaders, client: str) -> bool | None:
         """Judge a client; None says that there was no time to."""
         try:
-            return await self._access.trusts(headers.get(b"authorization", b"").decode("latin-1"), client)
-        except Busy:
+            return await self._authenticator.authenticate(headers.get(b"authorization", b"").decode("latin-1"), client)
+        except TooManyPending:
             return None
 
     def _unauthorized(self) -> Response:
-        answer = refusal(HTTPStatus.UNAUTHORIZED)
-        for challenge in self._access.challenges():
+        answer = error_response(HTTPStatus.UNAUTHORIZED)
+        for challenge in self._authenticator.challenges():
             answer.headers.append("WWW-Authenticate", challenge)
         return answer
 
@@ -130,13 +130,13 @@ def _outfitted(send: Send, headers: Mapping[str, str]) -> Send:
 _REMEMBERED = 1024  # clients; who is forgotten starts with a full bucket
 
 
-class Throttle:
+class RateLimiter:
     """Let a request of a client through each interval, and a burst of them after a rest."""
 
     def __init__(self) -> None:
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()  # and when
 
-    def lets_through(self, limit: RateLimit, client: str) -> bool:
+    def allow(self, limit: RateLimit, client: str) -> bool:
         if not limit.interval:
             return True
         now = time.monotonic()

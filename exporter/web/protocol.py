@@ -20,7 +20,7 @@ PIPELINED = 4  # requests that wait behind an unanswered one: no client of ours 
 CONNECTIONS = min(512, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)  # the other half is for the stores
 
 
-class Connection(HttpToolsProtocol):
+class BoundedHttpProtocol(HttpToolsProtocol):
     """Serve a client that is quick and terse, end one that is not; the guard has its eye on what is asked for."""
 
     _timer: asyncio.TimerHandle | None = None
@@ -31,17 +31,17 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._since = time.monotonic()
-        self._allow(REQUEST_SECONDS)
+        self._arm_timer(REQUEST_SECONDS)
         if len(self.connections) > CONNECTIONS:
-            self._make_room()
+            self._evict_longest_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._waits and self._timer is None:
-            self._allow(REQUEST_SECONDS)
+        if self._idle and self._timer is None:
+            self._arm_timer(REQUEST_SECONDS)
         self._unread += len(data)
         super().data_received(data)
         if self._unread > HEAD_BYTES and not self.transport.is_closing():
@@ -57,7 +57,7 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > HEAD_BYTES:
             self._problem = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise ValueError("too large a head")
-        self._allow(ANSWER_SECONDS)
+        self._arm_timer(ANSWER_SECONDS)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         if not self.transport.is_closing():  # else the last bytes are still to be taken, and in time
-            self._stop()
+            self._cancel_timer()
             self._since = time.monotonic()
         super().on_response_complete()
 
@@ -82,18 +82,18 @@ class Connection(HttpToolsProtocol):
     @property
     def waiting_since(self) -> float:
         """Return when the client was last owed something; an answer that is under way is owed for ever."""
-        return self._since if self._waits else math.inf
+        return self._since if self._idle else math.inf
 
     @property
     def origin(self) -> str:
         return origin_of(self.client[0]) if self.client else ""
 
     @property
-    def _waits(self) -> bool:
+    def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
     def _refuse(self, status: HTTPStatus) -> None:
-        if not self._waits:  # an answer is under way, and cannot be told from what we would say
+        if not self._idle:  # an answer is under way, and cannot be told from what we would say
             self.transport.abort()
             return
         text = f"{status.phrase.lower()}\n"
@@ -102,23 +102,25 @@ class Connection(HttpToolsProtocol):
         self.transport.write((head + text).encode())
         self.transport.close()
 
-    def _make_room(self) -> None:
+    def _evict_longest_idle(self) -> None:
         """End the connection that has been waiting longest, of the client that has most; it may be this one.
 
         Those that end already are no more.
         """
         ours = [
-            other for other in self.connections if isinstance(other, Connection) and not other.transport.is_closing()
+            other
+            for other in self.connections
+            if isinstance(other, BoundedHttpProtocol) and not other.transport.is_closing()
         ]
         if len(ours) > CONNECTIONS:
             crowds = Counter(other.origin for other in ours)
             min(ours, key=lambda other: (-crowds[other.origin], other.waiting_since)).transport.abort()
 
-    def _allow(self, seconds: float) -> None:
-        self._stop()
+    def _arm_timer(self, seconds: float) -> None:
+        self._cancel_timer()
         self._timer = self.loop.call_later(seconds, self.transport.abort)
 
-    def _stop(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

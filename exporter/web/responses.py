@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 
-class BlockResponse(Response):
+class BlocksResponse(Response):
     """Send blocks one after the other, each when there is room for it."""
 
     def __init__(self, blocks: Sequence[bytes], headers: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from exporter.reload import Load
 from exporter.service import Service
 from exporter.settings import Settings
 from exporter.web.app import create_app
-from exporter.web.protocol import IDLE_SECONDS, Connection
+from exporter.web.protocol import IDLE_SECONDS, BoundedHttpProtocol
 
 # Nearly all that a poll makes is freed by its count. By default the collector would look at everything several times in
 # each 15 s of a thousand targets, stop the loop for a tenth of a second each time, and find nothing.
@@ -27,7 +27,7 @@ _GARBAGE = (10_000, 10, 10)
 _log = structlog.get_logger("exporter")
 
 
-class _Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """Keep answering for a while after SIGTERM: uvicorn would close its listener at once.
 
     Sleep until then: uvicorn would wake ten times a second to see whether to end and to set the Date header, which
@@ -71,7 +71,7 @@ def serve(settings: Settings, load: Load, listen: str) -> int:
     service: Service = app.state.service
     counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
     _log.info("starting", version=__version__, listen=listen, **counts)
-    _Server(server_settings(app, listen), service).run()
+    DrainingServer(server_settings(app, listen), service).run()
     keep_alive()  # a thread that never returns does not hold the end up
     _log.info("stopped")
     return 1 if service.crashed else 0
@@ -95,9 +95,9 @@ def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
         app,
         host=[host] if host else everywhere(),  # type: ignore[arg-type]  # the loop takes several
         port=port,
-        http=Connection,
+        http=BoundedHttpProtocol,
         ws="none",
-        loop="exporter.web.event_loop:Loop",
+        loop="exporter.web.event_loop:PatchedUvloop",
         ssl_context_factory=(lambda *_: context) if context else None,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=2,

@@ -22,7 +22,7 @@ from exporter.status_page.rendering import ExporterView, render
 _AT_ONCE = 10  # targets
 
 
-class HtmlPages:
+class StatusPageEndpoints:
     """The endpoints."""
 
     def __init__(self, service: Service) -> None:

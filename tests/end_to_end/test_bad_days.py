@@ -55,7 +55,7 @@ def critical(ran: subprocess.CompletedProcess[str]) -> str:
 def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
     """It can answer no probe: the process ends, and the log says where it hung."""
     code = "import time; from exporter.polling import event_log, watchdog; watchdog._EVERY = 0.2"
-    ran = ended(tmp_path, f"{code}\nevent_log.Journal.note = lambda *_: time.sleep(60)\n{RUN}", free_port())
+    ran = ended(tmp_path, f"{code}\nevent_log.EventLogger.log = lambda *_: time.sleep(60)\n{RUN}", free_port())
 
     assert ran.returncode == 1
     assert "stuck, ending the process" in critical(ran)
@@ -68,13 +68,13 @@ from exporter.state import events
 events.fresh_seconds = lambda interval: interval
 from exporter.polling import execution, poller, watchdog
 watchdog._EVERY = 0.2
-async def attempt(*_):
+async def within_deadline(*_):
     while True:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             pass
-poller.attempt = execution.attempt = attempt
+poller.within_deadline = execution.within_deadline = within_deadline
 """
 
 
@@ -107,10 +107,10 @@ def term(*_):
 @pytest.mark.parametrize(
     ("held", "function"),
     [
-        ("event_log.Journal.note = term", "in_c"),
-        ("event_log.Journal.note = in_re", "in_re"),
+        ("event_log.EventLogger.log = term", "in_c"),
+        ("event_log.EventLogger.log = in_re", "in_re"),
         ("settings.load_config = in_c", "in_c"),
-        ("watchdog.Watchdog.__exit__ = in_c; event_log.Journal.note = lambda *_: signal.raise_signal(15)", "in_c"),
+        ("watchdog.Watchdog.__exit__ = in_c; event_log.EventLogger.log = lambda *_: signal.raise_signal(15)", "in_c"),
     ],
 )
 def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
@@ -124,7 +124,7 @@ def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, f
 
 def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pipe: tuple[int, int]) -> None:
     _, writing = full_pipe
-    code = f"{HELD}event_log.Journal.note = in_c\n{RUN}"
+    code = f"{HELD}event_log.EventLogger.log = in_c\n{RUN}"
     config = f"{{listen: '127.0.0.1:{free_port()}', targets: {closed('qdrant')}}}"
     with NamedTemporaryFile("w", suffix=".yaml") as file:
         file.write(config)

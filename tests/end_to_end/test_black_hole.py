@@ -12,7 +12,7 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from testkit.proxy import Proxy
 from testkit.session import Servers
 from tests.support.collect import target_of
@@ -59,18 +59,18 @@ async def test_silence_is_a_timeout_and_leaves_nothing_behind(proxied: tuple[Pro
     proxy, entry = proxied
     tasks, threads = len(asyncio.all_tasks()), threading.active_count()
     async with open_datastore(target_of(entry)) as datastore:
-        await attempt(datastore.ping, 20.0, datastore.reason)
+        await within_deadline(datastore.ping, 20.0, datastore.reason)
         proxy.blackhole()
         for _ in range(3):
             began = time.monotonic()
             with pytest.raises(QueryError) as caught:
-                await attempt(datastore.ping, PING_SECONDS, datastore.reason)
+                await within_deadline(datastore.ping, PING_SECONDS, datastore.reason)
 
             assert caught.value.reason == "timeout"
             assert time.monotonic() - began < PING_SECONDS + 2.0
         await until(lambda: connections(proxy.port) <= CAP, "the connections in vain to go")
         proxy.restore()
-        await attempt(datastore.ping, 20.0, datastore.reason)
+        await within_deadline(datastore.ping, 20.0, datastore.reason)
         proxy.blackhole()  # it is left while nobody answers
     await until(lambda: connections(proxy.port) == 0, "the last connection to go")
     await until(lambda: len(asyncio.all_tasks()) <= tasks, "the tasks to end")
@@ -81,7 +81,7 @@ async def test_idle_connections_are_looked_after(proxied: tuple[Proxy, dict[str,
     """The kernel asks after a silent peer, within seconds where the client lets us say so."""
     proxy, entry = proxied
     async with open_datastore(target_of(entry)) as datastore:
-        await attempt(datastore.ping, 20.0, datastore.reason)
+        await within_deadline(datastore.ping, 20.0, datastore.reason)
         options = [{name: each.getsockopt(*name) for name in _OPTIONS} for each in sockets_to(proxy.port)]
 
         assert options

@@ -130,7 +130,7 @@ def test_curl_reads_a_compressed_page_whole(one: Exporter) -> None:
 
 def test_a_crash_ends_the_process(tmp_path: Path) -> None:
     """A bug of ours in a poller is exit 1 and one line that says which; not a server of frozen numbers."""
-    broken = "from exporter.polling.event_log import Journal; Journal.note = lambda *_: 1 / 0"
+    broken = "from exporter.polling.event_log import EventLogger; EventLogger.log = lambda *_: 1 / 0"
     code = f"{broken}; from exporter import cli; raise SystemExit(cli.main())"
     ran = ended(tmp_path, code, free_port())
 

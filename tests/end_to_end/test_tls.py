@@ -16,7 +16,7 @@ from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.postgres.datastore import PostgresDatastore, PostgresSession, open_patroni
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from exporter.queries.conditions import ServerInfo
 from testkit.certificates import Authority, Certificate
 from testkit.machine import temp_folder
@@ -93,7 +93,7 @@ async def opened(settings: dict[str, Any]) -> AsyncIterator[Datastore]:
 
 
 async def ping(datastore: Datastore) -> ServerInfo:
-    return await attempt(datastore.ping, 30.0, datastore.reason)
+    return await within_deadline(datastore.ping, 30.0, datastore.reason)
 
 
 async def pinged(settings: dict[str, Any]) -> ServerInfo:

@@ -112,7 +112,7 @@ def test_imports_go_one_way() -> None:
 
 
 def test_failures_are_caught_in_one_place() -> None:
-    """Only execution.attempt catches everything; the service, when it crashes, ends."""
+    """Only execution.within_deadline catches everything; the service, when it crashes, ends."""
     blanket = {
         f"{path.relative_to(ROOT)}:{type(node).__name__}"
         for path in MODULES

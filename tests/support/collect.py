@@ -11,7 +11,7 @@ from exporter.config.stores import DATABASE_LABELS, Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.errors import QueryError
-from exporter.polling.schedule import places
+from exporter.polling.schedule import database_visits
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query, Value, measured, unsupported
 from exporter.settings import read_queries
@@ -60,7 +60,7 @@ async def collect_from(
         for query in read_queries([store], folders):
             if query.name not in wanted if wanted is not None else query.when.configured:
                 continue
-            inside = places([query], await datastore.databases())
+            inside = database_visits([query], await datastore.databases())
             databases = [database for _, database in inside] if query.scope == "database" else [None]
             for database in databases:
                 try:

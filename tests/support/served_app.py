@@ -14,7 +14,7 @@ import uvicorn
 
 from exporter.config.config import Config
 from exporter.web.app import create_app
-from exporter.web.protocol import Connection
+from exporter.web.protocol import BoundedHttpProtocol
 from exporter.web.server import server_settings
 from testkit.process import free_port
 
@@ -65,7 +65,9 @@ class WebSite:
     @property
     def unsent(self) -> int:
         """Return how many bytes of answers lie in this process."""
-        connections = [found for found in self._server.server_state.connections if isinstance(found, Connection)]
+        connections = [
+            found for found in self._server.server_state.connections if isinstance(found, BoundedHttpProtocol)
+        ]
         return sum(connection.transport.get_write_buffer_size() for connection in connections)
 
     def get(

@@ -8,7 +8,7 @@ import pytest
 from exporter.datastores import open_datastore
 from exporter.datastores.minio.responses import Refused
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from testkit.minio import Minio
 from testkit.session import Servers
 from tests.support.collect import collect, collect_from, target_of
@@ -45,7 +45,7 @@ async def test_the_consoles_port(private: Minio, keys: str) -> None:
 
         async def reason() -> str:
             with pytest.raises(QueryError) as caught:
-                await attempt(datastore.ping, 5.0, datastore.reason)
+                await within_deadline(datastore.ping, 5.0, datastore.reason)
             return caught.value.reason
 
         assert (

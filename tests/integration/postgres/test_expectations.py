@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter.polling.execution import Question, run
+from exporter.polling.execution import QueryRun, execute_query
 from exporter.settings import read_queries
 from exporter.state.checks import checks
 from exporter.state.events import Instant, MonitoredTarget, Ping
@@ -71,7 +71,7 @@ async def told(server: Postgres, kind: str, expected: object, user: str = "monit
     async with opened(settings) as datastore:
         info = await datastore.ping()
         async with datastore.session("slow") as session:
-            result = await run(Question(watched, query, None, info, query.timeout), session, datastore)
+            result = await execute_query(QueryRun(watched, query, None, info, query.timeout), session, datastore)
     assert result.error is None
     snapshot.apply(Ping("db", now.wall, now.monotonic + 60, 0.001, info))
     snapshot.apply(result)

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.datastores import open_datastore
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from testkit.hostile_postgres import (
     OK,
     READY,
@@ -71,7 +71,7 @@ async def outcome(settings: dict[str, Any], seconds: float = 5.0) -> QueryError 
     """Ping once, as the poller does."""
     async with open_datastore(target_of(settings)) as datastore:
         try:
-            await attempt(datastore.ping, seconds, datastore.reason)
+            await within_deadline(datastore.ping, seconds, datastore.reason)
         except QueryError as error:
             return error
     return None

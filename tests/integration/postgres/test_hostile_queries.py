@@ -12,7 +12,7 @@ import pytest
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.datastores.postgres.operations.registry import RatioParams
 from exporter.errors import QueryError, Reason
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from exporter.queries.query import Query
 from testkit.postgres import Postgres
 from testkit.session import Servers
@@ -219,7 +219,7 @@ async def test_what_catches_its_own_cancellation_is_ended(
             await datastore.ping()
             for ended_by_a_ping in (True, False):
                 with pytest.raises(QueryError, match="no answer"):
-                    await attempt(lambda: fetch(datastore, forever), 0.6, datastore.reason)
+                    await within_deadline(lambda: fetch(datastore, forever), 0.6, datastore.reason)
                 assert server.psql(running) == [("1",)]
                 if ended_by_a_ping:
                     await datastore.ping()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from exporter.datastores.pgwire import login
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from testkit.certificates import Authority
 from testkit.machine import temp_folder
 from testkit.postgres import PASSWORDS, Postgres
@@ -76,7 +76,7 @@ def at(server: Postgres, user: str, query: str = "", password: str = SECRET) -> 
 async def refusal(settings: dict[str, Any]) -> QueryError | None:
     async with opened(settings) as datastore:
         try:
-            await attempt(datastore.ping, 10.0, datastore.reason)
+            await within_deadline(datastore.ping, 10.0, datastore.reason)
         except QueryError as error:
             return error
     return None

@@ -12,7 +12,7 @@ from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Lane
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from exporter.polling.poller import Poller
 from exporter.polling.schedule import lane
 from exporter.queries.query import Query
@@ -162,7 +162,7 @@ async def test_who_comes_when_no_connection_is_left_is_told_so(server: Postgres)
         async with no_slot_left(server):
             reasons = [await failing(new, new.ping), await failing(there, lambda: fetch(there, ONE))]
             still = await poll(there, "connections")
-        back = await attempt(new.ping, SECONDS, new.reason)
+        back = await within_deadline(new.ping, SECONDS, new.reason)
 
     assert reasons == ["limit", "limit"]
     assert still.statuses == {"connections": "fail"}
@@ -172,5 +172,5 @@ async def test_who_comes_when_no_connection_is_left_is_told_so(server: Postgres)
 async def failing(datastore: PostgresDatastore, work: Callable[[], Awaitable[object]]) -> str:
     """Return the reason why work fails, which the poller gives no longer than its deadline."""
     with pytest.raises(QueryError) as caught:
-        await attempt(work, SECONDS, datastore.reason)
+        await within_deadline(work, SECONDS, datastore.reason)
     return caught.value.reason

@@ -6,7 +6,7 @@ import pytest
 
 from exporter.errors import QueryError
 from exporter.logs import configure_logs
-from exporter.polling.event_log import Journal
+from exporter.polling.event_log import EventLogger
 from exporter.state.events import Event
 from tests.support.factories import Events, info, query, restored_logs
 
@@ -22,9 +22,9 @@ def logs() -> Iterator[None]:
 def told(capfd: pytest.CaptureFixture[str], *events: Event, level: str = "info") -> list[str]:
     """Return what is logged of events, without timestamps."""
     configure_logs("logfmt", level, list)
-    journal = Journal()
+    logger = EventLogger()
     for event in events:
-        journal.note(event)
+        logger.log(event)
     return [line.partition(" ")[2] for line in capfd.readouterr().err.splitlines()]
 
 

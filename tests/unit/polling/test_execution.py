@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 
 
 class Page:
@@ -39,7 +39,7 @@ async def test_an_error_that_is_kept_keeps_nothing_that_was_read(kind: Exception
             raise (caught or OSError("wrapped")) from error
 
     with pytest.raises(QueryError) as kept:
-        await attempt(work, 1.0, lambda _: "decode")
+        await within_deadline(work, 1.0, lambda _: "decode")
 
     assert kept.value.__traceback__ is not None
     assert read[0]() is None
@@ -55,7 +55,7 @@ async def test_a_deadline_lets_go_of_what_was_half_read() -> None:
         await asyncio.sleep(10)
 
     with pytest.raises(QueryError) as kept:
-        await attempt(work, 0.01, lambda _: "decode")
+        await within_deadline(work, 0.01, lambda _: "decode")
 
     assert kept.value.reason == "timeout"
     assert read[0]() is None

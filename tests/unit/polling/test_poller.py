@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import QueryError
 from exporter.polling import execution, poller
-from exporter.polling.schedule import places
+from exporter.polling.schedule import database_visits
 from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import Ping, Poll
@@ -150,7 +150,7 @@ def test_globs_choose_databases() -> None:
     """A users' file may be for some of them."""
     mine, other = everywhere("mine", databases=("app*", "l?g")), everywhere("other", databases=("x",))
 
-    assert places([mine, other], ["app", "app2", "log", "template1"]) == [
+    assert database_visits([mine, other], ["app", "app2", "log", "template1"]) == [
         (mine, "app"), (mine, "app2"), (mine, "log")
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import bcrypt
 import pytest
 
 from exporter.web import auth
-from exporter.web.auth import Busy, Passwords
+from exporter.web.auth import PasswordVerifier, TooManyPending
 from tests.support.factories import hashed
 
 USERS = {"alice": hashed("wonderland"), "bob": hashed("builder", 5)}
@@ -28,19 +28,19 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
 
 
 async def test_users_and_their_passwords() -> None:
-    known = Passwords()
+    known = PasswordVerifier()
 
-    assert await known.are_right(USERS, "alice", b"wonderland", "a")
-    assert await known.are_right(USERS, "bob", b"builder", "a")
+    assert await known.verify(USERS, "alice", b"wonderland", "a")
+    assert await known.verify(USERS, "bob", b"builder", "a")
     for user, password in (("alice", b"builder"), ("bob", b""), ("carol", b"wonderland"), ("", b""), ("alice", b"a\0")):
-        assert not await known.are_right(USERS, user, password, "a")
+        assert not await known.verify(USERS, user, password, "a")
 
 
 async def test_an_unknown_user_costs_what_a_known_one_does(checks: list[tuple[int, str]]) -> None:
     """One check each, as dear as the dearest, and off the loop; also when the decoy's own password was guessed."""
-    known = Passwords()
+    known = PasswordVerifier()
     for user, password in (("bob", b"wrong"), ("carol", b"wrong"), ("carol", b"builder"), ("carol", b"builder")):
-        assert not await known.are_right(USERS, user, password, "a")
+        assert not await known.verify(USERS, user, password, "a")
 
     assert [cost for cost, _ in checks] == [5, 5, 5, 5]
     assert all(thread.startswith("bcrypt") for _, thread in checks)
@@ -48,33 +48,33 @@ async def test_an_unknown_user_costs_what_a_known_one_does(checks: list[tuple[in
 
 async def test_a_right_password_is_checked_once(checks: list[tuple[int, str]]) -> None:
     """A wrong one each time; and a right one again when the user's hash is another."""
-    known = Passwords()
+    known = PasswordVerifier()
     for _ in range(3):
-        assert await known.are_right(USERS, "alice", b"wonderland", "a")
-        assert not await known.are_right(USERS, "alice", b"wrong", "a")
+        assert await known.verify(USERS, "alice", b"wonderland", "a")
+        assert not await known.verify(USERS, "alice", b"wrong", "a")
     assert len(checks) == 4
 
-    assert await known.are_right({"alice": hashed("wonderland")}, "alice", b"wonderland", "a")
-    assert not await known.are_right({"alice": hashed("changed")}, "alice", b"wonderland", "a")
+    assert await known.verify({"alice": hashed("wonderland")}, "alice", b"wonderland", "a")
+    assert not await known.verify({"alice": hashed("changed")}, "alice", b"wonderland", "a")
     assert len(checks) == 6
 
 
 async def test_who_is_gone_is_forgotten() -> None:
     """Even when somebody else has the very hash that was theirs."""
-    known = Passwords()
-    assert await known.are_right({"alice": USERS["alice"]}, "alice", b"wonderland", "a")
+    known = PasswordVerifier()
+    assert await known.verify({"alice": USERS["alice"]}, "alice", b"wonderland", "a")
 
-    assert not await known.are_right({"bob": USERS["alice"]}, "alice", b"wonderland", "a")
+    assert not await known.verify({"bob": USERS["alice"]}, "alice", b"wonderland", "a")
 
 
 async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; no password can be read from it, nor found by trying in another process."""
     monkeypatch.setattr(auth, "_REMEMBERED", 2)
-    known, other = Passwords(), Passwords()
+    known, other = PasswordVerifier(), PasswordVerifier()
     users = {name: hashed(name) for name in ("a", "b", "c")}
     for name in users:
-        assert await known.are_right(users, name, name.encode(), "a")
-    await other.are_right(users, "c", b"c", "a")
+        assert await known.verify(users, name, name.encode(), "a")
+    await other.verify(users, "c", b"c", "a")
 
     assert len(known._right) == 2  # noqa: SLF001 - it is not to be seen from outside
     assert set(known._right).isdisjoint(other._right)  # noqa: SLF001
@@ -84,44 +84,44 @@ async def test_long_passwords_count_as_the_tools_count_them() -> None:
     """Of a password 72 bytes count for bcrypt, and the hash was made of those."""
     long = "long " * 30
 
-    assert await Passwords().are_right({"alice": hashed(long[:72])}, "alice", long.encode(), "a")
+    assert await PasswordVerifier().verify({"alice": hashed(long[:72])}, "alice", long.encode(), "a")
 
 
 async def test_a_crowd_of_guesses_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one client few wait at a time, of all so many that nobody waits for minutes; who is known already gets in."""
-    known, go = Passwords(), threading.Event()
-    assert await known.are_right(USERS, "alice", b"wonderland", "a")
+    known, go = PasswordVerifier(), threading.Event()
+    assert await known.verify(USERS, "alice", b"wonderland", "a")
     monkeypatch.setattr(bcrypt, "checkpw", lambda password, _: go.wait(20) and password == b"builder")
 
     def guesses(count: int, client: str) -> list[asyncio.Task[bool]]:
-        return [asyncio.create_task(known.are_right(USERS, "alice", b"%d" % n, client)) for n in range(count)]
+        return [asyncio.create_task(known.verify(USERS, "alice", b"%d" % n, client)) for n in range(count)]
 
     flood = guesses(40, "a")
     await asyncio.sleep(0)
-    assert await known.are_right(USERS, "alice", b"wonderland", "a")
-    with pytest.raises(Busy):
-        await known.are_right(USERS, "bob", b"builder", "a")
+    assert await known.verify(USERS, "alice", b"wonderland", "a")
+    with pytest.raises(TooManyPending):
+        await known.verify(USERS, "bob", b"builder", "a")
 
     others = [one for n in range(15) for one in guesses(4, f"other {n}")]
     await asyncio.sleep(0)
-    with pytest.raises(Busy):
-        await known.are_right(USERS, "bob", b"builder", "b")
+    with pytest.raises(TooManyPending):
+        await known.verify(USERS, "bob", b"builder", "b")
 
     go.set()
     found = await asyncio.gather(*flood, return_exceptions=True)
-    assert (found.count(False), sum(isinstance(one, Busy) for one in found)) == (4, 36)
+    assert (found.count(False), sum(isinstance(one, TooManyPending) for one in found)) == (4, 36)
     assert await asyncio.gather(*others) == [False] * 60
-    assert await known.are_right(USERS, "bob", b"builder", "a")
+    assert await known.verify(USERS, "bob", b"builder", "a")
     assert known._shares == {}  # noqa: SLF001 - nobody is remembered who does not wait
 
 
 async def test_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes after four guesses of another waits for one of them."""
-    known, order = Passwords(), list[bytes]()
+    known, order = PasswordVerifier(), list[bytes]()
     monkeypatch.setattr(bcrypt, "checkpw", lambda password, _: order.append(password))
-    guesses = [asyncio.create_task(known.are_right(USERS, "alice", b"%d" % n, "a")) for n in range(4)]
+    guesses = [asyncio.create_task(known.verify(USERS, "alice", b"%d" % n, "a")) for n in range(4)]
     await asyncio.sleep(0)
-    await known.are_right(USERS, "bob", b"builder", "b")
+    await known.verify(USERS, "bob", b"builder", "b")
     await asyncio.gather(*guesses)
 
     assert order == [b"0", b"builder", b"1", b"2", b"3"]

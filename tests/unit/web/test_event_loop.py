@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from exporter.web.event_loop import Loop
+from exporter.web.event_loop import PatchedUvloop
 
 TAKEN = 8
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"loop_factory": Loop}
+    return "asyncio", {"loop_factory": PatchedUvloop}
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")

@@ -11,7 +11,7 @@ import pytest
 from exporter.datastores.minio.datastore import open_datastore
 from exporter.datastores.minio.xml_page import read_xml
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
+from exporter.polling.execution import within_deadline
 from exporter.queries.query import unsupported
 from exporter.settings import read_queries
 from tests.support.collect import target_of
@@ -35,7 +35,7 @@ async def ping(keys: dict[str, str], status: int, headers: dict[str, str], body:
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **keys})
     async with open_datastore(target, transport) as datastore:
         try:
-            info = await attempt(datastore.ping, 5.0, datastore.reason)
+            info = await within_deadline(datastore.ping, 5.0, datastore.reason)
         except QueryError as failed:
             return failed.reason
     return "up" if any(not unsupported(query, info) for query in read_queries(["minio"])) else "another S3"
@@ -131,10 +131,10 @@ async def test_back_within_a_poll() -> None:
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
     async with open_datastore(target, httpx.MockTransport(switched)) as datastore:
         with pytest.raises(QueryError, match="is a proxy between"):
-            await attempt(datastore.ping, 5.0, datastore.reason)
+            await within_deadline(datastore.ping, 5.0, datastore.reason)
         denied = httpx.Response(403, headers=OF_MINIO, content=error("AccessDenied"))
         front["now"] = answering(httpx.Response(200, headers=OF_MINIO), denied)
-        info = await attempt(datastore.ping, 5.0, datastore.reason)
+        info = await within_deadline(datastore.ping, 5.0, datastore.reason)
 
     assert info.capabilities["health"] == ""
 
@@ -198,7 +198,7 @@ async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch:
             await datastore.ping()
             await asyncio.sleep(0)
             with pytest.raises(QueryError, match="nobody foresaw"):
-                await attempt(datastore.ping, 5.0, datastore.reason)
+                await within_deadline(datastore.ping, 5.0, datastore.reason)
         assert await datastore.ping()
 
 
@@ -217,8 +217,8 @@ async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.Mon
 
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
     async with open_datastore(target, httpx.MockTransport(answer)) as datastore:
-        first = await attempt(datastore.ping, 5.0, datastore.reason)
-        second = await attempt(datastore.ping, 5.0, datastore.reason)
+        first = await within_deadline(datastore.ping, 5.0, datastore.reason)
+        second = await within_deadline(datastore.ping, 5.0, datastore.reason)
         ready.set()
         for _ in range(500):
             await asyncio.sleep(0.01)

@@ -13,8 +13,8 @@ import pytest
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
 from exporter.errors import QueryError
-from exporter.polling.execution import attempt
-from exporter.web.event_loop import Loop
+from exporter.polling.execution import within_deadline
+from exporter.web.event_loop import PatchedUvloop
 from tests.support.bolt_server import Answer, bolt_server, message
 from tests.support.collect import target_of
 from tests.support.factories import write
@@ -28,7 +28,7 @@ LIMIT = 512 << 10
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"loop_factory": Loop}
+    return "asyncio", {"loop_factory": PatchedUvloop}
 
 
 def endless_message(client: socket.socket) -> None:
@@ -110,5 +110,5 @@ def test_check_is_bounded_too(tmp_path: Path) -> None:
 
 async def why(datastore: Datastore) -> str:
     with pytest.raises(QueryError) as failed:
-        await attempt(datastore.ping, DEADLINE, datastore.reason)
+        await within_deadline(datastore.ping, DEADLINE, datastore.reason)
     return failed.value.reason
