@@ -2,51 +2,78 @@
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from exporter.errors import QueryError
 from exporter.queries.query import Query, Row
 
+_T = TypeVar("_T")
+
 
 class Params(BaseModel):
-    """What an operation may be told in a query file; each operation has its own frozen model."""
+    """What a query file sets of an operation; each operation has its own frozen model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PageSession(Protocol):
+    """What an operation with `reads` needs of a store's session."""
+
+    async def read(self, page: str) -> Any:
+        """Return a page, which is read from the server once in a pass."""
+
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        """Call `make` with pages and parameters, off the event loop where the pages are large."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """A function that makes rows where the store has no query for it.
 
-    rows(session, params, state): session is the store's own Session. state() makes what one query of one
-    target and database keeps between polls; its types are those of `accumulate`.
+    rows(session, params, state): a coroutine function; session is the store's own Session. state() makes what one query
+    of one target and database keeps between polls; its types are those of `accumulators`.
+
+    reads: the names of pages. With it rows is a plain function of these pages, rows(*pages), followed by the params
+    where the operation has a model of its own, and by the state where it keeps one.
 
     step(session, params, state): looks more often than rows are made of what it saw, every so many seconds, in the
     sampler's lane on a connection of its own.
     """
 
-    rows: Callable[[Any, Any, Any], Awaitable[Sequence[Row]]]
+    rows: Callable[..., Any]
     params: type[Params] = Params
     state: Callable[[], object] = lambda: None
     step: Callable[[Any, Any, Any], Awaitable[None]] | None = None
     every: float | None = None
+    reads: Sequence[str] = ()
+
+    async def run(self, session: Any, params: BaseModel | None, state: object) -> Sequence[Row]:
+        """Make the rows."""
+        if not self.reads:
+            found: Sequence[Row] = await self.rows(session, params, state)
+            return found
+        reader: PageSession = session
+        arguments = [await reader.read(page) for page in self.reads]
+        arguments += [] if self.params is Params else [params]
+        arguments += [] if state is None else [state]
+        return await reader.make_rows(self.rows, *arguments)
 
 
 States = MutableMapping[tuple[str, str | None], object]
 
 
 async def run_operation(
-    operations: Mapping[str, Operation], states: States, session: object, query: Query, database: str | None
+    operations: Mapping[str, Operation], states: States, session: Any, query: Query, database: str | None
 ) -> Sequence[Row]:
     """Run a query's operation with the state it kept from the last poll."""
     operation, state = _kept(operations, states, query, database)
-    return await operation.rows(session, query.params, state)
+    return await operation.run(session, query.params, state)
 
 
 async def take_step(
-    operations: Mapping[str, Operation], states: States, session: object, query: Query, database: str | None
+    operations: Mapping[str, Operation], states: States, session: Any, query: Query, database: str | None
 ) -> Sequence[Row]:
     """Run the step of a query's operation, into the state that its rows will be made of; there are none yet."""
     operation, state = _kept(operations, states, query, database)

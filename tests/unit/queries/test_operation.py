@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,38 @@ async def test_a_store_without_a_query_language_says_so() -> None:
             await run_operation(OPERATIONS, {}, session, query(), None)
 
     assert caught.value.reason == "query"
+
+
+class PageSession:
+    """A session that names the page it has read."""
+
+    async def read(self, page: str) -> str:
+        return f"page {page}"
+
+    async def make_rows(self, make: Callable[..., Sequence[Row]], *arguments: Any) -> Sequence[Row]:
+        return make(*arguments)
+
+
+def of_pages(one: str, two: str) -> Sequence[Row]:
+    return [{"one": one, "two": two}]
+
+
+def of_page_and_params(page: str, params: Threshold, state: list[int]) -> Sequence[Row]:
+    state.append(params.above)
+    return [{"page": page, "calls": len(state)}]
+
+
+@pytest.mark.parametrize(
+    ("operation", "rows"),
+    [
+        (Operation(of_pages, reads=("a", "b")), [{"one": "page a", "two": "page b"}]),
+        (Operation(of_page_and_params, Threshold, list, reads=("a",)), [{"page": "page a", "calls": 1}]),
+    ],
+)
+async def test_operation_with_reads_gets_pages_then_its_own_params_and_state(
+    operation: Operation, rows: Sequence[Row]
+) -> None:
+    assert await run_operation({"count": operation}, {}, PageSession(), COUNT, None) == rows
 
 
 @pytest.mark.parametrize("store", sorted(STORES))

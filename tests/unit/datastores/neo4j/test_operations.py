@@ -28,7 +28,7 @@ class FakeSession:
 
 
 async def rows_of(operation: str, answers: Mapping[str, list[Row]]) -> Sequence[Row]:
-    return await OPERATIONS[operation].rows(FakeSession(answers), Params(), None)
+    return await OPERATIONS[operation].run(FakeSession(answers), Params(), None)
 
 
 def load(database: str, status: str, **columns: float) -> Row:

@@ -32,7 +32,7 @@ class Session:
 
 
 async def rows(session: Session, operation: str) -> Sequence[Row]:
-    return await PATRONI[operation].rows(session, Params(), None)
+    return await PATRONI[operation].run(session, Params(), None)
 
 
 async def test_an_older_version_says_master_and_gives_no_name() -> None:
