@@ -23,7 +23,7 @@ class TlsError(Exception):
         self.key = key
 
 
-class LivingContext(ssl.SSLContext):
+class ReloadingServerContext(ssl.SSLContext):
     """Hand each new connection to the context that is the present one; asyncio and uvloop ask for one a handshake."""
 
     present: Callable[[], ssl.SSLContext]
@@ -47,8 +47,8 @@ class _ServerContext(ssl.SSLContext):
     allowed: frozenset[str] = frozenset()
 
 
-def living_context(present: Callable[[], ssl.SSLContext]) -> LivingContext:
-    context = LivingContext(ssl.PROTOCOL_TLS_SERVER)
+def living_context(present: Callable[[], ssl.SSLContext]) -> ReloadingServerContext:
+    context = ReloadingServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.present = present
     return context
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 
-class Shared:
+class RefCounted:
     """Count who uses a client, in `async with`, and close it when the last of them is done.
 
     A client that is closed earlier forgets what it is just about to open: such a connection would stay, and nobody
@@ -14,11 +14,11 @@ class Shared:
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
         self._close = close
         self._users = 0
-        self._given_up = False
+        self._closing = False
 
-    async def give_up(self) -> None:
+    async def close_when_idle(self) -> None:
         """Close the client, or leave that to its last user."""
-        self._given_up = True
+        self._closing = True
         await self._close_if_unused()
 
     async def __aenter__(self) -> None:
@@ -31,5 +31,5 @@ class Shared:
         await self._close_if_unused()
 
     async def _close_if_unused(self) -> None:
-        if self._given_up and not self._users:
+        if self._closing and not self._users:
             await self._close()

@@ -13,7 +13,7 @@ from exporter.datastores.off_loop import in_thread
 _log = structlog.get_logger("exporter")
 
 
-class Tls(ssl.SSLContext):
+class ReloadingClientContext(ssl.SSLContext):
     """The TLS of one target, for clients that keep one context for all their connections.
 
     Each handshake is made by a context of the files as they are then, so that they may rotate, and under the name that
@@ -72,7 +72,7 @@ class Tls(ssl.SSLContext):
         return name
 
 
-class Expiry:
+class CertificateExpiry:
     """When the certificate that a server showed expires; each is read once."""
 
     def __init__(self) -> None:
@@ -88,10 +88,10 @@ class Expiry:
         return self._not_after
 
 
-def tls_of(target: TargetBase) -> Tls | None:
+def tls_of(target: TargetBase) -> ReloadingClientContext | None:
     """Return the target's TLS, None where it asks for none."""
     warn_unverified(target)
-    return Tls(target.tls_files, target.server_name) if target.tls else None
+    return ReloadingClientContext(target.tls_files, target.server_name) if target.tls else None
 
 
 def warn_unverified(target: TargetBase) -> None:

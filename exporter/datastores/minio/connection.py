@@ -16,7 +16,7 @@ from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refus
 from exporter.datastores.minio.responses import Health, NativePage, Refused
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.refcount import Shared
+from exporter.datastores.refcount import RefCounted
 from exporter.errors import QueryError, Reason
 
 CLOCKS_DIFFER = "RequestTimeTooSkewed"
@@ -48,7 +48,7 @@ class Connection:
     ) -> None:
         self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
         self._base = str(self._client.base_url).rstrip("/")
-        self._shared = Shared(self._client.aclose)
+        self._shared = RefCounted(self._client.aclose)
         self._large = Lock()
         self._region = region
         self._signer: Signer | None = None
@@ -72,7 +72,7 @@ class Connection:
         self._renewing = {"connection": "close"}
 
     async def close(self) -> None:
-        await self._shared.give_up()
+        await self._shared.close_when_idle()
 
     async def prove_keys(self, bucket: str = "") -> None:
         """Make a signed call whose cost does not depend on what is stored; raise Refused for all but a plain yes.

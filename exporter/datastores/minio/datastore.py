@@ -18,7 +18,7 @@ from exporter.datastores.minio.operations import OPERATIONS
 from exporter.datastores.minio.responses import Health, NativePage, Refused
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.tls import Expiry, tls_of
+from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation
@@ -46,7 +46,7 @@ class MinioDatastore:
     def __init__(self, target: MinioTarget, transport: httpx.AsyncBaseTransport | None) -> None:
         self._target = target
         self._tls = tls_of(target)
-        self._expiry = Expiry()
+        self._expiry = CertificateExpiry()
         self._connection = Connection(target.url.get_secret_value(), target.region, self._tls, transport)
         self._facts: Facts | None = None
         self._facts_due = 0.0

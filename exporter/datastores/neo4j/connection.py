@@ -23,7 +23,7 @@ from exporter import __version__
 from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores.metering import METER, Meter
 from exporter.datastores.neo4j.session import APP, MARKER, NO_PARAMETERS
-from exporter.datastores.refcount import Shared
+from exporter.datastores.refcount import RefCounted
 from exporter.errors import QueryError, Reason
 from exporter.queries.query import Row
 
@@ -70,7 +70,7 @@ class Connection:
             warn_notification_severity="OFF",  # notifications_min_severity breaks every query below Bolt 5.2
         )
         self._meter = Meter(_MAX_BYTES)
-        self._shared = Shared(self._close_driver)
+        self._shared = RefCounted(self._close_driver)
 
     async def run(
         self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
@@ -95,7 +95,7 @@ class Connection:
         return [dict(record) for record in records]
 
     async def close(self) -> None:
-        await self._shared.give_up()
+        await self._shared.close_when_idle()
 
     async def _close_driver(self) -> None:
         with suppress(TimeoutError):  # a frozen server does not take the farewell

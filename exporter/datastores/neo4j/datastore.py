@@ -14,7 +14,7 @@ from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_
 from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_info, round_trip
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.datastores.neo4j.session import NO_PARAMETERS
-from exporter.datastores.tls import Expiry, tls_of
+from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import run_operation
@@ -46,7 +46,7 @@ class Neo4jDatastore:
         self._connection: Connection | None = None
         self._answers = True
         self._tls = tls_of(target)
-        self._expiry = Expiry()
+        self._expiry = CertificateExpiry()
         self._info: ServerInfo | None = None
         self.clock_skew: float | None = None
         self._facts_due = 0.0

@@ -9,7 +9,7 @@ from exporter.datastores.pgwire.client import Client, opened
 from exporter.datastores.pgwire.errors import ServerError
 from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.pgwire.tls import context_of
-from exporter.datastores.tls import Tls
+from exporter.datastores.tls import ReloadingClientContext
 from exporter.queries.query import Row
 
 _CONNECT_SECONDS = 10.0
@@ -20,7 +20,7 @@ class Console:
 
     def __init__(self, target: PgbouncerTarget) -> None:
         self._target = target
-        self._tls = Tls(target.tls_files, target.server_name) if target.tls else None
+        self._tls = ReloadingClientContext(target.tls_files, target.server_name) if target.tls else None
         self._client: Client | None = None
         self.opened = 0
 

@@ -11,7 +11,7 @@ from exporter.datastores.base import Datastore, Lane, Session
 from exporter.datastores.pgbouncer.connection import Console
 from exporter.datastores.pgbouncer.errors import reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
-from exporter.datastores.tls import Expiry, warn_unverified
+from exporter.datastores.tls import CertificateExpiry, warn_unverified
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation, take_step
@@ -31,7 +31,7 @@ class PgbouncerDatastore:
         warn_unverified(target)
         self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
         self._states: States = {}
-        self._expiry = Expiry()
+        self._expiry = CertificateExpiry()
         self._certificate: bytes | None = None
         self._certificate_of = 0
         self._certificate_due = 0.0

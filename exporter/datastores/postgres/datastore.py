@@ -18,7 +18,7 @@ from exporter.datastores.postgres.extensions import Extension
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
 from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.operations.registry import OPERATIONS
-from exporter.datastores.tls import Expiry, Tls
+from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation, take_step
@@ -49,7 +49,7 @@ class PostgresDatastore:
         self._links: dict[Lane, Link] = {lane: Link(self._door) for lane in ("fast", "slow", "sampler")}
         self._users: dict[Lane, Link] = {lane: Link(self._door, users=True) for lane in LANES}
         self._links["slow"].rival, self._users["slow"].rival = self._users["slow"], self._links["slow"]
-        self._expiry = Expiry()
+        self._expiry = CertificateExpiry()
         self._patroni = open_patroni(target)
         self._info: ServerInfo | None = None
         self.clock_skew: float | None = None
@@ -213,5 +213,7 @@ def open_patroni(target: PostgresTarget) -> "PatroniApi | None":
         return None
     from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where it is asked for
 
-    tls = Tls(target.tls_files) if target.patroni.scheme == "https" else None  # under the name of its own URL
+    tls = (
+        ReloadingClientContext(target.tls_files) if target.patroni.scheme == "https" else None
+    )  # under the name of its own URL
     return PatroniApi(target.patroni, tls)

@@ -11,7 +11,7 @@ import httpx
 
 from exporter.datastores.http_client import BODY_BYTES, http_client
 from exporter.datastores.json_page import PARSED_BYTES, parse_json
-from exporter.datastores.refcount import Shared
+from exporter.datastores.refcount import RefCounted
 from exporter.errors import QueryError, Reason
 
 _BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
@@ -43,7 +43,7 @@ class Api:
 
     def __init__(self, url: str, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None) -> None:
         self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
-        self._shared = Shared(self._client.aclose)
+        self._shared = RefCounted(self._client.aclose)
         self._telemetry_mutex = Lock()
         self._renewing: dict[str, str] = {}
         self.clock_skew: float | None = None  # as the last answer told
@@ -53,7 +53,7 @@ class Api:
         self._renewing = {"connection": "close"}
 
     async def close(self) -> None:
-        await self._shared.give_up()
+        await self._shared.close_when_idle()
 
     def use_key(self, api_key: str | None) -> None:
         """Send this key from now on; also to /readyz and /, which Qdrant Cloud's gateway guards as well."""

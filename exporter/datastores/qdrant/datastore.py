@@ -18,7 +18,7 @@ from exporter.datastores.off_loop import off_loop
 from exporter.datastores.qdrant.connection import Api, reason_of_status, result_of
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.operations import OPERATIONS
-from exporter.datastores.tls import Expiry, tls_of
+from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation
@@ -50,7 +50,7 @@ class QdrantDatastore:
         self._target = target
         self._transport = transport
         self._tls = tls_of(target)
-        self._expiry = Expiry()
+        self._expiry = CertificateExpiry()
         self._api: Api | None = None
         self._answers = True
         self._info: ServerInfo | None = None

@@ -2,12 +2,12 @@
 
 import pytest
 
-from exporter.datastores.refcount import Shared
+from exporter.datastores.refcount import RefCounted
 
 
 class Client:
     def __init__(self) -> None:
-        self.shared = Shared(self._close)
+        self.shared = RefCounted(self._close)
         self.closed = 0
 
     async def _close(self) -> None:
@@ -20,7 +20,7 @@ async def test_client_that_nobody_uses_is_closed_at_once() -> None:
         assert client.closed == 0
     assert client.closed == 0, "nobody gave it up"
 
-    await client.shared.give_up()
+    await client.shared.close_when_idle()
     assert client.closed == 1
 
 
@@ -28,7 +28,7 @@ async def test_last_user_closes_a_client_that_was_given_up() -> None:
     client = Client()
     async with client.shared:
         async with client.shared:
-            await client.shared.give_up()
+            await client.shared.close_when_idle()
         assert client.closed == 0
 
     assert client.closed == 1
@@ -40,5 +40,5 @@ async def test_user_that_fails_is_a_user_no_more() -> None:
         async with client.shared:
             raise ValueError("of a user")
 
-    await client.shared.give_up()
+    await client.shared.close_when_idle()
     assert client.closed == 1

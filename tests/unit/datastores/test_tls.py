@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from exporter.config.client_tls import TlsFiles, client_context
-from exporter.datastores.tls import Expiry, Tls
+from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from testkit.certificates import Authority
 
 TRUSTING = TlsFiles(None, None, None, verify=True)
@@ -21,12 +21,12 @@ TRUSTING = TlsFiles(None, None, None, verify=True)
 def test_a_client_that_expects_nobody_is_refused() -> None:
     """OpenSSL would check no name at all."""
     with pytest.raises(ssl.SSLError, match="whom it expects"):
-        Tls(TRUSTING).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
+        ReloadingClientContext(TRUSTING).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
 
 
 def test_no_client_can_weaken_it() -> None:
     """What is set on the context that a client holds does not reach the one that verifies."""
-    tls = Tls(TRUSTING)
+    tls = ReloadingClientContext(TRUSTING)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
     made = tls.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.name")
@@ -65,7 +65,7 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
 async def test_expiry(tmp_path: Path) -> None:
     """Each certificate is read once; of what is none there is no time."""
     certificate = Authority(tmp_path).issue("a.name")
-    expiry = Expiry()
+    expiry = CertificateExpiry()
 
     assert await expiry.of(None) is None
     assert await expiry.of(certificate.der) == certificate.not_after
