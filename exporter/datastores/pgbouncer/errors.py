@@ -1,6 +1,6 @@
 """Classify errors of the console."""
 
-from exporter.datastores.pgwire.errors import ServerError, meaning
+from exporter.datastores.pgwire.errors import ServerError, reason_for
 from exporter.errors import QueryError, Reason
 
 
@@ -11,5 +11,5 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, OSError | ServerError):
-        return meaning(str(error))
+        return reason_for(str(error))
     return "decode"

@@ -19,7 +19,7 @@ _MEANINGS: Mapping[str, Reason] = MappingProxyType(
 )
 
 
-def meaning(message: str) -> Reason:
+def reason_for(message: str) -> Reason:
     """Return the reason; what is not known is that the pooler, or the server behind it, cannot be reached."""
     return next((reason for words, reason in _MEANINGS.items() if words in message), "connect")
 

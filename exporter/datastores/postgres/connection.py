@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from exporter.datastores.pgwire.errors import unknown_database
-from exporter.datastores.postgres.connector import AnotherServerError, Door, recognised
+from exporter.datastores.postgres.connector import AnotherServerError, Connector, recognised
 from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.extensions import EXTENSIONS, Extension
 from exporter.datastores.postgres.network import network_of
@@ -28,14 +28,14 @@ CLOSE_SECONDS = 1.0
 # The driver cannot decode what came, or the server cannot convert what it has.
 _UNCONVERTIBLE = (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _REFUSED = "this database does not let us in; the findings of `databases` say why"
-_FAREWELLS = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
+_FATAL = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
 
 _log = structlog.get_logger("exporter")
 
 T = TypeVar("T")
 
 
-class Link:
+class LaneConnection:
     """The connection of one lane, to one database at a time, opened when it is needed.
 
     A bare connection, because asyncpg's pool does not come back from a frozen server. The server ends a statement
@@ -44,16 +44,16 @@ class Link:
 
     users: for statements that users wrote, or that read what they made. There the functions of any user may run, who
     may leave prepared statements of theirs in the place of ours: so nothing else is asked on such a connection.
-    rival: a link that is closed before this one is opened, where the two may have one connection only.
+    rival: a connection that is closed before this one is opened, where the two may have one connection only.
     """
 
-    def __init__(self, door: Door, *, users: bool = False) -> None:
-        self.door = door
-        self.rival: Link | None = None
+    def __init__(self, connector: Connector, *, users: bool = False) -> None:
+        self.connector = connector
+        self.rival: LaneConnection | None = None
         self._users = users
         self._prologue = users_own if users else ours
         self._connection: Any = None
-        self._home = door.target.conninfo.database  # the same as no database
+        self._home = connector.target.conninfo.database  # the same as no database
         self._database: str | None = None
         self._statement_timeout = ""
         self._extensions: Mapping[str, Extension] | None = None
@@ -70,8 +70,8 @@ class Link:
             [row] = await self.rows(sql)
         finally:
             self._any_server = False
-        self.door.watch(row["started_at"])  # type: ignore[arg-type]  # the statement casts it
-        self._moves = self.door.moves
+        self.connector.watch(row["started_at"])  # type: ignore[arg-type]  # the statement casts it
+        self._moves = self.connector.moves
         return row
 
     async def rows(
@@ -127,7 +127,7 @@ class Link:
 
     def terminate(self) -> None:
         if self._process is not None:
-            self.door.left_behind.note(self._process)
+            self.connector.left_behind.note(self._process)
             self._process = None
         if self._connection is not None:
             self._connection.terminate()
@@ -140,9 +140,9 @@ class Link:
             async with self._connected(database, seconds) as connection:
                 return await ask(connection)
         except _UNCONVERTIBLE:
-            if database in self.door.unconverted:
+            if database in self.connector.unconverted:
                 raise
-            self.door.unconverted.add(database)
+            self.connector.unconverted.add(database)
             await self.close()
         async with self._connected(database, seconds) as connection:
             return await ask(connection)
@@ -155,7 +155,7 @@ class Link:
             if opening:
                 await self.close()
                 await self._open(database, seconds)
-            if self.door.target.via_pgbouncer or self._users:
+            if self.connector.target.via_pgbouncer or self._users:
                 begin = self._prologue(self._connection, seconds, self._check(), local=True)
                 async with transaction(self._connection, begin, LEAVE if self._users else "COMMIT"):
                     self._process = await self._serving() if self._users else None
@@ -171,55 +171,55 @@ class Link:
             raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             fault = network_of(self._connection).fault if self._connection is not None else None
-            if not isinstance(error, asyncpg.PostgresError) or error.severity_en in _FAREWELLS:
+            if not isinstance(error, asyncpg.PostgresError) or error.severity_en in _FATAL:
                 self.terminate()
                 # A PgBouncer lets in whomever it knows, and tells with the first statement that the server does not.
-                if opening and self.door.target.via_pgbouncer and (refusal := self._refusal(error, database)):
+                if opening and self.connector.target.via_pgbouncer and (refusal := self._refusal(error, database)):
                     raise refusal from None
             if fault is not None:
                 raise fault from None
             raise
-        self.door.refusals.admit(database)
+        self.connector.refusals.admit(database)
 
     def _is_open(self, database: str | None) -> bool:
         usable = self._connection is not None and not self._connection.is_closed()
         usable = usable and not network_of(self._connection).worn
-        return usable and database == self._database and self._moves == self.door.moves
+        return usable and database == self._database and self._moves == self.connector.moves
 
     async def _serving(self) -> int:
         """Return which process of the server answers; a pooler tells a number of its own."""
-        if self.door.target.via_pgbouncer:
+        if self.connector.target.via_pgbouncer:
             return int(await self._connection.fetchval("SELECT pg_catalog.pg_backend_pid()"))
         return int(self._connection.get_server_pid())
 
     def _check(self) -> str:
-        return "SELECT 1" if self._any_server else self.door.recognise()
+        return "SELECT 1" if self._any_server else self.connector.recognise()
 
     def _elsewhere(self, database: str | None) -> QueryError:
         """Tell that another server answered; a PgBouncer may lead to another one with a single database."""
-        if self.door.target.via_pgbouncer and database:
-            self.door.strangers.add(database)
+        if self.connector.target.via_pgbouncer and database:
+            self.connector.unknown_to_pooler.add(database)
             return NoSessionError("unsupported", "PgBouncer leads to another server with this database", database)
-        self.door.lose()
+        self.connector.lose()
         return NoSessionError(
             "connect", "another server answered than at the last ping; the next ping tells which is watched"
         )
 
     async def _open(self, database: str | None, seconds: float) -> None:
-        if self.door.refusals.waits(database):
+        if self.connector.refusals.waits(database):
             raise NoSessionError("unsupported", _REFUSED, database)
-        check, self._moves = self._check(), self.door.moves
+        check, self._moves = self._check(), self.connector.moves
         if self.rival is not None:
             await self.rival.close()
         try:
-            self._connection = await self.door.connect(database, seconds, cached=not self._users)
+            self._connection = await self.connector.connect(database, seconds, cached=not self._users)
         except (OSError, asyncpg.PostgresError) as error:
             if (refusal := self._refusal(error, database)) is not None:
                 raise refusal from None
             raise NoSessionError(reason_of(error), f"{type(error).__name__}: {error}") from error
         await self._settle(seconds, check)
         if getattr(self._connection.get_settings(), "is_superuser", "off") == "on":
-            _warn_of_superuser(self.door.target.name)
+            _warn_of_superuser(self.connector.target.name)
         self._database = database
         self._extensions = None
         self._decodes_json = False
@@ -229,21 +229,23 @@ class Link:
         """Return what is to be said of all that was to be asked in a database that alone refuses us; None elsewhere."""
         if database is None:
             return None
-        pooled = self.door.target.via_pgbouncer
+        pooled = self.connector.target.via_pgbouncer
         if pooled and (isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))):
-            self.door.strangers.add(database)
+            self.connector.unknown_to_pooler.add(database)
             return NoSessionError("unsupported", "PgBouncer does not know this database", database)
         why = refusal_of(error, via_pgbouncer=pooled)
         if why is None:
             return None
-        self.door.refusals.note(database, why)
-        _log.debug("a database refuses the login", target=self.door.target.name, database=database, error=str(error))
+        self.connector.refusals.note(database, why)
+        _log.debug(
+            "a database refuses the login", target=self.connector.target.name, database=database, error=str(error)
+        )
         return NoSessionError("unsupported", _REFUSED, database)
 
     async def _settle(self, seconds: float, check: str) -> None:
         """Set what the session is to keep, and look whose it is; without that it is of no use."""
         try:
-            if not self.door.target.via_pgbouncer:
+            if not self.connector.target.via_pgbouncer:
                 await recognised(self._connection, self._prologue(self._connection, seconds, check))
         except BaseException:
             self.terminate()

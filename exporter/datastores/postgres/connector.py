@@ -1,4 +1,4 @@
-"""The way into one PostgreSQL server: logins, TLS, and sockets that notice when nobody is there any more."""
+"""Connect to one PostgreSQL server: logins, TLS, and keepalives that notice a server that has vanished."""
 
 import socket
 from collections.abc import Collection, Mapping
@@ -30,10 +30,10 @@ class AnotherServerError(Exception):
     """A login reached another server than the one that is watched."""
 
 
-class Door:
-    """Lets all links of one target in.
+class Connector:
+    """Open the connections of one target, and hold what all of them have to know.
 
-    strangers: databases that a PgBouncer on the way does not know, or with which it leads to another server.
+    unknown_to_pooler: databases that a PgBouncer on the way does not know, or with which it leads to another server.
     refusals: databases that let us in no more, or not yet.
     left_behind: sessions that may go on though we left them.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.
@@ -45,7 +45,7 @@ class Door:
 
     def __init__(self, target: PostgresTarget) -> None:
         self.target = target
-        self.strangers: set[str] = set()
+        self.unknown_to_pooler: set[str] = set()
         self.refusals = Refusals()
         self.left_behind = LeftBehind(target.name)
         self.unconverted: set[str | None] = set()
@@ -120,7 +120,7 @@ class Door:
     def retain(self, databases: Collection[str]) -> None:
         """Forget what is known of databases that are not there any more, or not asked for."""
         self.refusals.retain(databases)
-        self.strangers.intersection_update(databases)
+        self.unknown_to_pooler.intersection_update(databases)
         self.unconverted.intersection_update((None, *databases))
 
     def _look_at(self, transport: Any) -> None:
@@ -133,7 +133,7 @@ class Door:
 
 
 async def recognised(connection: Any, statements: str) -> None:
-    """Run statements, Door.recognise() among them; leave a server that is not recognised."""
+    """Run statements, Connector.recognise() among them; leave a server that is not recognised."""
     try:
         await connection.execute(statements)
     except asyncpg.DivisionByZeroError:

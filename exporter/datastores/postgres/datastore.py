@@ -11,8 +11,8 @@ import asyncpg
 
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES, Datastore, Lane, Session
-from exporter.datastores.postgres.connection import CLOSE_SECONDS, Link
-from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.connection import CLOSE_SECONDS, LaneConnection
+from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.extensions import Extension
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
@@ -40,15 +40,16 @@ class PostgresDatastore:
     """One server, with five connections at most: one a lane, one for statements of users, one that probes the login.
 
     What changes rarely is read again after a reconnect, a change of version, role or grants, and every ten minutes. A
-    restarted or another server makes the operations begin anew: their counters would compare strangers.
+    restarted or another server makes the operations begin anew, for the counters of two servers cannot be compared.
     """
 
     def __init__(self, target: PostgresTarget) -> None:
         self._target = target
-        self._door = Door(target)
-        self._links: dict[Lane, Link] = {lane: Link(self._door) for lane in ("fast", "slow", "sampler")}
-        self._users: dict[Lane, Link] = {lane: Link(self._door, users=True) for lane in LANES}
-        self._links["slow"].rival, self._users["slow"].rival = self._users["slow"], self._links["slow"]
+        self._connector = Connector(target)
+        lanes: tuple[Lane, ...] = (*LANES, "sampler")
+        self._connections = {lane: LaneConnection(self._connector) for lane in lanes}
+        self._users = {lane: LaneConnection(self._connector, users=True) for lane in LANES}
+        self._connections["slow"].rival, self._users["slow"].rival = self._users["slow"], self._connections["slow"]
         self._expiry = CertificateExpiry()
         self._patroni = open_patroni(target)
         self._info: ServerInfo | None = None
@@ -64,47 +65,51 @@ class PostgresDatastore:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._end_left_behind()
-        await asyncio.gather(*(link.close() for link in (*self._links.values(), *self._users.values())))
+        await asyncio.gather(*(held.close() for held in (*self._connections.values(), *self._users.values())))
         if self._patroni is not None:
             await self._patroni.close()
 
     async def ping(self) -> ServerInfo:
         """Ask who the server is, on the fast lane's connection."""
-        link, self.clock_skew = self._links["fast"], None
+        connection, self.clock_skew = self._connections["fast"], None
         began = time.time()
-        row = await link.ping(PING)
+        row = await connection.ping(PING)
         self.clock_skew = skew_of(row, began, time.time())
         await self._end_left_behind()
-        facts = await self._fresh_facts(link, row)
+        facts = await self._fresh_facts(connection, row)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
-        self._info = server_info(row, facts, await self._expiry.of(self._door.certificate))
+        self._info = server_info(row, facts, await self._expiry.of(self._connector.certificate))
         self._databases = open_databases(row, facts, self._target.databases)
-        self._door.retain(self._databases)
+        self._connector.retain(self._databases)
         for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
             del self._states[key]
         return self._info
 
     async def _end_left_behind(self) -> None:
         """End sessions that went on without us; what does not come about is tried again with the next ping."""
-        link = self._links["fast"]
+        connection = self._connections["fast"]
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueryError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._door.left_behind.end(link.rows)
+                await self._connector.left_behind.end(connection.rows)
 
-    async def _fresh_facts(self, link: Link, ping: Row) -> Facts:
-        of = (link.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])
+    async def _fresh_facts(self, connection: LaneConnection, ping: Row) -> Facts:
+        of = (connection.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])
         now = time.monotonic()
         if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
-            self._facts = await read_facts(link, self._target.databases, names(ping["not_granted"]))
-            self._door.strangers.clear()
+            self._facts = await read_facts(connection, self._target.databases, names(ping["not_granted"]))
+            self._connector.unknown_to_pooler.clear()
             self._facts_of, self._facts_read_at = of, now
         return self._facts
 
     async def databases(self) -> Sequence[str]:
         """Name the databases as the last ping saw them, without those that refused us, here or in a PgBouncer."""
-        door = self._door
-        return [name for name in self._databases if name not in door.strangers and not door.refusals.waits(name)]
+        connector = self._connector
+        return [
+            name
+            for name in self._databases
+            if name not in connector.unknown_to_pooler and not connector.refusals.waits(name)
+        ]
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
         return self._session(lane)
@@ -113,15 +118,15 @@ class PostgresDatastore:
     async def _session(self, lane: Lane) -> AsyncIterator[Session]:
         if self._info is None:
             raise QueryError("connect", "the server was not reached yet")
-        link, users = self._links[lane], self._users.get(lane)
-        moves = self._door.moves
+        connection, users = self._connections[lane], self._users.get(lane)
+        moves = self._connector.moves
         try:
             yield PostgresSession(
-                self._target, link, self._info, self._states, moves, lane, users, patroni=self._patroni
+                self._target, connection, self._info, self._states, moves, lane, users, patroni=self._patroni
             )
         finally:
             if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
-                await asyncio.gather(*(link.close() for link in (self._links["slow"], self._users["slow"])))
+                await asyncio.gather(*(held.close() for held in (self._connections["slow"], self._users["slow"])))
 
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)
@@ -129,18 +134,18 @@ class PostgresDatastore:
 
 @dataclass(frozen=True, slots=True)
 class PostgresSession:
-    """One pass over a link; operations get it bound to their query's timeout and database.
+    """One pass over a lane's connection; operations get it bound to their query's timeout and database.
 
     All of its rows are of one server: it ends where another one is met, by whichever lane.
     """
 
     target: PostgresTarget
-    link: Link
+    connection: LaneConnection
     info: ServerInfo
     states: States
     moves: int
     lane: Lane = "fast"
-    users: Link | None = None
+    users: LaneConnection | None = None
     seconds: float = 5.0
     database: str | None = None
     untrusted: bool = False
@@ -165,7 +170,7 @@ class PostgresSession:
 
     def stays(self) -> None:
         """Raise QueryError where the server is watched no more."""
-        if self.link.door.moves != self.moves:
+        if self.connection.connector.moves != self.moves:
             raise QueryError("connect", "another server answered since this pass began")
 
     async def answer(self, query: Query) -> Sequence[Row]:
@@ -174,7 +179,7 @@ class PostgresSession:
             run = take_step if self.lane == "sampler" else run_operation
             return await run(OPERATIONS, self.states, self, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
-            await (self.users if query.untrusted and self.users else self.link).decode_json(self.database)
+            await (self.users if query.untrusted and self.users else self.connection).decode_json(self.database)
         text = query.text(self.info.version)
         return await (self.users_rows(text, most=query.max_series) if query.untrusted else self.rows(text))
 
@@ -189,12 +194,12 @@ class PostgresSession:
         return await self.users.untrusted_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[Row]:
-        return await self.link.rows(sql, *arguments, seconds=self.seconds, database=self.database)
+        return await self.connection.rows(sql, *arguments, seconds=self.seconds, database=self.database)
 
     async def rows_of_relation(self, sql: str, *arguments: object, seconds: float) -> Sequence[Row]:
         """Run a statement about one relation; no rows where that is locked, gone, broken, or too large for the time."""
         try:
-            return await self.link.rows(sql, *arguments, seconds=seconds, database=self.database)
+            return await self.connection.rows(sql, *arguments, seconds=seconds, database=self.database)
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
             return ()
         except UnicodeDecodeError:  # an error that names the relation, whose name is not UTF-8
@@ -202,10 +207,10 @@ class PostgresSession:
 
     async def log_in(self, seconds: float) -> Login:
         """Log in anew, beside the connections that are held."""
-        return await log_in(self.link.door, seconds)
+        return await log_in(self.connection.connector, seconds)
 
     async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:
-        return await self.link.extensions(self.database, fresh=fresh)
+        return await self.connection.extensions(self.database, fresh=fresh)
 
 
 def open_patroni(target: PostgresTarget) -> "PatroniApi | None":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from exporter.datastores.pgwire.errors import meaning
+from exporter.datastores.pgwire.errors import reason_for
 from exporter.errors import QueryError, Reason
 
 _STATES: Mapping[str, Reason] = {
@@ -33,7 +33,7 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if isinstance(error, asyncpg.ProtocolViolationError):  # of a PgBouncer on the way
-            return meaning(str(error))
+            return reason_for(str(error))
         return _STATES.get(state) or _CLASSES.get(state[:2], "query")
     if isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):  # the last: cut mid-answer
         return "connect"

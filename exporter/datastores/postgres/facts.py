@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.config.targets import Globs
 from exporter.datastores.pgwire.encoding import is_replaced
-from exporter.datastores.postgres.connection import Link
+from exporter.datastores.postgres.connection import LaneConnection
 from exporter.datastores.postgres.extensions import Extension
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
@@ -70,9 +70,9 @@ class Facts:
     closed: frozenset[str]  # databases that the role may not connect to
 
 
-async def read_facts(link: Link, databases: Globs, not_granted: Sequence[str]) -> Facts:
-    [row] = await link.rows(_FACTS)
-    extensions = await link.extensions(fresh=True)
+async def read_facts(connection: LaneConnection, databases: Globs, not_granted: Sequence[str]) -> Facts:
+    [row] = await connection.rows(_FACTS)
+    extensions = await connection.extensions(fresh=True)
     closed = frozenset(names(row["closed"]))
     return Facts(
         capabilities=_capabilities(row, extensions),

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import asyncpg
 
-from exporter.datastores.postgres.connection import Link
-from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.connection import LaneConnection
+from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of
 from exporter.errors import QueryError, Reason
 
@@ -19,23 +19,23 @@ class Login(NamedTuple):
     refused: Reason | None
 
 
-async def log_in(door: Door, seconds: float) -> Login:
+async def log_in(connector: Connector, seconds: float) -> Login:
     """Log in, be answered once and leave; a refusal is an answer, too."""
-    link = Link(door)
+    connection = LaneConnection(connector)
     refused: Reason | None = None
     began = time.perf_counter()
     try:
         async with asyncio.timeout(seconds):
-            await link.rows("SELECT 1")
+            await connection.rows("SELECT 1")
     except (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         OSError,
         QueryError,
     ) as error:  # a TimeoutError is an OSError
-        if door.watched is None:  # it is another server's answer
+        if connector.watched is None:  # it is another server's answer
             raise
         refused = reason_of(error)
     took = time.perf_counter() - began
-    await link.close()
+    await connection.close()
     return Login(took, refused)

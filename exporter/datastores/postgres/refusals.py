@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from exporter.datastores.pgwire.errors import meaning
+from exporter.datastores.pgwire.errors import reason_for
 
 _FIRST_PAUSE = 30.0
 _LONGEST_PAUSE = 300.0
@@ -72,7 +72,7 @@ def refusal_of(error: BaseException, *, via_pgbouncer: bool) -> str | None:
         return None
     state = error.sqlstate or ""
     if via_pgbouncer and isinstance(error, asyncpg.ProtocolViolationError):
-        return _NOT_POOLED if meaning(str(error)) in ("connect", "timeout") else None
+        return _NOT_POOLED if reason_for(str(error)) in ("connect", "timeout") else None
     about = _ABOUT_A_DATABASE.get(state)
     if about is not None and error.server_source_function != about:
         return None

@@ -10,7 +10,7 @@ from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
 if TYPE_CHECKING:  # it brings the client along
-    from exporter.datastores.postgres.connector import Door
+    from exporter.datastores.postgres.connector import Connector
 
 
 _DATABASES = """
@@ -42,12 +42,12 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
 
     status: warn of those that refuse us, though they should not.
     """
-    door = session.link.door
+    connector = session.connection.connector
     names: dict[str, list[str]] = {state: [] for state in ("visited", "refused", *_WHY)}
     for row in await session.rows(_DATABASES):
         name = str(row["datname"])
-        state = _state_of(row, session.target.databases, door)
-        why = door.refusals.why(name) if state == "refused" else _WHY.get(state)
+        state = _state_of(row, session.target.databases, connector)
+        why = connector.refusals.why(name) if state == "refused" else _WHY.get(state)
         names[state].append(f"{name}: {why}")
     return [
         {
@@ -60,7 +60,7 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     ]
 
 
-def _state_of(row: Mapping[str, Any], databases: Globs, door: "Door") -> str:
+def _state_of(row: Mapping[str, Any], databases: Globs, connector: "Connector") -> str:
     """Name the first thing that keeps a database from being visited."""
     name = str(row["datname"])
     found = {
@@ -69,9 +69,9 @@ def _state_of(row: Mapping[str, Any], databases: Globs, door: "Door") -> str:
         "no_connect": not row["connectable"],
         "excluded": not databases.matches(name),
         "not_utf8": is_replaced(name, row["octets"]),
-        "not_pooled": name in door.strangers,
+        "not_pooled": name in connector.unknown_to_pooler,
         "no_privilege": not row["permitted"],
-        "refused": name in door.refusals,
+        "refused": name in connector.refusals,
     }
     return next((state for state, holds in found.items() if holds), "visited")
 

@@ -17,7 +17,7 @@ from exporter.datastores.postgres.operations.settings import SETTINGS
 from exporter.datastores.postgres.operations.slow_statements import SLOW_STATEMENTS
 from exporter.datastores.postgres.operations.statement_texts import STATEMENT_TEXTS
 from exporter.datastores.postgres.operations.statements import STATEMENTS, STATEMENTS_INFO
-from exporter.datastores.postgres.operations.top_relations import HEAVIEST
+from exporter.datastores.postgres.operations.top_relations import TOP_RELATIONS
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -89,7 +89,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "databases": DATABASES,
         "disk": DISK,
         "extension": EXTENSION,
-        "heaviest": HEAVIEST,
+        "heaviest": TOP_RELATIONS,
         "index_bloat": INDEX_BLOAT,
         "indexes_unused": INDEXES_UNUSED,
         "interval_ratio": Operation(_interval_ratio, RatioParams, IntervalRatios),

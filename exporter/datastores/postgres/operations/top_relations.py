@@ -24,7 +24,7 @@ Groups = Mapping[Name, Sequence[Row]]
 _weight: Callable[[Row], float] = itemgetter("weight")
 
 
-class HeaviestParams(Params):
+class TopRelationsParams(Params):
     """The statement's columns: beside these `oid` tells its rows apart, `weight` ranks, `partition` is true of parts.
 
     Rows with the same labels are the parts of one thing. What is `latest` is a time, or NULL.
@@ -47,7 +47,7 @@ class _State:
         self.others: Counts = ()
 
 
-async def _heaviest(session: Any, params: HeaviestParams, state: _State) -> Sequence[Row]:
+async def _top_relations(session: Any, params: TopRelationsParams, state: _State) -> Sequence[Row]:
     """Return a row for each of the heaviest, and one with the columns `others` and `other_<counter or sum>`."""
     rows = await session.given_rows(params.sql)
     gains = state.deltas.update(_counters(rows, params.counters)) or {}
@@ -85,7 +85,7 @@ def _choose(groups: Groups, members: Mapping[Name, Counts], top: int) -> list[Na
     return nlargest(top, weights, key=weights.__getitem__)
 
 
-def _rows(groups: Groups, members: Mapping[Name, Counts], others: Counts, params: HeaviestParams) -> list[Row]:
+def _rows(groups: Groups, members: Mapping[Name, Counts], others: Counts, params: TopRelationsParams) -> list[Row]:
     left = [row for name, group in groups.items() if name not in members for row in group]
     alone = {f"other_{name}": count for name, count in zip(params.counters, others, strict=True)}
     alone |= {f"other_{name}": _sum(left, name) or 0.0 for name in params.sums}
@@ -99,7 +99,7 @@ def _rows(groups: Groups, members: Mapping[Name, Counts], others: Counts, params
     return [*rows, {**dict.fromkeys(columns), **alone}]
 
 
-def _values(group: Sequence[Row], grown: Counts, params: HeaviestParams) -> Row:
+def _values(group: Sequence[Row], grown: Counts, params: TopRelationsParams) -> Row:
     """Return the server's own counters where a group is one table, and those that grew here where it has parts."""
     [first, *_] = group
     if not first["partition"]:
@@ -125,4 +125,4 @@ def _added(counts: Counts, gained: Iterable[Counts]) -> Counts:
     return tuple(map(sum, zip(counts, *gained, strict=True)))
 
 
-HEAVIEST = Operation(_heaviest, HeaviestParams, _State)
+TOP_RELATIONS = Operation(_top_relations, TopRelationsParams, _State)

@@ -8,7 +8,7 @@ import pytest
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.config.targets import Globs
 from exporter.datastores.pgwire.tls import context_of
-from exporter.datastores.postgres.connector import Door
+from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.datastore import PostgresDatastore
 from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.facts import Facts, open_databases, server_info
@@ -117,18 +117,18 @@ async def test_files_of_certificates_are_bounded_at_each_login(word: str, tmp_pa
     with pytest.raises(OSError, match="larger than 1 MiB"):
         context_of(given.conninfo)
     with pytest.raises(OSError, match="larger than 1 MiB"):
-        await Door(given).connect(None, 5.0)
+        await Connector(given).connect(None, 5.0)
 
 
 def test_nothing_is_kept_of_databases_that_are_gone() -> None:
     """Whoever may create databases could otherwise fill the memory with their names."""
-    door = Door(target("postgresql://monitor@db1/postgres"))
-    door.strangers |= {"app", "gone"}
-    door.unconverted |= {None, "app", "gone"}
+    connector = Connector(target("postgresql://monitor@db1/postgres"))
+    connector.unknown_to_pooler |= {"app", "gone"}
+    connector.unconverted |= {None, "app", "gone"}
     for name in ("app", "gone"):
-        door.refusals.note(name, "it was dropped")
+        connector.refusals.note(name, "it was dropped")
 
-    door.retain(["app"])
+    connector.retain(["app"])
 
-    assert (door.strangers, door.unconverted) == ({"app"}, {None, "app"})
-    assert ("app" in door.refusals, "gone" in door.refusals) == (True, False)
+    assert (connector.unknown_to_pooler, connector.unconverted) == ({"app"}, {None, "app"})
+    assert ("app" in connector.refusals, "gone" in connector.refusals) == (True, False)
