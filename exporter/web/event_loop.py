@@ -12,9 +12,15 @@ class PatchedUvloop(uvloop.Loop):
     """Give a TLS handshake as long as a request, close each socket once, be silent on what nobody waits for."""
 
     async def create_server(self, *arguments: Any, **settings: Any) -> Any:
-        """Serve; uvicorn leaves a handshake the minute that is usual."""
+        """Listen; raise OSError where no socket can be had: asyncio and uvloop would return a server without any.
+
+        uvicorn leaves a handshake the minute that is usual.
+        """
         seconds = REQUEST_SECONDS if settings.get("ssl") else None
-        return await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
+        server: Any = await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
+        if not server.sockets:
+            raise OSError(f"no socket to listen with on {settings.get('host')}, port {settings.get('port')}")
+        return server
 
     async def create_connection(self, protocol_factory: Any, *arguments: Any, **settings: Any) -> Any:
         """Connect, and count what arrives for whoever asks; a socket that was given is the transport's alone.

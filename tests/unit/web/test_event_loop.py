@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from exporter.web.event_loop import PatchedUvloop
+from tests.support.paths import ROOT
 
 TAKEN = 8
 
@@ -41,6 +44,30 @@ async def test_descriptor_of_an_abandoned_connection_is_closed_once() -> None:
         os.close(descriptor)
     assert lost == []
     assert number in {*taken, free}, "it was never closed"
+
+
+NO_DESCRIPTOR = """
+import asyncio, resource
+from exporter.web.event_loop import PatchedUvloop
+async def main():
+    "".encode("idna")  # imports the codec, for which there is no descriptor later
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+    try:
+        await asyncio.get_running_loop().create_server(asyncio.Protocol, host=["127.0.0.1"], port=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+with asyncio.Runner(loop_factory=PatchedUvloop) as runner:
+    runner.run(main())
+"""
+
+
+def test_server_without_descriptors_is_refused() -> None:
+    """A process that polls and listens nowhere would look alive in its log."""
+    ran = subprocess.run([sys.executable, "-c", NO_DESCRIPTOR], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert "OSError: no socket to listen with on ['127.0.0.1'], port 0" in ran.stderr
 
 
 async def _abandoned(loop: asyncio.AbstractEventLoop, address: Any) -> int:
