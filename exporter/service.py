@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
@@ -28,14 +28,25 @@ _STARTUP_DEADLINE = 30.0
 _log = structlog.get_logger("exporter")
 
 
+def system_clock() -> Instant:
+    return Instant(time.time(), time.monotonic())
+
+
 class Service:
     """Poll every target while `running`; views read `snapshot`, `exposition` and `health`.
 
-    `load` reads the settings again for a reload; without it they never change.
+    `load` reads the settings again for a reload; without it they never change. `clock` returns the present.
     """
 
-    def __init__(self, config: Config, queries: Sequence[Query], load: Load | None = None) -> None:
-        now = instant()
+    def __init__(
+        self,
+        config: Config,
+        queries: Sequence[Query],
+        load: Load | None = None,
+        clock: Callable[[], Instant] = system_clock,
+    ) -> None:
+        self.now = clock
+        now = clock()
         settings = Settings(config, tuple(queries))
         self.snapshot = Snapshot([watched(config, target) for target in config.targets], now)
         self.exposition = Exposition(self.snapshot)
@@ -58,7 +69,7 @@ class Service:
             case Result():
                 self.exposition.render(event)
             case Poll():
-                now = instant()
+                now = self.now()
                 self.exposition.refresh(event.target, now)
                 self.health.refresh(event.target, now)
         self._event_logger.log(event)
@@ -66,7 +77,7 @@ class Service:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Poll until left, then close every connection."""
-        with Watchdog(lambda: self.snapshot.stalled_targets(instant().monotonic)):
+        with Watchdog(lambda: self.snapshot.stalled_targets(self.now().monotonic)):
             whole = asyncio.create_task(self._run(), name="service")
             try:
                 yield
@@ -103,7 +114,7 @@ class Service:
         for name in (*changes.removed, *changes.replaced):
             self._forget(name)
         for name in (*starting, *changes.changed):
-            self.snapshot.watch(watched(settings.config, targets[name]), instant())
+            self.snapshot.watch(watched(settings.config, targets[name]), self.now())
         for name in changes.restarted:
             self.snapshot.keep_queries(name, queries_for(targets[name], settings.queries))
 
@@ -123,7 +134,3 @@ class Service:
         self.exposition.forget(target)
         self.health.forget(target)
         self._event_logger.forget(target)
-
-
-def instant() -> Instant:
-    return Instant(time.time(), time.monotonic())

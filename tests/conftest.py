@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter import service
-from exporter.web import health_endpoints, metrics_endpoints
 from testkit import Unavailable
 from testkit.debian import program
 from testkit.qdrant import Qdrant
 from testkit.session import Servers
 from tests.support.app_client import Site
-from tests.support.factories import at
 from tests.support.qdrant_admin import Admin
 
 SCORE = "score"  # what a test records under this name is said at the end of the run
@@ -41,12 +38,9 @@ def announced(request: pytest.FixtureRequest, servers: Servers) -> None:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site() -> Iterator[Site]:
     """Return the application on a clock that stands at 0 until a test says otherwise."""
-    monkeypatch.setattr(service, "instant", lambda: at(0.0))
     made = Site()
-    for pages in (metrics_endpoints, health_endpoints):
-        monkeypatch.setattr(pages, "instant", made.clock)
     yield made
     made.client.close()
 

@@ -13,7 +13,8 @@ from exporter.config.config import Config
 from exporter.config.web_config_file import Loaded, WebFile
 from exporter.queries.query import Query
 from exporter.reload import Load
-from exporter.service import Service
+from exporter.service import Service, system_clock
+from exporter.state.events import Instant
 from exporter.web.health_endpoints import HealthEndpoints
 from exporter.web.metrics_endpoints import MetricsEndpoints
 from exporter.web.middleware import AccessMiddleware, error_response
@@ -22,12 +23,14 @@ from exporter.web.status_endpoints import StatusPageEndpoints
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 
 
-def create_app(config: Config, queries: Sequence[Query], load: Load | None = None) -> FastAPI:
-    """Make the application; its lifespan is the service's. `app.state.service` is the running whole.
+def create_app(
+    config: Config, queries: Sequence[Query], load: Load | None = None, clock: Callable[[], Instant] = system_clock
+) -> FastAPI:
+    """Create the application; its lifespan is that of the service, `app.state.service`.
 
     `load` reads the settings again for a reload.
     """
-    service = Service(config, queries, load)
+    service = Service(config, queries, load, clock)
     web_file = _web_file(config, service)
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from exporter.health.query_params import Pairs, flag, known_ones, parameters
 from exporter.health.rendered import Line, Part, body, line, verbose
 from exporter.health.report import target_health, troubles, worst
 from exporter.polling.schedule import seconds_to_next_poll
-from exporter.service import Service, instant
+from exporter.service import Service
 from exporter.state.events import Instant
 from exporter.web.middleware import is_authenticated
 
@@ -69,19 +69,19 @@ class HealthEndpoints:
 
     @_told
     async def livez(self, request: Request) -> Response:
-        now = instant()
+        now = self._service.now()
         lines = alive(self._service.snapshot, now)
         return self._process(request, lines, now, [line.name for line in lines if line.failed])
 
     @_told
     async def startupz(self, request: Request) -> Response:
-        now = instant()
+        now = self._service.now()
         return self._process(request, self._started(now), now)
 
     @_told
     async def readyz(self, request: Request) -> Response:
         """Ask the process alone, and with `readyz: {require: [group]}` the targets of these groups."""
-        now, view, snapshot = instant(), _probe_view(request), self._service.snapshot
+        now, view, snapshot = self._service.now(), _probe_view(request), self._service.snapshot
         required = self._service.config.readyz.require
         groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
         lines = list(ready(view.lines(self._started(now)), groups, draining=self._service.draining))
@@ -102,7 +102,7 @@ class HealthEndpoints:
     @_told
     async def target_health(self, request: Request) -> Response:
         """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
-        name, snapshot, now = request.path_params["name"], self._service.snapshot, instant()
+        name, snapshot, now = request.path_params["name"], self._service.snapshot, self._service.now()
         if name not in snapshot.targets:
             return _plain("no such target is configured", 404)
         conditions = conditions_of(request.query_params.multi_items())
@@ -114,7 +114,7 @@ class HealthEndpoints:
         return self._answer(request, View(conditions.verbose, frozenset()), [part], now)
 
     def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
-        now, view = instant(), _view(request.query_params.multi_items())
+        now, view = self._service.now(), _view(request.query_params.multi_items())
         return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
 
     def _answer(

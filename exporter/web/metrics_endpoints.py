@@ -15,7 +15,7 @@ from exporter.exposition.http_sd import discovery
 from exporter.exposition.negotiation import accepts_gzip, choose_format
 from exporter.exposition.page import Page
 from exporter.exposition.text_format import Format
-from exporter.service import Service, instant
+from exporter.service import Service
 from exporter.state.snapshot import findings
 from exporter.web.responses import BlocksResponse, Deflated, deflate, gzipped
 
@@ -38,7 +38,7 @@ class MetricsEndpoints:
         if request.url.path == "/probe" and not known:
             return _plain("no such target is configured", 404) if target else _plain("say /probe?target=NAME", 400)
         kind, content_type = choose_format(request.headers.get("accept", ""))
-        page = self._service.exposition.page(kind, instant(), target)
+        page = self._service.exposition.page(kind, self._service.now(), target)
         own = self._own(kind, page, target)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
@@ -69,7 +69,9 @@ class MetricsEndpoints:
         snapshot, name = self._service.snapshot, request.path_params.get("name")
         if name is not None and name not in snapshot.targets:
             return _plain("no such target is configured", 404)
-        found = {target: findings(snapshot, target, instant()) for target in ([name] if name else snapshot.targets)}
+        found = {
+            target: findings(snapshot, target, self._service.now()) for target in ([name] if name else snapshot.targets)
+        }
         return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
 
 

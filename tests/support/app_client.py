@@ -30,7 +30,7 @@ class Site:
         urls = {"orders": "postgresql://u:hunter22@h/db", "invoices": "postgresql://u@h/db"}
         groups = {"orders": ["write"], "invoices": ["paper"]}
         targets = [{"name": name, "store": "postgres", "url": urls[name], "groups": groups[name]} for name in BOTH]
-        self.app = application.create_app(Config.model_validate({"targets": targets}), (), load)
+        self.app = application.create_app(Config.model_validate({"targets": targets}), (), load, self.clock)
         self.service: Service = self.app.state.service
         self.client = TestClient(self.app)
 

@@ -7,7 +7,7 @@ from typing import Any
 from exporter.config.config import Config
 from exporter.errors import ConfigError
 from exporter.queries.query import Query
-from exporter.service import Service, instant
+from exporter.service import Service
 from exporter.settings import Settings
 from tests.support.factories import query
 from tests.support.waiting import until
@@ -53,4 +53,4 @@ async def polled(service: Service) -> None:
 
 
 def page(service: Service) -> str:
-    return b"".join(service.exposition.page("text", instant()).blocks()).decode()
+    return b"".join(service.exposition.page("text", service.now()).blocks()).decode()

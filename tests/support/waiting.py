@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from exporter.health.probes import started
-from exporter.service import Service, instant
+from exporter.service import Service
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -14,5 +14,5 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def is_started(service: Service) -> bool:
-    lines = started(service.snapshot, service.start_deadline, instant())
+    lines = started(service.snapshot, service.start_deadline, service.now())
     return not any(line.failed for line in lines)

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.datastores.base import Datastore
 from exporter.polling import manager
-from exporter.service import Service, instant
+from exporter.service import Service
 from tests.support.factories import query, restored_logs
 from tests.support.fakes import Fake
 from tests.support.reloading import SIZES, Files, page, polled, run, target
@@ -54,7 +54,7 @@ async def test_a_removed_target_is_gone_at_once(opened: dict[str, list[Fake]]) -
     """Its series, its pages, its task and its connections."""
     files = Files(target("orders"), target("invoices"))
     async with run(files) as service:
-        service.exposition.page("text", instant(), "invoices")
+        service.exposition.page("text", service.now(), "invoices")
         files.write(target("orders"))
         await service.reloader.reload()
 
@@ -80,7 +80,7 @@ async def test_a_restarted_target_keeps_its_state(opened: dict[str, list[Fake]])
     """It is the same server: a balancer that asks for it in between is told what was known, not that nobody knows."""
     files = Files(target("orders"))
     async with run(files) as service:
-        await until(lambda: service.snapshot.state("orders", instant().monotonic) == "ok")
+        await until(lambda: service.snapshot.state("orders", service.now().monotonic) == "ok")
         status = service.snapshot.status["orders"]
         files.write(target("orders", interval="1h"))
         await service.reloader.reload()
@@ -157,7 +157,7 @@ async def test_a_broken_file_changes_nothing(opened: dict[str, list[Fake]], caps
 
 
 def own(service: Service) -> dict[str, float]:
-    text = service.own.page("text", service.exposition.page("text", instant())).decode()
+    text = service.own.page("text", service.exposition.page("text", service.now())).decode()
     lines = [line.split() for line in text.splitlines() if line.startswith("datatier_config")]
     return {name: float(value) for name, value in lines}
 

@@ -11,7 +11,7 @@ from exporter.config.config import Config
 from exporter.datastores.base import Datastore
 from exporter.polling import manager as module
 from exporter.queries.query import Query
-from exporter.service import Service, instant
+from exporter.service import Service
 from exporter.settings import queries_for, watched
 from tests.support.factories import query, restored_logs
 from tests.support.fakes import HANG, Fake
@@ -51,14 +51,14 @@ async def run(config: Config, *queries: Query) -> AsyncIterator[Service]:
 
 
 def states(service: Service) -> dict[str, str]:
-    return {name: service.snapshot.state(name, instant().monotonic) for name in service.snapshot.targets}
+    return {name: service.snapshot.state(name, service.now().monotonic) for name in service.snapshot.targets}
 
 
 async def test_every_target_is_polled(fakes: dict[str, Fake]) -> None:
     """All into one snapshot and one page; at the end every datastore is left."""
     async with run(configured("orders", "invoices"), query()) as service:
         await until(lambda: len(service.snapshot.results["orders"]) + len(service.snapshot.results["invoices"]) == 2)
-        page = b"".join(service.exposition.page("text", instant()).blocks()).decode()
+        page = b"".join(service.exposition.page("text", service.now()).blocks()).decode()
 
     assert 'pg_size_bytes{target="orders",datname="app"} 1.0' in page
     assert 'pg_size_bytes{target="invoices",datname="app"} 1.0' in page

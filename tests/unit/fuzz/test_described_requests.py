@@ -9,10 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
 
-from exporter import service
-from exporter.web import health_endpoints, metrics_endpoints, status_endpoints
 from tests.support.app_client import Site
-from tests.support.factories import at
 from tests.support.health_schema import SCHEMA
 from tests.unit.fuzz.conftest import Records
 
@@ -83,19 +80,15 @@ def operation(content: dict[str, Any], query: tuple[str, ...], path: str) -> dic
 @pytest.fixture(scope="module")
 def api(faults: Records) -> Iterator[Any]:
     assert not faults
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "instant", lambda: at(0.0))
-        site = Site()
-        for pages in (metrics_endpoints, health_endpoints, status_endpoints):
-            patch.setattr(pages, "instant", site.clock)
-        site.poll("orders")
-        site.fail("invoices")
-        paths = {path: {"get": operation(*page, path)} for path, page in PAGES.items()}
-        document = {"openapi": "3.1.0", "info": {"title": "datatier-exporter", "version": "1"}, "paths": paths}
-        schema = schemathesis.openapi.from_dict(document)
-        schema.app = site.app
-        yield schema
-        site.client.close()
+    site = Site()
+    site.poll("orders")
+    site.fail("invoices")
+    paths = {path: {"get": operation(*page, path)} for path, page in PAGES.items()}
+    document = {"openapi": "3.1.0", "info": {"title": "datatier-exporter", "version": "1"}, "paths": paths}
+    schema = schemathesis.openapi.from_dict(document)
+    schema.app = site.app
+    yield schema
+    site.client.close()
 
 
 @pytest.mark.parametrize("path", PAGES)

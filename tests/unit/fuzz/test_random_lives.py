@@ -3,19 +3,16 @@
 import json
 from collections.abc import Callable
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exporter import service
 from exporter.errors import QueryError, Reason
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import MonitoredTarget
 from exporter.state.local_fault import LocalFault
-from exporter.web import health_endpoints, metrics_endpoints, status_endpoints
 from tests.support.app_client import LAG, Site
-from tests.support.factories import SIZE_CHECK, Events, at, info, metric, query, watched
+from tests.support.factories import SIZE_CHECK, Events, info, metric, query, watched
 from tests.support.health_events import unexplained
 from tests.support.html_tree import read_html
 from tests.support.pages import Series, series_of
@@ -39,16 +36,11 @@ class Lives(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(service, "instant", lambda: at(0.0))
         self.site = Site()
-        for pages in (metrics_endpoints, health_endpoints, status_endpoints, service):
-            self.patch.setattr(pages, "instant", self.site.clock)
         self.ask: Callable[[str], str] = lambda path: self.site.client.get(path).text
 
     def teardown(self) -> None:
         self.site.client.close()
-        self.patch.undo()
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 15.0, 31.0, 200.0, 90_000.0]))
     def wait(self, seconds: float) -> None:
