@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from exporter.datastores.json_path import Json, objects
-from exporter.datastores.minio.page_rows import native_rows, set_size
-from exporter.datastores.minio.responses import NativePage
+from exporter.datastores.minio.page_rows import set_size
+from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.query import Row
 
 _DRIVE_STATES = ("ok", "healing", "offline", "unformatted", "faulty", "other")
@@ -34,7 +34,7 @@ def drive_rows_of_page(page: NativePage, drives_per_set: Sequence[int]) -> list[
         "healing": "minio_cluster_health_erasure_set_healing_drives",
     }
     rows: list[Row] = []
-    for found in native_rows(page, families, {"pool": "pool", "set": "set"}, zero=("online", "healing")):
+    for found in page.rows(families, {"pool": "pool", "set": "set"}, zero=("online", "healing")):
         online, healing, size = found["online"], found["healing"], set_size(found, drives_per_set)
         if isinstance(online, float) and isinstance(healing, float):
             where = {"pool": str(found["pool"]), "set": str(found["set"])}

@@ -13,9 +13,10 @@ from exporter.datastores.json_page import parse_json
 from exporter.datastores.json_path import Json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.proof import Answer, health_of, knows_keys, refusal
-from exporter.datastores.minio.responses import Health, NativePage, Refused
+from exporter.datastores.minio.responses import Health, Refused
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.refcount import RefCounted
 from exporter.errors import QueryError, Reason
 
@@ -24,6 +25,7 @@ NO_KEYS = "needs access_key and secret_key"
 
 _BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first; this ends what nobody waits for
 _SMALL, _METRICS = 64 * 1024, 8 * 2**20  # bytes of an answer
+_MOST_SAMPLES = 30_000  # of one family: 100 nodes have as many
 _ADMIN, _PARSED = 12 * 2**20, 40 * 2**20  # 12,000 buckets take as much, whose counts the scanner has
 _ADMIN_SECONDS = 5.0
 _NOT_ASCII = bytes(range(0x80, 0x100))
@@ -109,8 +111,8 @@ class Connection:
         headers = self._signer.bearer() if self._signer else {}
         path = "/minio/v2/metrics/cluster"
         answer = await self._get(path, {"Accept": "text/plain;version=0.0.4", **headers}, _METRICS)
-        page = NativePage(answer.body)
-        if answer.status != _OK or not page.of_minio:
+        page = NativePage(answer.body, _MOST_SAMPLES)
+        if answer.status != _OK or not page.has("minio_"):
             raise refusal("metrics page", answer)
         return page
 

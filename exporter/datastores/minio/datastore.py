@@ -15,9 +15,10 @@ from exporter.datastores.json_path import Json
 from exporter.datastores.minio.connection import CLOCKS_DIFFER, Connection, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
-from exporter.datastores.minio.responses import Health, NativePage, Refused
+from exporter.datastores.minio.responses import Health, Refused
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo

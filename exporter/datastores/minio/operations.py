@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 from exporter.datastores.json_path import Json, objects
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.largest import LargestParams, Members
-from exporter.datastores.minio.responses import NativePage, Pages, Refused
+from exporter.datastores.minio.responses import Pages, Refused
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -70,7 +71,7 @@ async def health(session: Pages, params: HealthParams, _state: object) -> Sequen
 
 async def native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
     page = await session.metrics()
-    return await off_loop(page.size, page_rows.native_rows, page, params.columns, params.labels, params.zero)
+    return await off_loop(page.size, page.rows, params.columns, params.labels, params.zero)
 
 
 async def ttfb(session: Pages, params: TtfbParams, _state: object) -> Sequence[Row]:

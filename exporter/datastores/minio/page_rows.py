@@ -2,32 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-from exporter.datastores.minio.responses import NativePage
+from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.query import Row
 
 _REJECTED = ("auth", "header", "invalid", "timestamp")
 _CLASSES = ("4xx", "5xx")
-
-
-def native_rows(
-    page: NativePage, columns: Mapping[str, str], labels: Mapping[str, str], zero: Collection[str] = ()
-) -> list[Row]:
-    """Return one row a set of labels with a column for each family, samples that differ in other labels added up.
-
-    A family that lacks the set of labels is None there, or 0 when its column is in `zero`: the server leaves out
-    a counter until it counts for the first time.
-    """
-    rows: dict[tuple[str, ...], dict[str, object]] = {}
-    for column, family in columns.items():
-        sums: dict[tuple[str, ...], float] = defaultdict(float)
-        for _, found, value in page.samples(family):
-            sums[tuple(found.get(native, "") for native in labels.values())] += value
-        for key, value in sums.items():
-            blank = {name: 0.0 if name in zero else None for name in columns}
-            rows.setdefault(key, {**dict(zip(labels, key, strict=True)), **blank})[column] = value
-    return list(rows.values())
 
 
 def error_rows(page: NativePage) -> list[Row]:
@@ -85,10 +66,7 @@ def erasure_set_rows(page: NativePage, drives_per_set: Sequence[int]) -> list[Ro
     """Return how many drives each erasure set may still lose, beside how many it was built to lose."""
     columns = {"online": "online_drives", "quorum": "write_quorum", "healthy": "status"}
     families = {column: f"minio_cluster_health_erasure_set_{name}" for column, name in columns.items()}
-    return [
-        {**row, **_tolerance(row, drives_per_set)}
-        for row in native_rows(page, families, {"pool": "pool", "set": "set"})
-    ]
+    return [{**row, **_tolerance(row, drives_per_set)} for row in page.rows(families, {"pool": "pool", "set": "set"})]
 
 
 def _tolerance(row: Row, drives_per_set: Sequence[int]) -> Row:

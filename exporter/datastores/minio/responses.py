@@ -1,14 +1,10 @@
 """What a MinIO server's answers look like to us, whichever client brought them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from exporter.datastores.json_path import Json
-from exporter.datastores.prometheus_text import PageSample, parse
-from exporter.errors import QueryError
-
-_MOST_SAMPLES = 30_000  # of one family: 100 nodes have as many
+from exporter.datastores.prometheus_text import NativePage
 
 # Without a word of the server's own these prove nothing: a proxy, too, may say so.
 _NOT_THERE = {404, 405, 426, 501}
@@ -50,37 +46,6 @@ class Health(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-
-
-class NativePage:
-    """The server's own metrics page; a family is read when somebody asks for it."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = b"\n" + body + b"\n"
-
-    @property
-    def of_minio(self) -> bool:
-        return b"\nminio_" in self._body
-
-    @property
-    def size(self) -> int:
-        return len(self._body)
-
-    def samples(self, family: str) -> list[PageSample]:
-        lines = list(islice(self._lines(family.encode()), _MOST_SAMPLES + 1))
-        if len(lines) > _MOST_SAMPLES:
-            raise QueryError("limit", f"the metrics page has more than {_MOST_SAMPLES} samples of {family}")
-        return list(parse(b"\n".join(lines), (family,)))
-
-    def value(self, family: str) -> float | None:
-        """Return a fact of the whole cluster, whose only label is the node that happened to answer."""
-        return next((value for _, _, value in self.samples(family)), None)
-
-    def _lines(self, family: bytes) -> Iterator[bytes]:
-        start, sought = -1, b"\n" + family
-        while (start := self._body.find(sought, start + 1)) >= 0:
-            if self._body[start + len(sought)] in b"{ \t":  # not of a family with a longer name
-                yield self._body[start + 1 : self._body.index(b"\n", start + 1)]
 
 
 class Pages(Protocol):

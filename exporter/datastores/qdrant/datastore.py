@@ -15,8 +15,10 @@ from exporter.datastores.http_client import BODY_BYTES, Bounded, http_reason, ht
 from exporter.datastores.json_page import PARSED_BYTES, cost
 from exporter.datastores.json_path import Json, at, timestamp
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.qdrant.connection import Api, reason_of_status, result_of
 from exporter.datastores.qdrant.facts import read_facts
+from exporter.datastores.qdrant.native_metrics import metrics_page
 from exporter.datastores.qdrant.operations import OPERATIONS
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
@@ -228,9 +230,9 @@ class QdrantSession:
     async def json(self, path: str, body: object = None) -> Any:
         return await (self._once(path, self._json) if body is None else self._json(path, body))
 
-    async def text(self, path: str) -> bytes:
-        content: bytes = await self._once(path, self._read)
-        return content
+    async def metrics(self) -> NativePage:
+        page: NativePage = await self._once("/metrics", self._metrics)
+        return page
 
     async def status(self, path: str) -> int:
         status, _ = await self._once(path, self._datastore.api().exchange)
@@ -253,6 +255,9 @@ class QdrantSession:
     async def _json(self, path: str, body: object = None) -> Any:
         left = self._left
         return await result_of(path, await self._read(path, body), left)
+
+    async def _metrics(self, path: str) -> NativePage:
+        return metrics_page(await self._read(path))
 
     async def _read(self, path: str, body: object = None) -> bytes:
         """Read a page, and take what it costs from what the pass may still hold."""

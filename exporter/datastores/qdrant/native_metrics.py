@@ -1,12 +1,13 @@
-"""Rows from Qdrant's own /metrics page: picked by name, or requests folded by operation."""
+"""Rows from Qdrant's own /metrics page: its requests and their durations, added up by operation."""
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
 
-from exporter.datastores.prometheus_text import PageSample, parse
+from exporter.datastores.prometheus_text import NativePage, check_lines
 from exporter.queries.query import Row
 from exporter.versions import version_satisfies
 
@@ -36,41 +37,34 @@ _SPARSE_BOUNDS = (1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 0.001, 0.005, 0.01, 0.05, 
 _DENSE_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 
 
-class NativePage:
-    """The page, behind whatever `service.metrics_prefix` the server puts before its names."""
-
-    def __init__(self, body: bytes) -> None:
-        first = re.search(rb"^([a-zA-Z0-9_:]*?)app_info[{ ]", body, re.MULTILINE)
-        self._prefix = first[1].decode() if first else ""
-        self._body = body
-
-    def samples(self, *names: str) -> Iterator[PageSample]:
-        """Yield the samples whose name starts with one of these."""
-        for name, labels, value in parse(self._body, tuple(self._prefix + name for name in names)):
-            yield name.removeprefix(self._prefix), labels, value
+def metrics_page(body: bytes) -> NativePage:
+    """Make the page, whose names may stand behind the server's `service.metrics_prefix`."""
+    check_lines(body)
+    return NativePage(body, landmark="app_info")
 
 
-def picked_rows(page: NativePage, columns: Mapping[str, str], labels: Mapping[str, str]) -> list[Row]:
-    """Return one row a set of labels, with a column for each metric, None where it lacks; highest first."""
-    column_of = {native: column for column, native in columns.items()}
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
-    for name, found, value in page.samples(*column_of):
-        if name in column_of:
-            key = tuple(found.get(native, "") for native in labels.values())
-            row = rows.setdefault(key, {**dict(zip(labels, key, strict=True)), **dict.fromkeys(columns)})
-            row[column_of[name]] = value
+def native_rows(page: NativePage, columns: Mapping[str, str], labels: Mapping[str, str], most: int) -> list[Row]:
+    """Return the rows of picked families, of more than `most` those with the highest first column."""
     first = next(iter(columns))
-    return [*sorted(rows.values(), key=lambda row: row[first] or 0.0, reverse=True)]
+
+    def height(row: Row) -> float:
+        value = row[first]
+        return value if isinstance(value, float) else 0.0
+
+    return sorted(page.rows(columns, labels), key=height, reverse=True)[:most]
 
 
 def limit_rows(page: NativePage) -> list[Row]:
     """Return the used share of what the kernel limits for the process."""
-    names = ("process_open_fds", "process_max_fds", "process_open_mmaps", "system_max_mmaps")
-    found = {name: value for name, _, value in page.samples(*names)}
+    limits = {
+        "file_descriptors": ("process_open_fds", "process_max_fds"),
+        "mmaps": ("process_open_mmaps", "system_max_mmaps"),
+    }
+    found = {resource: (page.value(used), page.value(limit)) for resource, (used, limit) in limits.items()}
     return [
-        {"resource": resource, "used_ratio": found[used] / found[limit]}
-        for resource, used, limit in (("file_descriptors", *names[:2]), ("mmaps", *names[2:]))
-        if used in found and found.get(limit)
+        {"resource": resource, "used_ratio": used / limit}
+        for resource, (used, limit) in found.items()
+        if used is not None and limit
     ]
 
 
@@ -78,10 +72,10 @@ def request_rows(page: NativePage, version: str) -> list[Row]:
     """Return the requests by protocol, operation and status (HTTP's, or gRPC's from 1.17.1 on)."""
     good = {"rest": "200", "grpc": "0" if version_satisfies(version, ">=1.17.1") else ""}
     counts = {(protocol, op, good[protocol]): 0.0 for protocol in _PROTOCOLS for op in _ALWAYS_SHOWN}
-    for name, labels, value in page.samples("rest_responses_total", "grpc_responses_total"):
-        protocol = name[:4]
-        key = (protocol, operation_of(labels), labels.get("status", ""))
-        counts[key] = counts.get(key, 0.0) + value
+    for protocol in _PROTOCOLS:
+        for _, labels, value in page.samples(f"{protocol}_responses_total"):
+            key = (protocol, operation_of(labels), labels.get("status", ""))
+            counts[key] = counts.get(key, 0.0) + value
     return [{"protocol": p, "operation": o, "status": s, "requests": n} for (p, o, s), n in counts.items()]
 
 
@@ -95,14 +89,14 @@ def duration_rows(page: NativePage, version: str) -> list[Row]:
     bounds = _DENSE_BOUNDS if version_satisfies(version, ">=1.16") else _SPARSE_BOUNDS
     groups: dict[tuple[str, str], dict[tuple[str, ...], _Series]] = defaultdict(dict)
     groups.update({(protocol, op): {} for protocol in _PROTOCOLS for op in _ALWAYS_SHOWN})
-    for name, labels, value in page.samples("rest_responses_duration_seconds", "grpc_responses_duration_seconds"):
-        protocol, _, part = name[:4], *name.rpartition("_")[1:]
-        key = (labels.get("method", ""), labels.get("endpoint", ""), labels.get("status", ""))
-        series = groups[protocol, operation_of(labels)].setdefault(key, _Series({}, {}))
-        if part == "bucket":
-            series.buckets[_bound(labels.get("le", "+Inf"))] = value
-        else:
-            series.totals[part] = value
+    for protocol, part in product(_PROTOCOLS, ("bucket", "sum", "count")):
+        for _, labels, value in page.samples(f"{protocol}_responses_duration_seconds_{part}"):
+            key = (labels.get("method", ""), labels.get("endpoint", ""), labels.get("status", ""))
+            series = groups[protocol, operation_of(labels)].setdefault(key, _Series({}, {}))
+            if part == "bucket":
+                series.buckets[_bound(labels.get("le", "+Inf"))] = value
+            else:
+                series.totals[part] = value
     return [
         {"protocol": protocol, "operation": operation, **_added(list(group.values()), bounds)}
         for (protocol, operation), group in groups.items()

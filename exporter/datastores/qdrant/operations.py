@@ -7,11 +7,11 @@ from types import MappingProxyType
 from pydantic import Field
 
 from exporter.datastores.json_path import Json
+from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
 from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import Collection, collections_of
-from exporter.datastores.qdrant.native_metrics import NativePage
 from exporter.datastores.qdrant.session import Pages
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
@@ -64,8 +64,7 @@ def _each_collection(
 
 def _from_metrics(rows: Callable[[NativePage, str], Sequence[Row]]) -> Operation:
     async def operation(session: Pages, _params: Params, _state: object) -> Sequence[Row]:
-        body, version = await session.text("/metrics"), session.info.version
-        return await session.rows(lambda: rows(NativePage(body), version))
+        return await session.rows(rows, await session.metrics(), session.info.version)
 
     return Operation(operation)
 
@@ -97,9 +96,8 @@ async def _disk(session: Pages, _params: Params, _state: object) -> Sequence[Row
 
 
 async def _native(session: Pages, params: NativeParams, _state: object) -> Sequence[Row]:
-    body = await session.text("/metrics")
-    rows = await session.rows(lambda: native_metrics.picked_rows(NativePage(body), params.columns, params.labels))
-    return rows[: params.max_rows]
+    page = await session.metrics()
+    return await session.rows(native_metrics.native_rows, page, params.columns, params.labels, params.max_rows)
 
 
 async def _ready(session: Pages, _params: Params, _state: object) -> Sequence[Row]:

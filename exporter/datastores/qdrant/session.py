@@ -5,6 +5,7 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple
 from urllib.parse import quote
 
 from exporter.datastores.json_path import Json
+from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.conditions import ServerInfo
 
 _T = TypeVar("_T")
@@ -21,8 +22,8 @@ class Pages(Protocol):
     async def json(self, path: str, body: object = None) -> Any:
         """Return the `result` of a page; raise QueryError for every other answer."""
 
-    async def text(self, path: str) -> bytes:
-        """Return a text page as it is."""
+    async def metrics(self) -> NativePage:
+        """Return the server's own metrics page."""
 
     async def status(self, path: str) -> int:
         """Return the status code alone."""

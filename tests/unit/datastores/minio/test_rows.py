@@ -10,7 +10,8 @@ from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.largest import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
-from exporter.datastores.minio.responses import Health, NativePage, Refused
+from exporter.datastores.minio.responses import Health, Refused
+from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 from exporter.settings import read_queries
@@ -68,7 +69,7 @@ def by(rows: list[Row], *labels: str, value: str) -> dict[tuple[object, ...], ob
 def test_counters_stay_apart_by_node() -> None:
     """Adding nodes up would make a restart look like a burst; what was never counted is 0."""
     columns = {"requests": "minio_s3_requests_total", "canceled": "minio_s3_requests_canceled_total"}
-    rows = page_rows.native_rows(PAGE, columns, {"server": "server", "api": "api"}, zero=["canceled"])
+    rows = PAGE.rows(columns, {"server": "server", "api": "api"}, zero=["canceled"])
 
     assert by(rows, "server", "api", value="requests") == {
         ("a:9000", "getobject"): 7.0,
@@ -83,7 +84,7 @@ def test_native_adds_up_what_is_not_a_label() -> None:
     """Requests in flight of all APIs are one number; a column not in `zero` has no sample where it is absent."""
     columns = {"waiting": "minio_s3_requests_waiting_total", "inflight": "minio_s3_requests_inflight_total"}
 
-    assert page_rows.native_rows(PAGE, columns, {"server": "server"}) == [
+    assert PAGE.rows(columns, {"server": "server"}) == [
         {"server": "a:9000", "waiting": 0.0, "inflight": 3.0},
         {"server": "b:9000", "waiting": 4.0, "inflight": None},
     ]
@@ -347,7 +348,7 @@ def test_what_is_kept_of_admin_pages_is_little_and_bounded() -> None:
 
 def test_no_family_has_more_samples_than_a_cluster() -> None:
     """Each sample costs memory and time; the family is refused, not cut."""
-    page = NativePage(b'minio_x{a="b"} 1\n' * 30_001)
+    page = NativePage(b'minio_x{a="b"} 1\n' * 30_001, most=30_000)
 
     with pytest.raises(QueryError, match="more than 30000 samples of minio_x") as caught:
         page.samples("minio_x")

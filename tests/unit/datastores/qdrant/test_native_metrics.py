@@ -3,11 +3,11 @@
 import math
 
 from exporter.datastores.qdrant.native_metrics import (
-    NativePage,
     duration_rows,
     limit_rows,
+    metrics_page,
+    native_rows,
     operation_of,
-    picked_rows,
     request_rows,
 )
 from tests.support.qdrant_recorded import metrics
@@ -33,7 +33,7 @@ for name in (b"search", b"recommend"):
 
 
 def _durations(body: bytes, version: str, protocol: str, operation: str) -> tuple[dict[float, float], object]:
-    for row in duration_rows(NativePage(body), version):
+    for row in duration_rows(metrics_page(body), version):
         if (row["protocol"], row["operation"]) == (protocol, operation):
             assert isinstance(row["buckets"], dict)
             return row["buckets"], row["seconds"]
@@ -42,7 +42,7 @@ def _durations(body: bytes, version: str, protocol: str, operation: str) -> tupl
 
 def test_requests_of_one_operation_are_added_up() -> None:
     """Endpoints that do the same become one operation, by status."""
-    rows = request_rows(NativePage(metrics("2-two-collections")), "1.18.3")
+    rows = request_rows(metrics_page(metrics("2-two-collections")), "1.18.3")
     counts = {(row["protocol"], row["operation"], row["status"]): row["requests"] for row in rows}
 
     assert counts["rest", "search", "200"] == 91.0
@@ -54,7 +54,7 @@ def test_requests_of_one_operation_are_added_up() -> None:
 
 def test_requests_nobody_sent_yet_are_zero() -> None:
     """A server that was asked nothing has its search and upsert counters at 0, in every label set they will have."""
-    rows = request_rows(NativePage(b'app_info{name="qdrant"} 1\n'), "1.18.3")
+    rows = request_rows(metrics_page(b'app_info{name="qdrant"} 1\n'), "1.18.3")
 
     assert {(r["protocol"], r["operation"], r["status"], r["requests"]) for r in rows} == {
         ("rest", "search", "200", 0.0),
@@ -86,7 +86,7 @@ def test_a_sparse_histogram_gets_its_empty_buckets_back() -> None:
 
 def test_grpc_without_a_status_has_an_empty_one() -> None:
     """Before 1.17.1 gRPC's requests carry no status."""
-    rows = request_rows(NativePage(OLD_PAGE), "1.9.0")
+    rows = request_rows(metrics_page(OLD_PAGE), "1.9.0")
 
     assert {(r["status"], r["requests"]) for r in rows if (r["protocol"], r["operation"]) == ("grpc", "upsert")} == {
         ("", 4.0)
@@ -134,15 +134,15 @@ def test_a_prefix_of_the_servers_names_does_not_hide_them() -> None:
     """`service.metrics_prefix` puts words before every name; rows are the same."""
     plain = metrics("2-two-collections")
     lines = [line if line.startswith(b"#") else b"qdrant_" + line for line in plain.splitlines()]
-    prefixed = NativePage(b"\n".join(lines))
+    prefixed = metrics_page(b"\n".join(lines))
 
-    assert request_rows(prefixed, "1.18.3") == request_rows(NativePage(plain), "1.18.3")
+    assert request_rows(prefixed, "1.18.3") == request_rows(metrics_page(plain), "1.18.3")
 
 
 def test_picked_metrics_are_joined_by_their_labels() -> None:
     """One row a set of labels; a metric that lacks it is None, and a name that only begins alike is not taken."""
     body = b'a{id="x"} 1\na{id="y"} 2\nb{id="y"} 5\na_b{id="y"} 9\n'
-    rows = picked_rows(NativePage(body), {"one": "a", "two": "b"}, {"collection": "id"})
+    rows = native_rows(metrics_page(body), {"one": "a", "two": "b"}, {"collection": "id"}, 2)
 
     assert rows == [
         {"collection": "y", "one": 2.0, "two": 5.0},
@@ -152,6 +152,6 @@ def test_picked_metrics_are_joined_by_their_labels() -> None:
 
 def test_limits_of_the_process() -> None:
     """Used by allowed; nothing where the server does not say what is allowed."""
-    page = NativePage(b"process_open_fds 50\nprocess_max_fds 200\nprocess_open_mmaps 7\n")
+    page = metrics_page(b"process_open_fds 50\nprocess_max_fds 200\nprocess_open_mmaps 7\n")
 
     assert limit_rows(page) == [{"resource": "file_descriptors", "used_ratio": 0.25}]
