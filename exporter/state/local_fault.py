@@ -9,13 +9,13 @@ from typing import Literal
 
 from exporter.errors import no_thread
 
-LocalFault = Literal["resources", "network", "names"]
+LocalFault = Literal["resources", "network", "dns"]
 
 MEANINGS: Mapping[LocalFault, str] = MappingProxyType(
     {
         "resources": "the exporter has run out of file descriptors, sockets or memory",
         "network": "the exporter's machine has no way into any network",
-        "names": "the exporter's machine gets no answer from a name server",
+        "dns": "the exporter's machine gets no answer from a name server",
     }
 )
 
@@ -33,7 +33,7 @@ def local_fault(error: BaseException) -> LocalFault | None:
 
 def _fault(error: BaseException) -> LocalFault | None:
     if isinstance(error, socket.gaierror):
-        return None if error.errno in _ANSWERS else "names"
+        return None if error.errno in _ANSWERS else "dns"
     number = getattr(error, "errno", None)
     if number in _OUT_OF or isinstance(error, MemoryError) or no_thread(error):
         return "resources"

@@ -84,7 +84,7 @@ with Exporter(targets(sys.argv[1]), **GROUP) as exporter:
 """
 
 
-@pytest.mark.parametrize(("host", "fault"), [("db1.example", "names"), ("192.0.2.7", "network")])
+@pytest.mark.parametrize(("host", "fault"), [("db1.example", "dns"), ("192.0.2.7", "network")])
 def test_without_a_network_nobody_is_down(host: str, fault: str) -> None:
     """Neither by name nor by address; readiness stays open, with a note."""
     offline = ("unshare", "--map-root-user", "--net")

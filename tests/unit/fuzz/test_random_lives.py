@@ -28,7 +28,7 @@ QUERIES = (
 )
 names = st.sampled_from(NAMES)
 reasons: st.SearchStrategy[Reason] = st.sampled_from(["connect", "auth", "timeout", "query", "decode", "limit"])
-faults: st.SearchStrategy[LocalFault | None] = st.sampled_from([None, None, "resources", "network", "names"])
+faults: st.SearchStrategy[LocalFault | None] = st.sampled_from([None, None, "resources", "network", "dns"])
 
 
 class Lives(RuleBasedStateMachine):

@@ -13,11 +13,11 @@ from tests.support.factories import SIZE_CHECK, Story, at, info, query, watched
 from tests.support.health_events import EVENTS, told, unexplained
 
 SHORT, LONG = SIZE_CHECK, SIZE_CHECK.model_copy(update={"name": "long", "interval": 300.0})
-PINGS = st.sampled_from(["ok", "ok", "slow", "blind", "connect", "auth", "timeout", "resources", "names"])
+PINGS = st.sampled_from(["ok", "ok", "slow", "blind", "connect", "auth", "timeout", "resources", "dns"])
 ANSWERS = st.lists(st.tuples(st.sampled_from([SHORT, LONG]), st.sampled_from([5.0, 15.0, None])), max_size=3)
 PAUSES = st.sampled_from([0.0, 15.0, 15.0, 15.0, 40.0, 200.0])
 HISTORIES = st.lists(st.tuples(PAUSES, PINGS, ANSWERS, st.booleans(), ANSWERS), min_size=1, max_size=25)
-FAULTS: dict[str, LocalFault] = {"resources": "resources", "names": "names"}
+FAULTS: dict[str, LocalFault] = {"resources": "resources", "dns": "dns"}
 
 
 def ping(made: Snapshot, seen: str, now: float) -> None:

@@ -39,7 +39,7 @@ def no_way() -> bool:
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), None),
         (OSError(errno.EHOSTUNREACH, "a host that is off is not ours"), None),
         (OSError(errno.ENETUNREACH, "x"), "network"),
-        (socket.gaierror(socket.EAI_AGAIN, "x"), "names"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "dns"),
         (socket.gaierror(socket.EAI_NONAME, "there is no such name"), None),
         (TimeoutError(), None),
         (RuntimeError("Too many open files, says the server of itself"), None),
@@ -122,10 +122,10 @@ def test_a_server_that_refuses_is_down() -> None:
 
 def test_a_name_that_does_not_exist_is_the_targets_trouble() -> None:
     """A container that was stopped has no name any more."""
-    assert set(faults("nobody.invalid").values()) <= {None, "names"}  # names: where tests run without a name server
+    assert set(faults("nobody.invalid").values()) <= {None, "dns"}  # dns: where tests run without a name server
 
 
-@pytest.mark.parametrize(("host", "fault"), [("db1.example", "names"), ("192.0.2.7", "network")])
+@pytest.mark.parametrize(("host", "fault"), [("db1.example", "dns"), ("192.0.2.7", "network")])
 def test_without_a_network_nothing_can_be_asked(offline: tuple[str, ...], host: str, fault: LocalFault) -> None:
     """For every store: the errors of five clients, for a name and for an address."""
     assert set(faults(host, *offline).values()) == {fault}

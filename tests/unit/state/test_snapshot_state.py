@@ -85,9 +85,9 @@ def faulty(*faults: LocalFault | None) -> list[State]:
     ("faults", "states"),
     [
         ([None, None], ["down", "down"]),
-        (["names", "names"], ["unknown", "unknown"]),
-        (["names", "network"], ["unknown", "unknown"]),
-        (["names", None], ["down", "down"]),
+        (["dns", "names"], ["unknown", "unknown"]),
+        (["dns", "network"], ["unknown", "unknown"]),
+        (["dns", None], ["down", "down"]),
         (["resources", None], ["unknown", "down"]),
     ],
 )
@@ -101,7 +101,7 @@ def test_one_answer_shows_that_the_others_can_be_asked() -> None:
     first, second = Events(watched("first")), Events(watched("second"))
     made = snapshot(first.target, second.target)
     for events in (first, second):
-        made.apply(events.failed_ping(1.0, fault="names"))
+        made.apply(events.failed_ping(1.0, fault="dns"))
         made.apply(events.poll(1.0))
     made.apply(second.ping(2.0))
 

@@ -184,7 +184,7 @@ def test_a_fault_of_our_own_machine_is_told_apart() -> None:
     for name in tier.snapshot.targets:
         events = Events(tier.snapshot.targets[name])
         for number in range(3):
-            tier.snapshot.apply(replace(events.failed_ping(tier.now + 15 * number), fault="names"))
+            tier.snapshot.apply(replace(events.failed_ping(tier.now + 15 * number), fault="dns"))
             tier.snapshot.apply(events.poll(tier.now + 15 * number))
     page = tier.page()
     [note] = page.one("header").all("p", **{"class": "note"})

@@ -155,11 +155,11 @@ def test_a_503_says_when_to_ask_again(site: Site) -> None:
 
 def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
     """A checker that is ill must not take everything out of service; it says so."""
-    site.down(*BOTH, fault="names")
+    site.down(*BOTH, fault="dns")
     answer = site.health()
 
     assert (answer["status"], answer["targets"]["orders"]["state"]) == ("warn", "unknown")
-    assert answer["targets"]["orders"]["reasons"] == [{"code": "connect", "local": "names"}]
+    assert answer["targets"]["orders"]["reasons"] == [{"code": "connect", "local": "dns"}]
     assert answer["notes"][0] == (
         "the exporter's machine gets no answer from a name server: what is down from here may be well"
     )
@@ -177,7 +177,7 @@ def test_when_all_refuse_all_are_down(site: Site) -> None:
 
 def test_one_answer_ends_the_excuse_of_all_others(site: Site) -> None:
     """What is kept of the one that says nothing new is not served on."""
-    site.down(*BOTH, fault="names")
+    site.down(*BOTH, fault="dns")
     assert site.health("/health/groups/write")["status"] == "warn"
 
     site.poll("invoices", 3.0)
@@ -229,7 +229,7 @@ def test_the_text_says_what_the_report_says(site: Site) -> None:
     for step in range(40):
         name, now = BOTH[step % 2], 2.0 * step
         if step % 7 > 4:
-            site.fail(name, now, "names" if step > 20 else None)
+            site.fail(name, now, "dns" if step > 20 else None)
         else:
             site.poll(name, now, lag=20.0 + step)
         if step == 30:
