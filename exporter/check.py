@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from exporter.config.config import Config
 from exporter.config.stores import Target
 from exporter.datastores import open_datastore
 from exporter.datastores.base import LANES, Datastore, Lane
@@ -17,24 +16,22 @@ from exporter.polling.execution import QueryRun, execute_query, failure, open_se
 from exporter.polling.schedule import database_visits, lane
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query
-from exporter.settings import queries_for, watched
+from exporter.settings import RuntimeConfig, monitored_target, queries_for
 from exporter.state.events import MonitoredTarget, Result
 
 _PING_SECONDS = 10.0
 
 
-async def check(config: Config, queries: Sequence[Query]) -> list[dict[str, Any]]:
+async def check(settings: RuntimeConfig) -> list[dict[str, Any]]:
     """Check all targets side by side; return one report each, in the order of the configuration."""
     logins = Logins()
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_check_target(config, target, queries_for(target, queries), logins))
-            for target in config.targets
-        ]
+        tasks = [group.create_task(_check_target(settings, target, logins)) for target in settings.config.targets]
     return [task.result() for task in tasks]
 
 
-async def _check_target(config: Config, target: Target, queries: Sequence[Query], logins: Logins) -> dict[str, Any]:
+async def _check_target(settings: RuntimeConfig, target: Target, logins: Logins) -> dict[str, Any]:
+    monitored, queries = monitored_target(settings.config, target), queries_for(target, settings.queries)
     report: dict[str, Any] = {"target": target.name, "store": target.store, "up": False}
     secrets = target.secrets()
     began = time.perf_counter()
@@ -45,10 +42,10 @@ async def _check_target(config: Config, target: Target, queries: Sequence[Query]
             return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
         stepping = [query for query in queries if query.step_every is not None]  # their rows show no failed step
-        results = await _run_all(watched(config, target), "sampler", stepping, datastore, info)
+        results = await _run_all(monitored, "sampler", stepping, datastore, info)
         for name in LANES:
             asked = [query for query in queries if lane(query) == name]
-            results += await _run_all(watched(config, target), name, asked, datastore, info)
+            results += await _run_all(monitored, name, asked, datastore, info)
     return {
         **report,
         "up": True,

@@ -16,7 +16,7 @@ from exporter.config.thresholds import limits
 from exporter.errors import ConfigError
 from exporter.logs import LOG_LEVELS, configure_logs
 from exporter.polling.watchdog import within_a_minute
-from exporter.settings import Settings, Source
+from exporter.settings import ConfigLoader, RuntimeConfig
 
 _LAST_STANDARD_STREAM = 2
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "rules":
             return _rules(options)
-        source = Source(options.config, options.shard, options.web_config_file)
+        source = ConfigLoader(options.config, options.shard, options.web_config_file)
         with within_a_minute():
             settings = source.load()
         configure_logs(options.log_format, options.log_level, source.secrets)
@@ -55,12 +55,12 @@ def _occupy_standard_streams() -> None:
     os.close(descriptor)
 
 
-def _check(settings: Settings, kind: str) -> int:
+def _check(settings: RuntimeConfig, kind: str) -> int:
     from exporter import check  # noqa: PLC0415 - serve does not need it
     from exporter.web.event_loop import PatchedUvloop  # noqa: PLC0415 - the others do not need it
 
     with asyncio.Runner(loop_factory=PatchedUvloop) as runner:  # the service's: it bounds what a server may send
-        reports = runner.run(check.check(*settings))
+        reports = runner.run(check.check(settings))
     print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0
 
@@ -88,7 +88,7 @@ def _rules(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(settings: Settings, source: Source, listen: str | None) -> int:
+def _serve(settings: RuntimeConfig, source: ConfigLoader, listen: str | None) -> int:
     from exporter.web.server import serve  # noqa: PLC0415 - check does not need a web server
 
     return serve(settings, source.load, listen or settings.config.listen)

@@ -1,8 +1,8 @@
-"""Reload: read the settings again, compare, and hand over what is different; what is wrong changes nothing."""
+"""Reload: read the configuration again and apply what changed; a wrong configuration changes nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -10,18 +10,21 @@ from exporter.config.config import Config
 from exporter.config.stores import Target
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import ConfigError
-from exporter.exposition.self_metrics import OwnMetrics
 from exporter.queries.query import Query
-from exporter.settings import Settings, queries_for, watched
+from exporter.settings import RuntimeConfig, monitored_target, queries_for
 
-_VIEWED = {"required", "groups", "maintenance", "checks"}  # keys of a target that no poller reads
+Load = Callable[[], RuntimeConfig]
+
+_log = structlog.get_logger("exporter")
+
+_VIEWED = {"required", "groups", "maintenance", "checks"}  # keys of a target that only views read
 _IDENTITY = {"store", "url", "labels"}  # keys whose change makes another target of the same name
 
 
-class Changes(NamedTuple):
-    """Name the targets that change, each once; all others are to notice nothing.
+class ConfigDiff(NamedTuple):
+    """Name each target that changes, once, by what changes of it.
 
-    changed: only for those who look at it. restarted: polled otherwise. replaced: another server, or other series.
+    changed: only what views show. restarted: how it is polled. replaced: its server, or the labels of its series.
     """
 
     added: tuple[str, ...]
@@ -31,19 +34,19 @@ class Changes(NamedTuple):
     replaced: tuple[str, ...]
 
 
-def reuse(old: Settings, new: Settings) -> Settings:
-    """Return the new settings with the old query wherever it says the same: what did not change is the same object."""
+def reuse_unchanged(old: RuntimeConfig, new: RuntimeConfig) -> RuntimeConfig:
+    """Return the new settings with the old query object in place of each equal one, so that identity means equality."""
     known = {(query.store, query.name): query for query in old.queries}
 
     def same(query: Query) -> Query:
         before = known.get((query.store, query.name))
         return before if before is not None and before == query else query
 
-    return Settings(new.config, tuple(map(same, new.queries)))
+    return RuntimeConfig(new.config, tuple(map(same, new.queries)))
 
 
-def compare(old: Settings, new: Settings) -> Changes:
-    """Compare settings of which the new reuse the old queries."""
+def diff(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
+    """Compare settings; the new ones come from `reuse_unchanged`."""
     before = {target.name: target for target in old.config.targets}
     after = {target.name: target for target in new.config.targets}
     both = {id(query) for query in old.queries} & {id(query) for query in new.queries}
@@ -56,10 +59,10 @@ def compare(old: Settings, new: Settings) -> Changes:
         intervals = {old.config.interval(was), new.config.interval(target)}
         if _polled(target) != _polled(was) or len(intervals) > 1 or queries_for(target, queries):
             return "restarted"
-        return "changed" if watched(old.config, was) != watched(new.config, target) else None
+        return "changed" if monitored_target(old.config, was) != monitored_target(new.config, target) else None
 
     kept = {name: change(name) for name in after if name in before}
-    return Changes(
+    return ConfigDiff(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
         changed=tuple(name for name in kept if kept[name] == "changed"),
@@ -72,74 +75,76 @@ def _polled(target: Target) -> dict[str, object]:
     return target.model_dump(exclude=_VIEWED | {"interval"})
 
 
-Load = Callable[[], Settings]
-Apply = Callable[[Settings, Changes], Awaitable[None]]
+def read_changes(old: RuntimeConfig, load: Load) -> tuple[RuntimeConfig, ConfigDiff]:
+    """Read the configuration; takes a second with many files and targets."""
+    new = load()
+    new = reuse_unchanged(old, new._replace(config=_keep_until_restart(old.config, new.config)))
+    return new, diff(old, new)
 
-_log = structlog.get_logger("exporter")
+
+class NoteReload(Protocol):
+    """Record the outcome of a reload in a metric."""
+
+    def __call__(self, *, success: bool) -> None: ...
+
+
+Read = Callable[[], tuple[RuntimeConfig, ConfigDiff]]
+Apply = Callable[[RuntimeConfig, ConfigDiff], Awaitable[None]]
 
 
 class Reloader:
-    """Reload when asked: one after another, and once for all who ask meanwhile."""
+    """Run one reload at a time; requests that come in meanwhile share the next one."""
 
-    def __init__(self, settings: Settings, load: Load, apply: Apply, own: OwnMetrics) -> None:
-        self.settings = settings
-        self._load = load
+    def __init__(self, read: Read, apply: Apply, note: NoteReload) -> None:
+        self._read = read
         self._apply = apply
-        self._own = own
-        self._asked = asyncio.Event()
+        self._note = note
+        self._requested = asyncio.Event()
         self._waiting: list[asyncio.Future[Sequence[str]]] = []
 
-    def ask(self) -> None:
-        """Have a reload done, soon; callable from the event loop and its signal handlers at any time."""
-        self._asked.set()
+    def request_reload(self) -> None:
+        """Have a reload done soon; callable from the event loop and its signal handlers at any time."""
+        self._requested.set()
 
     async def reload(self) -> Sequence[str]:
-        """Have a reload done; return the problems: with a single one, all stays as it was."""
+        """Have a reload done; return the problems: with a single one, nothing changes."""
         future: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        self.ask()
+        self.request_reload()
         return await future
 
     async def run(self) -> None:
-        """Do for ever what is asked."""
+        """Serve requests for ever."""
         while True:
-            await self._asked.wait()
-            self._asked.clear()
+            await self._requested.wait()
+            self._requested.clear()
             waiting, self._waiting = self._waiting, []
             problems = await self._reload()
             for future in waiting:
-                if not future.done():  # who asked may have gone
+                if not future.done():  # its client may have disconnected
                     future.set_result(problems)
 
     async def _reload(self) -> Sequence[str]:
         try:
             new, changes = await in_thread(self._read)
         except ConfigError as error:
-            return self._refused(error.problems)
+            return self._rejected(error.problems)
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, thread or memory is left
-            return self._refused([f"the configuration could not be read: {error or 'out of memory'}"])
-        self.settings = new
+            return self._rejected([f"the configuration could not be read: {error or 'out of memory'}"])
         await self._apply(new, changes)
-        self._own.note_reload(success=True)
+        self._note(success=True)
         _log.info("reloaded", **{kind: ", ".join(names) or None for kind, names in changes._asdict().items()})
         return ()
 
-    def _refused(self, problems: Sequence[str]) -> Sequence[str]:
-        self._own.note_reload(success=False)
+    def _rejected(self, problems: Sequence[str]) -> Sequence[str]:
+        self._note(success=False)
         for problem in problems:
             _log.error("not reloaded, all stays as it was", error=problem)
         return problems
 
-    def _read(self) -> tuple[Settings, Changes]:
-        """Read and compare; in a thread, for a second is nothing with many files and targets."""
-        old, new = self.settings, self._load()
-        new = new._replace(config=_kept(old.config, new.config))
-        new = reuse(old, new)
-        return new, compare(old, new)
 
-
-def _kept(old: Config, new: Config) -> Config:
-    """Return the new configuration with what is as it was until a restart."""
+def _keep_until_restart(old: Config, new: Config) -> Config:
+    """Return the new configuration with the old values of the keys that only a restart changes."""
     if new.listen != old.listen:
         _log.warning("listen changes with a restart only", listen=old.listen, configured=new.listen)
     was, configured = old.web.config_file, new.web.config_file

@@ -1,9 +1,9 @@
-"""The running whole: one poller a target, all publishing into one snapshot."""
+"""The running service: one poller a target, all publishing into one snapshot."""
 
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -11,15 +11,14 @@ import structlog
 from exporter.config.config import Config
 from exporter.config.stores import Target
 from exporter.exposition.page import Exposition
-from exporter.exposition.self_metrics import OwnMetrics
+from exporter.exposition.self_metrics import SelfMetrics
 from exporter.health.rendered import Parts
 from exporter.polling.event_log import EventLogger
 from exporter.polling.manager import PollerManager
 from exporter.polling.schedule import start_delay
 from exporter.polling.watchdog import Watchdog
-from exporter.queries.query import Query
-from exporter.reload import Changes, Load, Reloader
-from exporter.settings import Settings, queries_for, watched
+from exporter.reload import ConfigDiff, Load, Reloader, read_changes
+from exporter.settings import RuntimeConfig, monitored_target, queries_for
 from exporter.state.events import Event, Instant, Poll, Result
 from exporter.state.snapshot import Snapshot
 
@@ -39,20 +38,19 @@ class Service:
     """
 
     def __init__(
-        self,
-        config: Config,
-        queries: Sequence[Query],
-        load: Load | None = None,
-        clock: Callable[[], Instant] = system_clock,
+        self, settings: RuntimeConfig, load: Load | None = None, clock: Callable[[], Instant] = system_clock
     ) -> None:
         self.now = clock
         now = clock()
-        settings = Settings(config, tuple(queries))
-        self.snapshot = Snapshot([watched(config, target) for target in config.targets], now)
+        self.settings = settings
+        self.snapshot = Snapshot([monitored_target(self.config, target) for target in self.config.targets], now)
         self.exposition = Exposition(self.snapshot)
         self.health = Parts(self.snapshot)
-        self.own = OwnMetrics()
-        self.reloader = Reloader(settings, load or (lambda: settings), self._apply, self.own)
+        self.self_metrics = SelfMetrics()
+        self._load = load or (lambda: settings)
+        self.reloader = Reloader(
+            lambda: read_changes(self.settings, self._load), self._apply, self.self_metrics.note_reload
+        )
         self.draining = False
         self.crashed = False
         self._event_logger = EventLogger()
@@ -60,10 +58,10 @@ class Service:
 
     @property
     def config(self) -> Config:
-        return self.reloader.settings.config
+        return self.settings.config
 
     def publish(self, event: Event) -> None:
-        """Give an event to everybody who needs it; the snapshot comes first."""
+        """Pass an event to the snapshot, then to the views and the log."""
         self.snapshot.apply(event)
         match event:
             case Result():
@@ -76,7 +74,7 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Poll until left, then close every connection."""
+        """Poll within the context; close every connection on leaving it."""
         with Watchdog(lambda: self.snapshot.stalled_targets(self.now().monotonic)):
             whole = asyncio.create_task(self._run(), name="service")
             try:
@@ -86,35 +84,36 @@ class Service:
                 await asyncio.wait([whole])
 
     async def _run(self) -> None:
-        """Poll for ever; a crash ends the process, for it would serve frozen data."""
+        """Poll for ever; a crash ends the process, which would only serve outdated data."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._pollers = PollerManager(group, self.publish)
                 for place, target in enumerate(self.config.targets):
                     self._start(target, place, len(self.config.targets))
-                group.create_task(self.own.measure_lag(), name="event loop lag")
+                group.create_task(self.self_metrics.measure_lag(), name="event loop lag")
                 group.create_task(self.reloader.run(), name="reloads")
-        except* Exception as crash:  # noqa: BLE001 - nothing is hidden: the process ends, and says why
+        except* Exception as crash:  # noqa: BLE001 - nothing is hidden: it is logged and the process ends
             self.crashed = True
             _log.critical("crashed, stopping", exc_info=crash)
             signal.raise_signal(signal.SIGTERM)
 
     def _start(self, target: Target, place: int, starting: int) -> None:
         known = self.snapshot.targets[target.name]
-        queries = queries_for(target, self.reloader.settings.queries)
+        queries = queries_for(target, self.settings.queries)
         self._pollers.start(target, known, queries, start_delay(place, starting, known.interval))
 
-    async def _apply(self, settings: Settings, changes: Changes) -> None:
-        """Bring everything to new settings; what is known of a server stays while it is the same."""
+    async def _apply(self, settings: RuntimeConfig, changes: ConfigDiff) -> None:
+        """Switch to new settings; what is known of a target stays unless its server is another one."""
+        self.settings = settings
         if all(status.polls for status in self.snapshot.status.values()):
-            self.start_deadline = 0.0  # what has started stays so, although a new target was not tried yet
+            self.start_deadline = 0.0  # /startupz stays ok, although a new target was not tried yet
         targets = {target.name: target for target in settings.config.targets}
         starting = (*changes.added, *changes.replaced, *changes.restarted)
         ends = {name: self._pollers.end(name) for name in (*changes.removed, *changes.replaced, *changes.restarted)}
         for name in (*changes.removed, *changes.replaced):
             self._forget(name)
         for name in (*starting, *changes.changed):
-            self.snapshot.watch(watched(settings.config, targets[name]), self.now())
+            self.snapshot.watch(monitored_target(settings.config, targets[name]), self.now())
         for name in changes.restarted:
             self.snapshot.keep_queries(name, queries_for(targets[name], settings.queries))
 

@@ -1,4 +1,4 @@
-"""What the service goes by: the configuration and all queries, read together and replaced together."""
+"""What the service runs on: the configuration and all queries, read together and replaced together."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,23 +20,23 @@ from exporter.state.checks import OUR_OWN
 from exporter.state.events import MonitoredTarget
 
 
-class Settings(NamedTuple):
-    """Hold what the files say at one time."""
+class RuntimeConfig(NamedTuple):
+    """Hold what the files contained at one time."""
 
     config: Config
-    queries: tuple[Query, ...]
+    queries: tuple[Query, ...] = ()
 
 
-class Source:
-    """Read the settings of one shard, again and again; know what the log must hide."""
+class ConfigLoader:
+    """Read the settings of one shard, at the start and at each reload; know the secrets that the log must hide."""
 
     def __init__(self, path: Path | None, shard: Shard | None = None, web_file: Path | None = None) -> None:
         self._path = path
         self._shard = shard
         self._web_file = web_file
-        self._read: deque[Settings] = deque(maxlen=2)
+        self._read: deque[RuntimeConfig] = deque(maxlen=2)
 
-    def load(self) -> Settings:
+    def load(self) -> RuntimeConfig:
         """Read all files; raise ConfigError with every problem, also of targets that are another shard's."""
         try:
             settings = self._load()
@@ -46,23 +46,23 @@ class Source:
         return settings
 
     def secrets(self) -> set[str]:
-        """Return the present secrets of what was read last, and before: its targets may have a last word."""
+        """Return the secrets of the last two settings read: targets of the former may still log while they end."""
         return {secret for settings in tuple(self._read) for secret in settings.config.secrets()}
 
-    def _load(self) -> Settings:
+    def _load(self) -> RuntimeConfig:
         config = load_config(self._path)
         if self._web_file is not None:
             config = config.model_copy(update={"web": config.web.model_copy(update={"config_file": self._web_file})})
-        WebFile(config.web.config_file)  # what is wrong with it is to be known now
+        WebFile(config.web.config_file)  # to report its problems now
         queries = read_queries({target.store for target in config.targets}, config.queries, limits(config.thresholds))
         if self._path is not None:
             check_labels(self._path, config, queries)
             check_names(self._path, config, queries)
         queries = tuple(query for query in queries if not _disabled(query, config.disable_queries))
         if self._shard is None:
-            return Settings(config, queries)
+            return RuntimeConfig(config, queries)
         ours = tuple(target for target in config.targets if self._shard.holds(target.name))
-        return Settings(config.model_copy(update={"targets": ours}), queries)
+        return RuntimeConfig(config.model_copy(update={"targets": ours}), queries)
 
 
 def read_queries(
@@ -72,7 +72,7 @@ def read_queries(
     return load_queries(stores, Known(operations, thresholds), sources)
 
 
-def watched(config: Config, target: Target) -> MonitoredTarget:
+def monitored_target(config: Config, target: Target) -> MonitoredTarget:
     return MonitoredTarget(
         name=target.name,
         store=target.store,
@@ -100,7 +100,7 @@ def queries_for(target: Target, queries: Sequence[Query]) -> list[Query]:
 
 
 def _disabled(query: Query, globs: Sequence[str]) -> bool:
-    """Tell whether it is a built-in query that the globs name; users' own are taken out of their folder."""
+    """Return whether it is a built-in query that the globs name; a user's own is removed from its folder instead."""
     return not query.untrusted and any(fnmatchcase(query.name, glob) for glob in globs)
 
 
@@ -113,7 +113,7 @@ def _limited(query: Query, thresholds: Mapping[str, Limit]) -> Query:
 
 
 def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
-    """Raise ConfigError where a target's label is one of a query's: no series has the same label twice."""
+    """Raise ConfigError where a target's label is also a query's: no series has the same label twice."""
     clashes = {
         ("targets", index, "labels", label): f"the query {query.name} has this label, too"
         for index, target in enumerate(config.targets)
@@ -127,7 +127,7 @@ def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
 
 
 def check_names(path: Path, config: Config, queries: Sequence[Query]) -> None:
-    """Raise ConfigError for a check or a disabled query that there is not: it was meant to silence something."""
+    """Raise ConfigError for an unknown check or disabled query: a typing error would silence nothing."""
     problems = [
         *_unknown_globs(("disable_queries",), config.disable_queries, builtin_names()),
         *(problem for index in range(len(config.targets)) for problem in _of_target(config, index, queries)),

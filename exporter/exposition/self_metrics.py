@@ -14,7 +14,7 @@ from exporter.exposition.text_format import Format
 _LAG_EVERY = 5.0
 
 
-class OwnMetrics:
+class SelfMetrics:
     """Hold a registry of our own, so that nothing imported elsewhere can add to the page."""
 
     def __init__(self) -> None:

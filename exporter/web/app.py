@@ -1,6 +1,6 @@
 """The HTTP side: every answer is made from the snapshot, no request ever touches a store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from exporter.config.config import Config
 from exporter.config.web_config_file import Loaded, WebFile
-from exporter.queries.query import Query
 from exporter.reload import Load
 from exporter.service import Service, system_clock
+from exporter.settings import RuntimeConfig
 from exporter.state.events import Instant
 from exporter.web.health_endpoints import HealthEndpoints
 from exporter.web.metrics_endpoints import MetricsEndpoints
@@ -24,14 +24,14 @@ _METHODS = ["GET", "HEAD", "OPTIONS"]
 
 
 def create_app(
-    config: Config, queries: Sequence[Query], load: Load | None = None, clock: Callable[[], Instant] = system_clock
+    settings: RuntimeConfig, load: Load | None = None, clock: Callable[[], Instant] = system_clock
 ) -> FastAPI:
     """Create the application; its lifespan is that of the service, `app.state.service`.
 
     `load` reads the settings again for a reload.
     """
-    service = Service(config, queries, load, clock)
-    web_file = _web_file(config, service)
+    service = Service(settings, load, clock)
+    web_file = _web_file(settings.config, service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

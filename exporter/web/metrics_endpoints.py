@@ -49,7 +49,7 @@ class MetricsEndpoints:
 
     def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
         if target in (None, EXPORTER):
-            return self._service.own.page(kind, None if target else page)
+            return self._service.self_metrics.page(kind, None if target else page)
         return b"# EOF\n" if kind == "openmetrics" else b""
 
     async def discovery(self, request: Request) -> Response:

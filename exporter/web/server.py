@@ -16,7 +16,7 @@ from exporter.config.config import parse_listen
 from exporter.polling.watchdog import keep_alive, tell_crashes
 from exporter.reload import Load
 from exporter.service import Service
-from exporter.settings import Settings
+from exporter.settings import RuntimeConfig
 from exporter.web.app import create_app
 from exporter.web.protocol import IDLE_SECONDS, BoundedHttpProtocol
 
@@ -40,7 +40,7 @@ class DrainingServer(uvicorn.Server):
         self._end = asyncio.Event()
 
     async def main_loop(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.reloader.ask)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.reloader.request_reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         await self._end.wait()
         self.should_exit = True
@@ -59,7 +59,7 @@ class DrainingServer(uvicorn.Server):
             loop.call_soon_threadsafe(loop.call_later, self._service.config.drain, self._end.set)
 
 
-def serve(settings: Settings, load: Load, listen: str) -> int:
+def serve(settings: RuntimeConfig, load: Load, listen: str) -> int:
     """Run until a signal; return the exit code. `load` reads the settings again for a reload.
 
     SIGHUP is blocked by the caller, and let in when a reload can be done.
@@ -67,7 +67,7 @@ def serve(settings: Settings, load: Load, listen: str) -> int:
     gc.set_threshold(*_GARBAGE)
     tell_crashes()
     keep_alive()
-    app = create_app(*settings, load)
+    app = create_app(settings, load)
     service: Service = app.state.service
     counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
     _log.info("starting", version=__version__, listen=listen, **counts)

@@ -55,6 +55,6 @@ class StatusPageEndpoints:
         return parts
 
     def _exporter(self, now: Instant) -> ExporterView:
-        own = self._service.own
+        own = self._service.self_metrics
         running = span(now.monotonic - self._began.monotonic)
         return ExporterView(__version__, running, moment_of(own.reloaded_at, now), refused=not own.reloaded)

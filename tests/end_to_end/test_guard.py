@@ -12,10 +12,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from exporter.config.config import Config
+from exporter.settings import RuntimeConfig
 from exporter.web.app import create_app
 from tests.support.commands import closed
 from tests.support.exporter_process import Exporter
-from tests.support.factories import Events, hashed, info, watched, write
+from tests.support.factories import Events, hashed, info, monitored_target, write
 
 TOKEN = {"Authorization": "Bearer a-token-of-the-test"}
 CLOSED = [
@@ -34,8 +35,8 @@ PROBES = ["/livez", "/startupz", "/readyz", "/health", "/health/targets/orders"]
 def client(**web: Any) -> TestClient:
     """Return a client of an application whose one target is up."""
     target = {"name": "orders", "store": "postgres", "url": "postgresql://u@h/db"}
-    app = create_app(Config.model_validate({"targets": [target], "web": web}), ())
-    events = Events(watched())
+    app = create_app(RuntimeConfig(Config.model_validate({"targets": [target], "web": web})))
+    events = Events(monitored_target())
     for event in (events.ping(0.0, info()), events.poll(0.0)):
         app.state.service.publish(event)
     return TestClient(app)

@@ -9,10 +9,11 @@ from exporter.config.config import Config
 from exporter.queries.health_rule import HealthRule
 from exporter.reload import Load
 from exporter.service import Service
+from exporter.settings import RuntimeConfig
 from exporter.state.events import Event, Instant
 from exporter.state.local_fault import LocalFault
 from exporter.web import app as application
-from tests.support.factories import Events, at, info, metric, query, watched
+from tests.support.factories import Events, at, info, metric, monitored_target, query
 from tests.support.health_schema import valid
 
 BOTH = ("orders", "invoices")
@@ -30,7 +31,7 @@ class Site:
         urls = {"orders": "postgresql://u:hunter22@h/db", "invoices": "postgresql://u@h/db"}
         groups = {"orders": ["write"], "invoices": ["paper"]}
         targets = [{"name": name, "store": "postgres", "url": urls[name], "groups": groups[name]} for name in BOTH]
-        self.app = application.create_app(Config.model_validate({"targets": targets}), (), load, self.clock)
+        self.app = application.create_app(RuntimeConfig(Config.model_validate({"targets": targets})), load, self.clock)
         self.service: Service = self.app.state.service
         self.client = TestClient(self.app)
 
@@ -43,7 +44,7 @@ class Site:
 
     def poll(self, name: str, now: float = 1.0, lag: float = 4.0) -> None:
         """Publish a whole good poll."""
-        events = Events(watched(name))
+        events = Events(monitored_target(name))
         self.publish(
             events.ping(now, info(role="replica")), events.result(now, LAG, [{"bytes": lag}]), events.poll(now)
         )
@@ -51,7 +52,7 @@ class Site:
 
     def fail(self, name: str, now: float = 1.0, fault: LocalFault | None = None) -> None:
         """Publish a whole failed poll."""
-        events = Events(watched(name))
+        events = Events(monitored_target(name))
         self.publish(events.failed_ping(now, fault=fault), events.poll(now))
         self.now = now
 
@@ -63,8 +64,8 @@ class Site:
 
     def configure(self, **settings: Any) -> None:
         """Replace settings, as a reload does."""
-        reloader = self.service.reloader
-        reloader.settings = reloader.settings._replace(config=self.service.config.model_copy(update=settings))
+        config = self.service.config.model_copy(update=settings)
+        self.service.settings = self.service.settings._replace(config=config)
 
     def watch(self, name: str, **changes: Any) -> None:
         """Change what is configured of a target."""

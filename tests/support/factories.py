@@ -30,7 +30,9 @@ def query(name: str = "sizes", **changes: Any) -> Query:
     return Query.model_validate({"name": name, **settings})
 
 
-def watched(name: str = "orders", store: str = "postgres", interval: float = 15.0, **changes: Any) -> MonitoredTarget:
+def monitored_target(
+    name: str = "orders", store: str = "postgres", interval: float = 15.0, **changes: Any
+) -> MonitoredTarget:
     return MonitoredTarget(name=name, store=store, interval=interval, **changes)
 
 
@@ -44,14 +46,14 @@ def at(seconds: float) -> Instant:
 
 
 def snapshot(*targets: MonitoredTarget) -> Snapshot:
-    return Snapshot(targets or [watched()], at(0.0))
+    return Snapshot(targets or [monitored_target()], at(0.0))
 
 
 class Events:
     """Make what a poller of one target publishes; each takes `now`, on both clocks."""
 
     def __init__(self, target: MonitoredTarget | None = None) -> None:
-        self.target = target or watched()
+        self.target = target or monitored_target()
 
     def ping(
         self, now: float, server: ServerInfo | None = None, seconds: float = 0.001, skew: float | None = None

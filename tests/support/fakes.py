@@ -11,7 +11,7 @@ from exporter.polling.poller import Poller
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query, Row
 from exporter.state.events import Event, MonitoredTarget, Ping, Poll, Result
-from tests.support.factories import info, plain, query, watched
+from tests.support.factories import info, monitored_target, plain, query
 
 HANG = TimeoutError("hang")  # an answer that never comes
 _E = TypeVar("_E", Ping, Poll, Result)
@@ -154,7 +154,7 @@ class Watch:
         return [result.error.reason if result.error else None for result in self.results(name)]
 
 
-FAST = watched(interval=0.05)
+FAST = monitored_target(interval=0.05)
 
 
 def asked(name: str = "sizes", timeout: str = "5s", **changes: Any) -> Query:
@@ -167,7 +167,7 @@ def everywhere(name: str = "tables", **changes: Any) -> Query:
 
 async def one_poll(fake: Fake, *queries: Query) -> Watch:
     """Watch a fake's first poll, which has all the time it wants; return what was seen."""
-    return await after(1, fake, *queries, target=watched())
+    return await after(1, fake, *queries, target=monitored_target())
 
 
 async def after(polls: int, fake: Fake, *queries: Query, target: MonitoredTarget = FAST) -> Watch:
@@ -179,6 +179,6 @@ async def after(polls: int, fake: Fake, *queries: Query, target: MonitoredTarget
 
 async def seen(results: int, fake: Fake, *queries: Query, target: MonitoredTarget | None = None) -> Watch:
     """Watch a fake until there are so many results."""
-    async with Watch(fake, *queries, target=target or watched()) as watch:
+    async with Watch(fake, *queries, target=target or monitored_target()) as watch:
         await watch.until(lambda: len(watch.results()) >= results)
     return watch

@@ -8,7 +8,7 @@ from exporter.queries.health_rule import HealthRule
 from exporter.queries.query import Query
 from exporter.state.events import Event, MonitoredTarget
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import Events, at, info, metric, query, snapshot, watched
+from tests.support.factories import Events, at, info, metric, monitored_target, query, snapshot
 
 EVENTS = Events()
 RATIO = metric("pg_connections_used_ratio", value="used")
@@ -20,7 +20,7 @@ def connections(**rule: Any) -> Query:
 
 
 def told(*events: Event, target: MonitoredTarget | None = None) -> Snapshot:
-    made = snapshot(target or watched())
+    made = snapshot(target or monitored_target())
     for event in events:
         made.apply(event)
     return made

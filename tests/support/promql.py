@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import alert_rules
 from exporter.config.stores import STORES
 from exporter.exposition.page import Page
-from exporter.exposition.self_metrics import OwnMetrics
+from exporter.exposition.self_metrics import SelfMetrics
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.settings import read_queries
 
@@ -64,7 +64,7 @@ def declared() -> Mapping[str, frozenset[str]]:
 
 
 async def _own_page() -> bytes:
-    return OwnMetrics().page("text", Page({}, ()))
+    return SelfMetrics().page("text", Page({}, ()))
 
 
 def _series(name: str, kind: str, labels: frozenset[str]) -> dict[str, frozenset[str]]:

@@ -8,7 +8,7 @@ from exporter.config.config import Config
 from exporter.errors import ConfigError
 from exporter.queries.query import Query
 from exporter.service import Service
-from exporter.settings import Settings
+from exporter.settings import RuntimeConfig
 from tests.support.factories import query
 from tests.support.waiting import until
 
@@ -28,9 +28,9 @@ class Files:
         self.write(*targets, queries=queries)
 
     def write(self, *targets: dict[str, Any], queries: tuple[Query, ...] = (SIZES,), **changes: Any) -> None:
-        self.settings = Settings(Config.model_validate({"targets": targets, **changes}), queries)
+        self.settings = RuntimeConfig(Config.model_validate({"targets": targets, **changes}), queries)
 
-    def load(self) -> Settings:
+    def load(self) -> RuntimeConfig:
         self.reads += 1
         if self.broken:
             raise ConfigError(self.broken)
@@ -40,7 +40,7 @@ class Files:
 @asynccontextmanager
 async def run(files: Files) -> AsyncIterator[Service]:
     """Run a service until each of its targets was polled."""
-    service = Service(*files.settings, files.load)
+    service = Service(files.settings, files.load)
     async with service.running():
         await polled(service)
         yield service

@@ -13,6 +13,7 @@ import trustme
 import uvicorn
 
 from exporter.config.config import Config
+from exporter.settings import RuntimeConfig
 from exporter.web.app import create_app
 from exporter.web.protocol import BoundedHttpProtocol
 from exporter.web.server import server_settings
@@ -40,7 +41,7 @@ class WebSite:
         self.port = free_port()
         url = f"postgresql://u@127.0.0.1:{free_port()}/db"
         settings = {"targets": [{"name": "orders", "store": "postgres", "url": url}], "web": web}
-        self.app = create_app(Config.model_validate(settings), ())
+        self.app = create_app(RuntimeConfig(Config.model_validate(settings)))
         self._server = uvicorn.Server(server_settings(self.app, f"127.0.0.1:{self.port}"))
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

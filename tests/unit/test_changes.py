@@ -6,21 +6,21 @@ import pytest
 
 from exporter.config.config import Config
 from exporter.queries.query import Query
-from exporter.reload import Changes, compare, reuse
-from exporter.settings import Settings
+from exporter.reload import ConfigDiff, diff, reuse_unchanged
+from exporter.settings import RuntimeConfig
 from tests.support.factories import query
 
 URL = "postgresql://monitor@db1/postgres"
-NOTHING = Changes((), (), (), (), ())
+NOTHING = ConfigDiff((), (), (), (), ())
 
 
-def settings(*targets: dict[str, Any], queries: tuple[Query, ...] = (), **changes: Any) -> Settings:
+def settings(*targets: dict[str, Any], queries: tuple[Query, ...] = (), **changes: Any) -> RuntimeConfig:
     described = [{"store": "postgres", "url": URL, **target} for target in targets]
-    return Settings(Config.model_validate({"targets": described, **changes}), queries)
+    return RuntimeConfig(Config.model_validate({"targets": described, **changes}), queries)
 
 
-def between(old: Settings, new: Settings) -> Changes:
-    return compare(old, reuse(old, new))
+def between(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
+    return diff(old, reuse_unchanged(old, new))
 
 
 def of_orders(old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -37,7 +37,7 @@ def test_the_same_files_change_nothing() -> None:
     """Read anew, they are other objects that say the same."""
     old, new = (settings({"name": "orders", "password": "p"}, queries=(query(labels=("datname",)),)) for _ in "12")
 
-    assert reuse(old, new).queries[0] is old.queries[0]
+    assert reuse_unchanged(old, new).queries[0] is old.queries[0]
     assert between(old, new) == NOTHING
 
 

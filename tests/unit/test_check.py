@@ -11,6 +11,7 @@ from exporter.datastores.base import Datastore
 from exporter.errors import QueryError
 from exporter.queries.conditions import Conditions
 from exporter.queries.query import Query
+from exporter.settings import RuntimeConfig
 from tests.support.factories import info, plain, query
 from tests.support.fakes import HANG, Fake
 
@@ -31,7 +32,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
 
 async def checked(*queries: Query, targets: tuple[str, ...] = ("orders",)) -> list[dict[str, Any]]:
     settings = [{"name": name, "store": "postgres", "url": URL} for name in targets]
-    return await check.check(Config.model_validate({"targets": settings}), queries)
+    return await check.check(RuntimeConfig(Config.model_validate({"targets": settings}), tuple(queries)))
 
 
 async def outcomes(*queries: Query) -> dict[str, tuple[int, int, str]]:

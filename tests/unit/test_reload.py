@@ -143,21 +143,21 @@ async def test_a_broken_file_changes_nothing(opened: dict[str, list[Fake]], caps
         assert await service.reloader.reload() == files.broken
         assert list(service.snapshot.targets) == ["orders"]
         assert [fake.left for fake in opened["orders"]] == [0]
-        assert own(service)["datatier_config_last_reload_successful"] == 0
-        before = own(service)["datatier_config_last_reload_success_timestamp_seconds"]
+        assert reload_metrics(service)["datatier_config_last_reload_successful"] == 0
+        before = reload_metrics(service)["datatier_config_last_reload_success_timestamp_seconds"]
 
         files.broken = []
         assert await service.reloader.reload() == ()
         assert list(service.snapshot.targets) == ["invoices"]
-        assert own(service)["datatier_config_last_reload_successful"] == 1
-        assert own(service)["datatier_config_last_reload_success_timestamp_seconds"] > before
+        assert reload_metrics(service)["datatier_config_last_reload_successful"] == 1
+        assert reload_metrics(service)["datatier_config_last_reload_success_timestamp_seconds"] > before
 
     said = capsys.readouterr().out
     assert all(problem in said for problem in ("targets.0.url: required", "no: unknown key"))
 
 
-def own(service: Service) -> dict[str, float]:
-    text = service.own.page("text", service.exposition.page("text", service.now())).decode()
+def reload_metrics(service: Service) -> dict[str, float]:
+    text = service.self_metrics.page("text", service.exposition.page("text", service.now())).decode()
     lines = [line.split() for line in text.splitlines() if line.startswith("datatier_config")]
     return {name: float(value) for name, value in lines}
 

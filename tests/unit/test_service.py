@@ -12,7 +12,7 @@ from exporter.datastores.base import Datastore
 from exporter.polling import manager as module
 from exporter.queries.query import Query
 from exporter.service import Service
-from exporter.settings import queries_for, watched
+from exporter.settings import RuntimeConfig, monitored_target, queries_for
 from tests.support.factories import query, restored_logs
 from tests.support.fakes import HANG, Fake
 from tests.support.waiting import is_started, until
@@ -45,7 +45,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
 
 @asynccontextmanager
 async def run(config: Config, *queries: Query) -> AsyncIterator[Service]:
-    service = Service(config, queries)
+    service = Service(RuntimeConfig(config, queries))
     async with service.running():
         yield service
 
@@ -88,7 +88,7 @@ async def test_a_crash_ends_the_process(
     """It is logged and signalled: a process that polls no more would serve frozen data."""
     signals: list[int] = []
     monkeypatch.setattr(signal, "raise_signal", signals.append)
-    service = Service(configured("orders"), (query(),))
+    service = Service(RuntimeConfig(configured("orders"), (query(),)))
     monkeypatch.setattr(service.exposition, "render", crash)
     async with service.running():
         await until(lambda: service.crashed)
@@ -113,7 +113,7 @@ def test_a_target_gets_the_queries_of_its_store_that_are_meant_for_it() -> None:
 def test_what_is_watched_is_what_is_configured() -> None:
     """The target's own interval before the general one; the user's limits before ours."""
     config = configured("orders", required=False, groups=["write"], labels={"cluster": "eu-1"})
-    found = watched(config, config.targets[0])
+    found = monitored_target(config, config.targets[0])
 
     assert (found.name, found.store, found.interval, found.required) == ("orders", "postgres", 0.05, False)
     assert (found.groups, found.labels, found.response.warn) == (("write",), {"cluster": "eu-1"}, 0.1)

@@ -8,7 +8,7 @@ import structlog
 from exporter.config.sharding import Shard
 from exporter.errors import ConfigError
 from exporter.logs import configure_logs
-from exporter.settings import Source, queries_for, watched
+from exporter.settings import ConfigLoader, monitored_target, queries_for
 from tests.support.factories import restored_logs, write
 
 TARGET = "  - {{name: {name}, store: postgres, url: 'postgresql://u@h/db', password: {password}}}\n"
@@ -19,7 +19,7 @@ def configure(tmp_path: Path, *names: str, password: str = "first-secret") -> Pa
     return write(tmp_path / "datatier.yaml", f"targets:\n{targets}")
 
 
-def names(source: Source) -> list[str]:
+def names(source: ConfigLoader) -> list[str]:
     return [target.name for target in source.load().config.targets]
 
 
@@ -27,7 +27,7 @@ def test_a_shard_is_part_of_what_the_file_names(tmp_path: Path) -> None:
     """Each time it is read; and the queries are there, whichever targets are ours."""
     everything = [f"db-{number}" for number in range(20)]
     path = configure(tmp_path, *everything)
-    sources = [Source(path, Shard(index, 2)) for index in range(2)]
+    sources = [ConfigLoader(path, Shard(index, 2)) for index in range(2)]
     shares = [names(source) for source in sources]
     assert sorted(shares[0] + shares[1]) == sorted(everything)
     assert all(shares)
@@ -39,7 +39,7 @@ def test_a_shard_is_part_of_what_the_file_names(tmp_path: Path) -> None:
 def test_a_shard_may_have_no_target(tmp_path: Path) -> None:
     path = configure(tmp_path, "orders")
     [empty] = [index for index in range(2) if not Shard(index, 2).holds("orders")]
-    settings = Source(path, Shard(empty, 2)).load()
+    settings = ConfigLoader(path, Shard(empty, 2)).load()
 
     assert settings.config.targets == ()
     assert "database_size" in {query.name for query in settings.queries}
@@ -51,12 +51,12 @@ def test_what_is_wrong_with_another_shards_target_is_told(tmp_path: Path) -> Non
 
     for index in range(2):
         with pytest.raises(ConfigError, match="required"):
-            Source(path, Shard(index, 2)).load()
+            ConfigLoader(path, Shard(index, 2)).load()
 
 
 def test_old_and_new_secrets_are_known(tmp_path: Path) -> None:
     """While targets end, they may say a last word about a server that refused the old one."""
-    source = Source(configure(tmp_path, "orders"))
+    source = ConfigLoader(configure(tmp_path, "orders"))
     source.load()
     assert source.secrets() == {"first-secret"}
 
@@ -71,7 +71,7 @@ def test_old_and_new_secrets_are_known(tmp_path: Path) -> None:
 
 def test_the_log_hides_what_was_read_last(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A reload changes what a line must not say."""
-    source = Source(configure(tmp_path, "orders"))
+    source = ConfigLoader(configure(tmp_path, "orders"))
     source.load()
     with restored_logs():
         configure_logs("logfmt", "info", source.secrets)
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem_of_the_configuration(
 
     monkeypatch.setattr(Path, "iterdir", denied)  # nothing is denied to root
     with pytest.raises(ConfigError, match=r"queries\.d: cannot be read: Permission denied"):
-        Source(path).load()
+        ConfigLoader(path).load()
 
 
 MINE = "query: SELECT 1 AS n\nmetrics: {my_n: {type: gauge, help: Mine., value: n}}"
@@ -115,7 +115,7 @@ disable_queries: [index_bloat]
 
 def test_one_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> None:
     """What it does not say is as for all others."""
-    config, queries = Source(write(tmp_path / "datatier.yaml", OWN)).load()
+    config, queries = ConfigLoader(write(tmp_path / "datatier.yaml", OWN)).load()
     asked = {target.name: {query.name: query for query in queries_for(target, queries)} for target in config.targets}
     rules = {name: found["replication"].health for name, found in asked.items()}
 
@@ -128,7 +128,7 @@ def test_one_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> Non
         "table_bloat"
     }
     assert "index_bloat" not in asked["orders"]
-    seen = {target.name: watched(config, target) for target in config.targets}
+    seen = {target.name: monitored_target(config, target) for target in config.targets}
     assert {name: sorted(one.unjudged) for name, one in seen.items()} == {
         "orders": [],
         "delayed": ["privileges", "replicas"],
@@ -141,7 +141,7 @@ def test_users_own_queries_are_not_disabled(tmp_path: Path) -> None:
     write(tmp_path / "queries.d" / "postgres" / "mine.yaml", MINE)
     path = write(tmp_path / "datatier.yaml", OWN.replace("[index_bloat]", '["*"]\nqueries: [queries.d]'))
 
-    assert [query.name for query in Source(path).load().queries] == ["mine"]
+    assert [query.name for query in ConfigLoader(path).load().queries] == ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -167,5 +167,5 @@ def test_names_that_there_are_not(tmp_path: Path, old: str, new: str, problem: s
     path = write(tmp_path / "datatier.yaml", OWN.replace(old, new))
 
     with pytest.raises(ConfigError) as error:
-        Source(path).load()
+        ConfigLoader(path).load()
     assert f"{path}:{problem}" in str(error.value)

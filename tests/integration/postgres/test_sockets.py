@@ -8,6 +8,7 @@ import pytest
 
 from exporter.check import as_text, check
 from exporter.config.config import load_config
+from exporter.settings import RuntimeConfig
 from testkit.postgres import Postgres
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter
@@ -55,7 +56,7 @@ async def test_the_environment_and_check(server: Postgres) -> None:
     """A keyword string as postgres_exporter's users have it; every query runs."""
     name = f"user=monitor host={server.folder} port={server.port} dbname=postgres sslmode=disable"
     config = load_config(None, {"DATA_SOURCE_NAME": name})
-    [report] = await check(config, [])
+    [report] = await check(RuntimeConfig(config))
 
     assert report["up"], as_text([report])
 

@@ -9,7 +9,7 @@ from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Value
 from exporter.state.events import Event
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import Events, at, info, query, snapshot, watched
+from tests.support.factories import Events, at, info, monitored_target, query, snapshot
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], Value]]
 EVENTS = Events()
@@ -162,7 +162,7 @@ def test_checks_are_metrics() -> None:
 
 def test_what_is_configured_of_a_target_is_told() -> None:
     """Its interval, whether it is required, whether it is in maintenance."""
-    told = snapshot(watched(interval=30.0, required=False, maintenance=True))
+    told = snapshot(monitored_target(interval=30.0, required=False, maintenance=True))
     found = samples(told=told)
 
     assert found["datatier_poll_interval_seconds"] == {(): 30.0}

@@ -1,12 +1,12 @@
 """What Prometheus' http_sd is told."""
 
 from exporter.exposition.http_sd import discovery
-from tests.support.factories import watched
+from tests.support.factories import monitored_target
 
 
 def test_one_entry_a_target() -> None:
     """Scraped at /probe, here, as often as it is polled, and called by its name."""
-    entry, _ = discovery([watched("orders", interval=15.0)], "https", "exporter:9187")
+    entry, _ = discovery([monitored_target("orders", interval=15.0)], "https", "exporter:9187")
 
     assert entry == {
         "targets": ["exporter:9187"],
@@ -42,7 +42,7 @@ def test_durations_are_as_prometheus_reads_them() -> None:
     """Without fractions; and no timeout is longer than its interval, which would cost the target."""
     found = {}
     for interval in (0.25, 1.5, 5.0, 90.0):
-        entry, _ = discovery([watched(interval=interval)], "http", "h:1")
+        entry, _ = discovery([monitored_target(interval=interval)], "http", "h:1")
         found[interval] = (entry["labels"]["__scrape_interval__"], entry["labels"]["__scrape_timeout__"])
 
     assert found == {

@@ -18,7 +18,7 @@ from exporter.queries.health_rule import HealthRule
 from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Metric, Query, Row
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import Events, at, info, metric, query, watched
+from tests.support.factories import Events, at, info, metric, monitored_target, query
 from tests.support.pages import Series, Site, series_of
 from tests.support.paths import GOLDEN
 
@@ -45,8 +45,8 @@ def every_type() -> Query:
 
 def hand_made() -> Site:
     """Make a site with one of everything: two stores, one of them down with a backup; a failed query, an absent one."""
-    orders = Events(watched("orders", labels={"cluster": "eu-1"}))
-    search = Events(watched("search", store="qdrant", interval=30.0, required=False))
+    orders = Events(monitored_target("orders", labels={"cluster": "eu-1"}))
+    search = Events(monitored_target("search", store="qdrant", interval=30.0, required=False))
     site = Site(orders.target, search.target)
     server = info("15.4", role="primary", edition="", started_at=1.7e9, missing_privileges={"pg_monitor": "GRANT x"},
                   capabilities={"statements": "", "wal": "needs version >=16"})  # fmt: skip
@@ -178,7 +178,7 @@ def test_a_family_without_samples_has_no_head() -> None:
 
 def test_a_targets_labels_are_on_every_sample() -> None:
     """Those of the configuration; and the store on the product's own metrics."""
-    events = Events(watched("orders", labels={"cluster": "eu-1"}))
+    events = Events(monitored_target("orders", labels={"cluster": "eu-1"}))
     site = Site(events.target)
     site.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
 
@@ -232,7 +232,7 @@ def test_a_page_forgets_what_expired() -> None:
 
 def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
     """Of a thousand targets that are polled at different times, one poll costs one part."""
-    orders, search = Events(), Events(watched("search", store="qdrant"))
+    orders, search = Events(), Events(monitored_target("search", store="qdrant"))
     site = Site(orders.target, search.target)
     site.publish(orders.ping(90.0), search.ping(90.0))
     before = site.exposition.page("text", at(91.0)).parts
@@ -244,7 +244,7 @@ def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
 
 def test_what_a_target_shows_by_others_is_shown_anew() -> None:
     """One that was down is unknown when nobody at all can be asked any more: its own poll saw nothing new."""
-    orders, search = Events(), Events(watched("search", store="qdrant"))
+    orders, search = Events(), Events(monitored_target("search", store="qdrant"))
     site = Site(orders.target, search.target)
     unasked = replace(orders.failed_ping(90.0), fault="network")
     site.publish(unasked, orders.poll(90.0), search.ping(90.0))

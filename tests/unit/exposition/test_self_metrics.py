@@ -7,7 +7,7 @@ import pytest
 from exporter import __version__
 from exporter.exposition import self_metrics
 from exporter.exposition.page import NOTHING, Page, Part
-from exporter.exposition.self_metrics import OwnMetrics
+from exporter.exposition.self_metrics import SelfMetrics
 
 
 def lines(page: bytes, prefix: str) -> list[str]:
@@ -17,7 +17,7 @@ def lines(page: bytes, prefix: str) -> list[str]:
 async def test_the_page_is_measured() -> None:
     """Size before compression and series; of this page, not of the last."""
     part = Part(version=1, expiry=2.0, lines={"pg_a": b"x" * 990}, size=990, series=7)
-    page = OwnMetrics().page("text", Page({"pg_a": b"# HELP pg_"}, [part]))
+    page = SelfMetrics().page("text", Page({"pg_a": b"# HELP pg_"}, [part]))
 
     assert lines(page, "datatier_scrape_page") == [
         "datatier_scrape_page_bytes 1000.0",
@@ -26,14 +26,14 @@ async def test_the_page_is_measured() -> None:
 
 
 async def test_the_version_is_known() -> None:
-    assert lines(OwnMetrics().page("text", NOTHING), "datatier_build_info") == [
+    assert lines(SelfMetrics().page("text", NOTHING), "datatier_build_info") == [
         f'datatier_build_info{{version="{__version__}"}} 1.0'
     ]
 
 
 async def test_the_process_is_measured() -> None:
     """As every client library does it."""
-    page = OwnMetrics().page("text", NOTHING)
+    page = SelfMetrics().page("text", NOTHING)
 
     assert lines(page, "process_resident_memory_bytes ")
     assert lines(page, "process_open_fds ")
@@ -42,13 +42,13 @@ async def test_the_process_is_measured() -> None:
 
 async def test_openmetrics_has_its_end() -> None:
     """What comes before it must not."""
-    assert OwnMetrics().page("openmetrics", NOTHING).endswith(b"# EOF\n")
-    assert b"# EOF" not in OwnMetrics().page("text", NOTHING)
+    assert SelfMetrics().page("openmetrics", NOTHING).endswith(b"# EOF\n")
+    assert b"# EOF" not in SelfMetrics().page("text", NOTHING)
 
 
 async def test_two_exporters_in_one_process_are_two() -> None:
     """No registry is shared, and nothing imported elsewhere adds to the page."""
-    first, second = OwnMetrics(), OwnMetrics()
+    first, second = SelfMetrics(), SelfMetrics()
     first.page("text", Page({"pg_a": b"x"}, ()))
 
     assert lines(second.page("text", NOTHING), "datatier_scrape_page_bytes") == ["datatier_scrape_page_bytes 0.0"]
@@ -57,7 +57,7 @@ async def test_two_exporters_in_one_process_are_two() -> None:
 async def test_a_blocked_loop_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lag is how much later than asked a sleep ends."""
     monkeypatch.setattr(self_metrics, "_LAG_EVERY", 0.01)
-    own, loop = OwnMetrics(), asyncio.get_running_loop()
+    own, loop = SelfMetrics(), asyncio.get_running_loop()
     task = asyncio.create_task(own.measure_lag())
     await asyncio.sleep(0)
     end = loop.time() + 0.06

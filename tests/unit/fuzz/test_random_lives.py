@@ -12,7 +12,7 @@ from exporter.queries.health_rule import HealthRule
 from exporter.state.events import MonitoredTarget
 from exporter.state.local_fault import LocalFault
 from tests.support.app_client import LAG, Site
-from tests.support.factories import SIZE_CHECK, Events, info, metric, query, watched
+from tests.support.factories import SIZE_CHECK, Events, info, metric, monitored_target, query
 from tests.support.health_events import unexplained
 from tests.support.html_tree import read_html
 from tests.support.pages import Series, series_of
@@ -78,7 +78,9 @@ class Lives(RuleBasedStateMachine):
 
     @rule(name=names, required=st.booleans(), maintenance=st.booleans(), interval=st.sampled_from([1.0, 15.0, 600.0]))
     def configure(self, name: str, required: bool, maintenance: bool, interval: float) -> None:  # noqa: FBT001 - drawn
-        changed = watched(name, interval=interval, required=required, maintenance=maintenance, labels={"cluster": "a"})
+        changed = monitored_target(
+            name, interval=interval, required=required, maintenance=maintenance, labels={"cluster": "a"}
+        )
         if name in self.targets:
             self.forget(name)
         self.site.service.snapshot.watch(changed, self.site.clock())

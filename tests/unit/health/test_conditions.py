@@ -9,7 +9,7 @@ from exporter.health.conditions import Conditions, conditions_of, judge
 from exporter.health.report import TargetHealth, target_health
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import Event
-from tests.support.factories import Events, at, info, metric, query, snapshot, watched
+from tests.support.factories import Events, at, info, metric, monitored_target, query, snapshot
 
 EVENTS = Events()
 LAG = query(
@@ -23,7 +23,7 @@ BYTES = query(
 
 
 def health(*events: Event, now: float = 2.0, **changes: Any) -> TargetHealth:
-    made = snapshot(watched(**changes))
+    made = snapshot(monitored_target(**changes))
     for event in events:
         made.apply(event)
     return target_health(made, "orders", at(now))

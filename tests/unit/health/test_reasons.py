@@ -9,7 +9,7 @@ from exporter.health.report import report, target_health
 from exporter.state.local_fault import LocalFault
 from exporter.state.snapshot import Snapshot
 from exporter.status_page.overview import overview
-from tests.support.factories import SIZE_CHECK, Story, at, info, query, watched
+from tests.support.factories import SIZE_CHECK, Story, at, info, monitored_target, query
 from tests.support.health_events import EVENTS, told, unexplained
 
 SHORT, LONG = SIZE_CHECK, SIZE_CHECK.model_copy(update={"name": "long", "interval": 300.0})
@@ -137,7 +137,7 @@ def test_the_page_says_it_in_words() -> None:
 
 def test_the_headline_tells_of_queries_that_fail() -> None:
     """Whether the target is degraded for them or not."""
-    made = told(target=watched())
+    made = told(target=monitored_target())
     made.apply(EVENTS.ping(1.0))
     made.apply(EVENTS.poll(1.0))
     made.apply(EVENTS.failed_result(1.5, query("a", untrusted=True)))

@@ -6,7 +6,7 @@ from exporter import __version__
 from exporter.errors import QueryError
 from exporter.health.report import report
 from exporter.state.events import Event
-from tests.support.factories import Events, at, info, query, snapshot, watched
+from tests.support.factories import Events, at, info, monitored_target, query, snapshot
 from tests.support.health_events import EVENTS, target_of, told, used
 
 
@@ -108,7 +108,7 @@ def test_the_body() -> None:
 @pytest.mark.parametrize(("required", "status"), [(True, "fail"), (False, "warn")])
 def test_only_a_required_target_fails_the_whole(required: bool, status: str) -> None:  # noqa: FBT001 - a table's column
     """Down is fail or warn; the target itself is down in both."""
-    body = report(told(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=watched(required=required)), at(2.0))
+    body = report(told(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=monitored_target(required=required)), at(2.0))
 
     assert (body["status"], body["targets"]["orders"]["state"]) == (status, "down")
     assert body["notes"] == ["orders: down" + ("" if required else ", not required")]
@@ -125,8 +125,8 @@ def test_a_target_that_answers_never_fails_the_whole(polls: list[Event], status:
 @pytest.mark.parametrize("letters", ["d", "o"])
 def test_a_target_in_maintenance_is_shown_and_not_judged(letters: str) -> None:
     """Its state, reasons and metrics stay; the whole is as good as the others, and a note says who is left out."""
-    both = snapshot(watched("orders", maintenance=True), watched("search"))
-    for events, seen in ((Events(watched("orders")), letters), (Events(watched("search")), "o")):
+    both = snapshot(monitored_target("orders", maintenance=True), monitored_target("search"))
+    for events, seen in ((Events(monitored_target("orders")), letters), (Events(monitored_target("search")), "o")):
         both.apply(events.ping(1.0) if seen == "o" else events.failed_ping(1.0))
         both.apply(events.poll(1.0))
     body = report(both, at(2.0))
@@ -139,8 +139,12 @@ def test_a_target_in_maintenance_is_shown_and_not_judged(letters: str) -> None:
 
 def test_the_worst_target_is_the_status() -> None:
     """One that fails outweighs one that warns."""
-    both = snapshot(watched("orders"), watched("search"))
-    for event in (*used(0.1), Events(watched("search")).failed_ping(1.0), Events(watched("search")).poll(1.0)):
+    both = snapshot(monitored_target("orders"), monitored_target("search"))
+    for event in (
+        *used(0.1),
+        Events(monitored_target("search")).failed_ping(1.0),
+        Events(monitored_target("search")).poll(1.0),
+    ):
         both.apply(event)
 
     assert report(both, at(2.0))["status"] == "fail"

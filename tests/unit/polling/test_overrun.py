@@ -13,7 +13,7 @@ from exporter.polling.agenda import Agenda, Item
 from exporter.queries.query import Query
 from exporter.state.events import Event, Instant, Poll
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import info, watched
+from tests.support.factories import info, monitored_target
 from tests.support.fakes import Fake, Watch, asked, everywhere
 from tests.support.virtual_time import virtual_time
 
@@ -43,7 +43,7 @@ class Seen(Watch):
     """Keep what is known as /metrics serves it, and note every series that was there and is not at a later poll."""
 
     def __init__(self, fake: Fake, *queries: Query) -> None:
-        self.target = watched()
+        self.target = monitored_target()
         self.snapshot = Snapshot([self.target], Instant(0.0, 0.0))
         self.gone: set[tuple[str, str | None]] = set()
         self.known: set[tuple[str, str | None]] = set()
@@ -217,7 +217,7 @@ async def test_a_database_that_comes_again_is_asked_at_once() -> None:
 
 def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
     """However slow the server: it is not known any more then."""
-    agenda = Agenda(watched(), [asked("minutely", interval="1m")])
+    agenda = Agenda(monitored_target(), [asked("minutely", interval="1m")])
     item = Item("minutely", None)
     agenda.asked(item, 100.0)
 
@@ -228,7 +228,7 @@ def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
 
 def test_what_is_late_elsewhere_goes_before_what_has_time() -> None:
     """And nothing waits for ever: a quarter of an hour's query is late one day, too."""
-    agenda = Agenda(watched(), [MINUTELY[0], SELDOM[-1]])
+    agenda = Agenda(monitored_target(), [MINUTELY[0], SELDOM[-1]])
     agenda.meet(("a", "b"), 0.0)
     due, elsewhere = agenda.visit(0.0)
 

@@ -11,7 +11,7 @@ from exporter.polling.schedule import database_visits
 from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import Ping, Poll
-from tests.support.factories import info, plain, watched
+from tests.support.factories import info, monitored_target, plain
 from tests.support.fakes import FAST, HANG, Answer, Fake, Watch, after, asked, everywhere, one_poll, seen
 from tests.support.virtual_time import virtual_time
 
@@ -90,7 +90,9 @@ async def test_a_pass_has_a_deadline() -> None:
 async def test_a_query_that_others_left_no_time_is_asked_first_in_the_next_pass() -> None:
     """Not at its own interval, which may be an hour: the minute's queries would be without series so long."""
     fake = Fake(a=HANG, b=HANG)
-    async with Watch(fake, asked("a", "300ms"), asked("b", interval="50s"), target=watched(interval=0.5)) as watch:
+    async with Watch(
+        fake, asked("a", "300ms"), asked("b", interval="50s"), target=monitored_target(interval=0.5)
+    ) as watch:
         await watch.polls(1)
         fake.answers = {}
         await watch.until(lambda: None in watch.reasons("b"))
@@ -228,7 +230,7 @@ async def test_the_datastore_is_left_at_the_end() -> None:
 async def test_a_cancelled_poller_ends_at_once() -> None:
     """Whatever it is waiting for."""
     fake = Fake(hourly=HANG)
-    async with Watch(fake, asked("hourly", interval="1h"), target=watched(interval=60.0)) as watch:
+    async with Watch(fake, asked("hourly", interval="1h"), target=monitored_target(interval=60.0)) as watch:
         await watch.polls(1)
         began = time.monotonic()
 

@@ -9,7 +9,7 @@ from exporter.polling.execution import failed_canary
 from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.operation import Operation, States, run_operation, take_step
-from tests.support.factories import metric, query, watched
+from tests.support.factories import metric, monitored_target, query
 from tests.support.fakes import FAST, HANG, Fake, Watch, asked, seen
 from tests.support.virtual_time import virtual_time
 
@@ -24,7 +24,7 @@ STEPPING = asked("sampler", step_every=0.01)
 
 async def test_steps_are_taken_between_the_polls() -> None:
     """On a connection of their own: a slow query delays no step."""
-    async with Watch(Fake(slow=HANG), STEPPING, asked("slow", timeout="4s"), target=watched()) as watch:
+    async with Watch(Fake(slow=HANG), STEPPING, asked("slow", timeout="4s"), target=monitored_target()) as watch:
         await watch.until(lambda: watch.fake.asked.count("sampler sampler") >= 5)
 
         assert watch.fake.asked.count("fast sampler") == 1
@@ -48,7 +48,7 @@ async def test_a_failed_step_fails_its_query_until_one_succeeds() -> None:
 async def test_a_failed_step_is_not_repeated_before_the_next_poll() -> None:
     """Each would be one more login on a server that has no room for any."""
     fake = Fake(sampler=ConnectionRefusedError("no"))
-    async with Watch(fake, STEPPING, target=watched()) as watch:
+    async with Watch(fake, STEPPING, target=monitored_target()) as watch:
         await watch.until(lambda: "sampler sampler" in fake.asked)
         await asyncio.sleep(0.2)  # the time of 20 steps
 

@@ -7,7 +7,7 @@ import pytest
 from exporter.polling import poller
 from exporter.polling.schedule import interval, lane, seconds_to_tick, start_delay
 from exporter.state.events import Ping, Poll
-from tests.support.factories import info, query, watched
+from tests.support.factories import info, monitored_target, query
 from tests.support.fakes import FAST, HANG, Fake, Watch, after, asked
 from tests.support.virtual_time import virtual_time
 
@@ -46,7 +46,7 @@ async def test_another_server_is_asked_everything_at_once() -> None:
 
 async def test_a_query_is_asked_at_its_interval() -> None:
     """At every tick, or once an interval of its own: here not again before the test ends."""
-    every = watched(interval=0.04)
+    every = monitored_target(interval=0.04)
     async with Watch(Fake(), asked("a"), asked("b", interval="50s"), target=every) as watch:
         await watch.polls(9)
 
@@ -113,7 +113,7 @@ def test_targets_start_one_after_the_other(targets: int, every: float, last: flo
 
 def test_two_targets_poll_at_different_moments() -> None:
     """The phase is the target's own, so that many targets do not make one burst."""
-    ticks = {seconds_to_tick(watched(f"db{number}"), 0.0) for number in range(20)}
+    ticks = {seconds_to_tick(monitored_target(f"db{number}"), 0.0) for number in range(20)}
 
     assert len(ticks) == 20
     assert all(0 < tick <= 15 for tick in ticks)
@@ -121,7 +121,7 @@ def test_two_targets_poll_at_different_moments() -> None:
 
 def test_ticks_are_pinned_to_wall_time() -> None:
     """They do not drift, however long polls take, and a restart keeps them."""
-    target = watched()
+    target = monitored_target()
     first = seconds_to_tick(target, 1e9)
 
     assert [seconds_to_tick(target, 1e9 + first + late) for late in (0.0, 1.0, 14.0)] == pytest.approx(
@@ -131,7 +131,7 @@ def test_ticks_are_pinned_to_wall_time() -> None:
 
 def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
     """Event loops wake a little early; a second poll a millisecond later would be no news."""
-    target = watched()
+    target = monitored_target()
     first = seconds_to_tick(target, 1e9)
 
     assert seconds_to_tick(target, 1e9 + first - 0.001) == pytest.approx(15.001)
@@ -139,4 +139,4 @@ def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
 
 @pytest.mark.parametrize(("own", "expected"), [(None, 15.0), ("5s", 15.0), ("5m", 300.0)])
 def test_no_query_is_asked_more_often_than_its_target_is_polled(own: str | None, expected: float) -> None:
-    assert interval(query(interval=own), watched()) == expected
+    assert interval(query(interval=own), monitored_target()) == expected

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.factories import watched
+from tests.support.factories import monitored_target
 from tests.support.fakes import HANG, Fake, Watch, asked, one_poll
 from tests.support.virtual_time import virtual_time
 
@@ -23,7 +23,7 @@ async def test_what_a_slow_one_leaves_no_time_for_waits_for_the_next_pass() -> N
     """It is asked there before the slow one, and never fails for want of time that another took."""
     fake = Fake(slow=HANG)
     async with Watch(
-        fake, asked("slow", untrusted=True), asked("good", untrusted=True), target=watched(interval=0.1)
+        fake, asked("slow", untrusted=True), asked("good", untrusted=True), target=monitored_target(interval=0.1)
     ) as watch:
         await watch.polls(4)
 

@@ -12,7 +12,7 @@ from exporter.queries.query import Query
 from exporter.state.checks import checks, serves
 from exporter.state.events import Event
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import at, info, query, watched
+from tests.support.factories import at, info, monitored_target, query
 from tests.support.health_events import EVENTS, connections, target_of, told, unexplained, used
 
 CALM = ("overrun", "privileges", "queries")  # checks of every target that is up
@@ -136,7 +136,7 @@ def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
 def test_a_server_that_does_not_serve_its_database_is_down() -> None:
     """Its answers are worth having, and name what is closed; who does not judge that hears of it, no more."""
     closed: list[Event] = [EVENTS.ping(1.0, info(unserved="neo4j: offline")), EVENTS.result(1.0), EVENTS.poll(1.0)]
-    known, unjudged = told(*closed), told(*closed, target=watched(unjudged=frozenset({"databases"})))
+    known, unjudged = told(*closed), told(*closed, target=monitored_target(unjudged=frozenset({"databases"})))
     body = report(known, at(2.0))
     target, [check] = body["targets"]["orders"], body["checks"]["orders:databases"]
     back = told(*closed, *used(0.1, 2.0), *used(0.1, 3.0))

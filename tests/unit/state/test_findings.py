@@ -10,10 +10,11 @@ from exporter.errors import QueryError
 from exporter.exposition.page import Exposition
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.query import Query, Row
+from exporter.settings import RuntimeConfig
 from exporter.state.checks import checks
 from exporter.state.snapshot import findings
 from exporter.web.app import create_app
-from tests.support.factories import Events, at, metric, query, snapshot, watched
+from tests.support.factories import Events, at, metric, monitored_target, query, snapshot
 
 KEYLESS = query(
     "keyless", labels=(), findings="names", metrics=(metric("pg_tables_keyless", value="tables"),),
@@ -104,8 +105,8 @@ def test_findings_are_on_no_page_of_metrics() -> None:
 def test_a_page_serves_them() -> None:
     """All targets' at /findings, one target's below it; a stranger is 404."""
     target = {"name": "orders", "store": "postgres", "url": "postgresql://u@h/db"}
-    app = create_app(Config.model_validate({"targets": [target]}), ())
-    client, service, events = TestClient(app), app.state.service, Events(watched())  # nothing is polled
+    app = create_app(RuntimeConfig(Config.model_validate({"targets": [target]})))
+    client, service, events = TestClient(app), app.state.service, Events(monitored_target())  # nothing is polled
     now = service.snapshot.status["orders"].fresh_until - 20
     service.publish(events.ping(now))
     service.publish(events.result(now, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}]))

@@ -8,7 +8,7 @@ from exporter.errors import QueryError, Reason
 from exporter.queries.query import Query
 from exporter.state.events import Event, Result, fresh_seconds
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import EVERY, Events, Story, at, info, metric, query, snapshot, watched
+from tests.support.factories import EVERY, Events, Story, at, info, metric, monitored_target, query, snapshot
 
 BACKUPS = query(
     "dumps",
@@ -30,7 +30,7 @@ def test_series_vanish_at_the_first_failed_ping() -> None:
 
 def test_other_targets_are_untouched() -> None:
     """One store's failure is its own."""
-    orders, search = Events(watched("orders")), Events(watched("search"))
+    orders, search = Events(monitored_target("orders")), Events(monitored_target("search"))
     both = snapshot(orders.target, search.target)
     for events in (orders, search):
         both.apply(events.ping(1.0))
@@ -214,10 +214,10 @@ def test_every_event_makes_a_new_version() -> None:
 
 def test_a_target_that_is_forgotten_leaves_nothing() -> None:
     """And may leave the others blind, whose parts of the page are other ones then."""
-    seen = snapshot(watched("orders"), watched("invoices"))
-    seen.apply(Events(watched("orders")).ping(1.0))
-    seen.apply(Events(watched("orders")).result(1.0))
-    seen.apply(Events(watched("invoices")).failed_ping(1.0, fault="network"))
+    seen = snapshot(monitored_target("orders"), monitored_target("invoices"))
+    seen.apply(Events(monitored_target("orders")).ping(1.0))
+    seen.apply(Events(monitored_target("orders")).result(1.0))
+    seen.apply(Events(monitored_target("invoices")).failed_ping(1.0, fault="network"))
     version = seen.changed["invoices"]
     assert not seen.all_unreachable_locally
 
@@ -227,7 +227,7 @@ def test_a_target_that_is_forgotten_leaves_nothing() -> None:
     assert seen.all_unreachable_locally
     assert seen.changed["invoices"] > version
 
-    seen.watch(watched("parcels"), at(2.0))
+    seen.watch(monitored_target("parcels"), at(2.0))
     assert not seen.all_unreachable_locally
 
 
@@ -235,7 +235,7 @@ def test_a_target_is_watched_otherwise_without_losing_what_is_known() -> None:
     story = Story()
     story.poll("o")
     status = story.snapshot.status["orders"]
-    story.snapshot.watch(watched("orders", required=False, maintenance=True), at(story.now))
+    story.snapshot.watch(monitored_target("orders", required=False, maintenance=True), at(story.now))
 
     assert story.snapshot.status["orders"] is status
     assert story.snapshot.targets["orders"].maintenance

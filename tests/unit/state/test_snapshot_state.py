@@ -4,7 +4,7 @@ import pytest
 
 from exporter.state.local_fault import LocalFault
 from exporter.state.target_status import State
-from tests.support.factories import EVERY, Events, Story, snapshot, watched
+from tests.support.factories import EVERY, Events, Story, monitored_target, snapshot
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_the_last_poll_saw_is_there_undamped() -> None:
 
 def faulty(*faults: LocalFault | None) -> list[State]:
     """Return the states of targets each of which fails two pings for a fault of ours, or for none."""
-    targets = [Events(watched(f"t{number}")) for number in range(len(faults))]
+    targets = [Events(monitored_target(f"t{number}")) for number in range(len(faults))]
     made = snapshot(*[events.target for events in targets])
     for now in (1.0, 2.0):
         for events, fault in zip(targets, faults, strict=True):
@@ -98,7 +98,7 @@ def test_what_could_not_be_asked_is_not_called_down(faults: list[LocalFault | No
 
 def test_one_answer_shows_that_the_others_can_be_asked() -> None:
     """They are down, then."""
-    first, second = Events(watched("first")), Events(watched("second"))
+    first, second = Events(monitored_target("first")), Events(monitored_target("second"))
     made = snapshot(first.target, second.target)
     for events in (first, second):
         made.apply(events.failed_ping(1.0, fault="dns"))

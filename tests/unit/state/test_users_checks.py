@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.settings import read_queries
 from tests.support.app_client import Site
-from tests.support.factories import Events, watched, write
+from tests.support.factories import Events, monitored_target, write
 
 FILE = """
 query: SELECT 1
@@ -43,7 +43,7 @@ def test_a_users_check_is_seen_everywhere(
     write(tmp_path / "postgres" / "jobs.yaml", FILE % rule)
     [jobs] = [query for query in read_queries(["postgres"], [tmp_path]) if query.name == "jobs"]
     row = {"used": 0.5, "verdict": used} if isinstance(used, str) else {"used": used}
-    events = Events(watched("orders"))
+    events = Events(monitored_target("orders"))
     site.publish(events.ping(1.0), events.result(1.0, jobs, [row]), events.poll(1.0))
     site.now = 2.0
     body = site.health("/health/targets/orders")

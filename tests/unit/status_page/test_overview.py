@@ -15,7 +15,7 @@ from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.snapshot import Snapshot
 from exporter.status_page.overview import Overview, overview, refresh_seconds
 from exporter.status_page.rendering import render
-from tests.support.factories import SIZE_CHECK, Events, at, info, metric, query, snapshot, watched
+from tests.support.factories import SIZE_CHECK, Events, at, info, metric, monitored_target, query, snapshot
 from tests.support.html_tree import Element, read_html
 from tests.support.status_pages import EXPORTER, LONG_AGO
 
@@ -67,7 +67,7 @@ def rows(page: Element) -> list[str]:
 
 def test_all_is_fine() -> None:
     """In the title, too: a browser's tab is often all one sees."""
-    tier = Tier(watched("orders"), watched("invoices", required=False))
+    tier = Tier(monitored_target("orders"), monitored_target("invoices", required=False))
     tier.polls("orders")
     tier.polls("invoices")
     page = tier.page()
@@ -83,7 +83,7 @@ def test_all_is_fine() -> None:
 
 def test_the_worst_comes_first_and_says_why() -> None:
     """With a value against its limit, since when, and whether it matters to /health."""
-    tier = Tier(*map(watched, ("a", "b", "c")), watched("d", required=False), watched("e"))
+    tier = Tier(*map(monitored_target, ("a", "b", "c")), monitored_target("d", required=False), monitored_target("e"))
     tier.polls("a")
     tier.polls("b", used=0.91)
     tier.polls("c", "connect")
@@ -103,7 +103,7 @@ def test_the_worst_comes_first_and_says_why() -> None:
 
 def test_times_are_exact_for_who_asks() -> None:
     """In the title of each, and for machines; of another day than today it is the date that counts."""
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders", "connect")
     [since] = {
         element.attributes["datetime"]: element for element in tier.page(200_000.0).one("table").all("time")
@@ -132,7 +132,9 @@ def test_times_are_exact_for_who_asks() -> None:
 def test_the_verdict(states: Sequence[str], verdict: str) -> None:
     """What is in maintenance counts for nothing."""
     names = "abcde"[: len(states)]
-    tier = Tier(*(watched(name, maintenance=state == "away") for name, state in zip(names, states, strict=True)))
+    tier = Tier(
+        *(monitored_target(name, maintenance=state == "away") for name, state in zip(names, states, strict=True))
+    )
     for name, state in zip(names, states, strict=True):
         if state != "new":
             tier.polls(name, "connect" if state in ("down", "away") else None)
@@ -142,7 +144,7 @@ def test_the_verdict(states: Sequence[str], verdict: str) -> None:
 
 def test_the_first_failure_is_told_at_once() -> None:
     """Although the state, which is damped, stays ok until the second."""
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders")
     events = Events()
     tier.snapshot.apply(events.failed_ping(tier.now + 45, "timeout"))
@@ -156,7 +158,7 @@ def test_the_first_failure_is_told_at_once() -> None:
 
 def test_a_state_that_is_held_says_so() -> None:
     """A poll alone ends nothing."""
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders", "connect")
     events = Events()
     tier.snapshot.apply(events.ping(tier.now + 45))
@@ -166,7 +168,7 @@ def test_a_state_that_is_held_says_so() -> None:
 
 
 def test_flapping_says_so() -> None:
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     events = Events()
     for number in range(24):
         now = tier.now + 15.0 * number
@@ -180,7 +182,7 @@ def test_flapping_says_so() -> None:
 
 def test_a_fault_of_our_own_machine_is_told_apart() -> None:
     """In /health's words, above everything else."""
-    tier = Tier(watched(), watched("invoices"))
+    tier = Tier(monitored_target(), monitored_target("invoices"))
     for name in tier.snapshot.targets:
         events = Events(tier.snapshot.targets[name])
         for number in range(3):
@@ -194,7 +196,7 @@ def test_a_fault_of_our_own_machine_is_told_apart() -> None:
 
 
 def test_maintenance_is_said_beside_the_state() -> None:
-    tier = Tier(watched(maintenance=True))
+    tier = Tier(monitored_target(maintenance=True))
     tier.polls("orders", "connect")
 
     assert rows(tier.page()) == ["orders postgres maintenance , down for 45 s since 13:46 UTC no connection"]
@@ -202,7 +204,7 @@ def test_maintenance_is_said_beside_the_state() -> None:
 
 def test_a_page_never_disagrees_with_health() -> None:
     """Also after its poller stopped: nothing is fine that nobody asked for minutes."""
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders")
     late = 500.0
     body = report(tier.snapshot, at(tier.now + late))
@@ -213,7 +215,7 @@ def test_a_page_never_disagrees_with_health() -> None:
 
 
 def test_failing_queries_are_told_of_a_target_that_is_fine_otherwise() -> None:
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders")
     events = Events()
     for name in ("a", "b", "c", "d"):
@@ -226,7 +228,7 @@ def test_failing_queries_are_told_of_a_target_that_is_fine_otherwise() -> None:
 def test_fifty_targets_are_under_50_kb(used: float, seconds: float) -> None:
     """The bad day, too: each with more reasons, findings and failing queries than are shown."""
     names = [f"a-rather-long-name-of-a-target-{number:02}" for number in range(50)]
-    tier = Tier(*map(watched, names))
+    tier = Tier(*map(monitored_target, names))
     for name in names:
         tier.polls(name, seconds=seconds, used=used, finding="x" * 400)
         events = Events(tier.snapshot.targets[name])
@@ -248,7 +250,7 @@ SENT = WRITTEN | st.text(st.characters(exclude_categories=()), max_size=40)  # b
 def test_whatever_it_is_called_it_stays_text(name: str, finding: str, check: str) -> None:
     """Names of targets, checks, and what was found are escaped; the page stays whole."""
     asked = NAMED.model_copy(update={"health": HealthRule(check=check, status="status")})
-    target, plain = watched(name), snapshot(watched(name))
+    target, plain = monitored_target(name), snapshot(monitored_target(name))
     events = Events(target)
     for now in (15.0, 30.0, 45.0):
         plain.apply(events.ping(now))
@@ -269,7 +271,7 @@ TAGS = {"thead", "tbody", "tr", "th", "td", "a", "br", "small", "span", "time", 
 
 def test_what_a_server_said_is_not_shown() -> None:
     """Its words may hold an address or a user."""
-    tier = Tier(watched())
+    tier = Tier(monitored_target())
     tier.polls("orders", "connect")
     assert "db1.example" not in tier.text()
 
@@ -283,7 +285,7 @@ def test_what_a_server_said_is_not_shown() -> None:
 )
 def test_it_is_read_anew_when_there_is_something_new(intervals: Sequence[float], seconds: int) -> None:
     """By whoever has no scripts, too."""
-    targets = [watched(str(number), interval=interval) for number, interval in enumerate(intervals)]
+    targets = [monitored_target(str(number), interval=interval) for number, interval in enumerate(intervals)]
     tier = Tier(*targets)
 
     assert refresh_seconds(targets) == seconds

@@ -9,7 +9,7 @@ from exporter.queries.query import Query
 from exporter.state.snapshot import findings
 from exporter.status_page.rendering import render
 from exporter.status_page.target import target_page
-from tests.support.factories import Events, at, info, metric, query, snapshot, watched
+from tests.support.factories import Events, at, info, metric, monitored_target, query, snapshot
 from tests.support.html_tree import Element, read_html
 from tests.support.status_pages import EXPORTER, LONG_AGO
 
@@ -25,7 +25,7 @@ class One:
     """One target and its page, a minute after its last poll began."""
 
     def __init__(self, **changes: Any) -> None:
-        target = watched(interval=60.0, **changes)
+        target = monitored_target(interval=60.0, **changes)
         self.events, self.snapshot = Events(target), snapshot(target)
 
     def up(self, *missing: str) -> None:

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.config.config import Web
 from exporter.errors import ConfigError
 from exporter.exposition import page
-from exporter.settings import Settings
+from exporter.settings import RuntimeConfig
 from tests.support.app_client import Site
-from tests.support.factories import Events, watched
+from tests.support.factories import Events, monitored_target
 
 PATHS = [
     "/", "/metrics", "/probe?target=orders", "/sd", "/livez", "/startupz", "/readyz", "/health", "/health/groups/write",
@@ -172,10 +172,10 @@ def test_a_reload_is_answered_with_its_outcome() -> None:
     """Applied, or every problem of the files, a line each."""
     problems: list[str] = []
 
-    def load() -> Settings:
+    def load() -> RuntimeConfig:
         if problems:
             raise ConfigError(problems)
-        return Settings(made.service.config, ())
+        return RuntimeConfig(made.service.config, ())
 
     made = Site(load)
     made.configure(web=Web(reload=True))
@@ -234,7 +234,7 @@ def names(text: str) -> list[str]:
 def test_no_secret_is_on_any_page(site: Site) -> None:
     """Neither a password, nor an address, nor what a server said."""
     site.fail("orders")
-    site.publish(Events(watched("invoices")).failed_result(1.0))
+    site.publish(Events(monitored_target("invoices")).failed_result(1.0))
     pages = [site.client.get(path).text for path in [*PATHS, "/health/targets/nobody", "/nothing"]]
 
     assert not [page for page in pages if "hunter22" in page or "@h" in page or "db1.example" in page]

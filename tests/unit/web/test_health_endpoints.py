@@ -11,7 +11,7 @@ from exporter.health.rendered import Parts, body
 from exporter.health.report import report
 from exporter.state.events import Instant
 from tests.support.app_client import BOTH, Site
-from tests.support.factories import Events, info, watched
+from tests.support.factories import Events, info, monitored_target
 from tests.support.health_schema import valid
 
 EVERY_PAGE = ["/health", "/health/groups/write", "/health/targets/orders", "/livez", "/startupz", "/readyz"]
@@ -147,7 +147,7 @@ def test_a_503_says_when_to_ask_again(site: Site) -> None:
     assert site.client.options("/health").headers["retry-after"]
     assert "retry-after" not in site.client.get("/health/groups/paper").headers
 
-    events = Events(watched("orders"))
+    events = Events(monitored_target("orders"))
     refused = events.failed_ping(1.0, "auth")
     site.publish(type(refused)("orders", 1.0, refused.fresh_until + 60.0, 0.001, None, refused.error), events.poll(1.0))
     assert 60 <= int(site.client.get("/health/targets/orders").headers["retry-after"]) <= 75
@@ -233,7 +233,7 @@ def test_the_text_says_what_the_report_says(site: Site) -> None:
         else:
             site.poll(name, now, lag=20.0 + step)
         if step == 30:
-            site.publish(Events(watched("orders")).ping(now, info('15 "beta"')))
+            site.publish(Events(monitored_target("orders")).ping(now, info('15 "beta"')))
         agree(now)
         agree(now + 1.5)
     agree(115.0)
