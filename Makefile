@@ -1,13 +1,16 @@
 # Two commands matter: `make test` and `make demo`. Both install what they need into .venv and the user's cache.
 PYTHON ?= python3
 BIN := .venv/bin
-TESTS ?= tests
+UNIT := tests/unit tests/repository --ignore tests/repository/programs
+SERVERS := tests/repository/programs tests/integration tests/end_to_end
 WORKERS ?= 2
 
-.PHONY: help check test demo format bench docs preview lock clean
+.PHONY: help check unit test slow demo format bench docs preview lock clean
 help:
 	@echo "make demo          watch a real PostgreSQL under load (WITH=neo4j,minio adds more, SECONDS=60 ends it)"
-	@echo "make test          run all tests on real servers (TESTS=tests/unit/queries: some of them)"
+	@echo "make unit          run the tests that need no server, no network and no program: a minute"
+	@echo "make test          run all tests, also those on real servers (TESTS=tests/unit/queries: some of them)"
+	@echo "make slow          run what takes hours: long fuzzing, 10,000 polls of failing servers, many targets"
 	@echo "make check         lint, types, query files, promtool, the repository's consistency"
 	@echo "make bench         run the benchmarks and write their results"
 	@echo "make preview       draw the dashboards from ten minutes of a data tier under load (npm, chromium)"
@@ -18,11 +21,25 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q tests/repository/test_repository.py tests/unit/exposition/test_page.py  # the second runs promtool on the golden page
+	$(BIN)/pytest -q tests/repository/test_repository.py tests/repository/programs/test_promtool.py
+
+unit: .venv/dev
+	$(BIN)/pytest $(PARALLEL) $(UNIT)
 
 test: .venv/dev
+ifdef TESTS
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
+else
+	$(BIN)/pytest $(PARALLEL) --cov $(UNIT)  # fails under the coverage that pyproject.toml asks for
 	-$(BIN)/python -m testkit fetch  # what cannot be had is a skip with its reason, on CI a failure
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(TESTS)  # a file's tests share servers
+	$(BIN)/pytest $(PARALLEL) $(SERVERS)
+endif
+PARALLEL := -n $(WORKERS) --dist loadfile  # a file's tests share servers
+
+slow: .venv/dev
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest $(PARALLEL) tests/unit/fuzz
+	$(BIN)/pytest -m slow tests/end_to_end
+	$(BIN)/python -m bench scale soak faults hostile
 
 demo: $(if $(WITH),.venv/dev,.venv/demo)
 	@$(BIN)/python -m deploy.demo $(if $(WITH),--with $(WITH)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -13,8 +13,6 @@ from testkit.session import Servers
 from tests.support.app_client import Site
 from tests.support.qdrant_admin import Admin
 
-SCORE = "score"  # what a test records under this name is said at the end of the run
-
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -75,8 +73,9 @@ def promtool(servers: Servers) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as their score."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
-    scores = [score for report in reports for name, score in report.user_properties if name == SCORE]
+    scores = [score for report in reports for name, score in report.user_properties if name == "score"]
     if scores:
         terminalreporter.section("scores")
         terminalreporter.write("\n".join([*sorted(scores), ""]))

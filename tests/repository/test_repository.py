@@ -4,9 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-import tarfile
 import tomllib
-import zipfile
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -21,6 +19,8 @@ from exporter.settings import read_queries
 from tests.support.paths import ROOT
 
 MODULES = sorted((ROOT / "exporter").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+UNIT = ROOT / "tests" / "unit"
 
 
 def tracked() -> list[Path]:
@@ -35,18 +35,20 @@ def queries() -> tuple[Query, ...]:
     return read_queries(STORES)
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_store_has_the_same_stem_everywhere(store: str) -> None:
-    """A store is a package, its queries and, once there are any, its dashboard and rules."""
-    wanted = [Path("exporter/datastores") / store / "datastore.py", Path("queries") / store]
-    if (ROOT / "dashboards").is_dir():
-        wanted.append(Path("dashboards") / f"{STORES[store].page}.json")
-    if (ROOT / "alerts").is_dir():
-        wanted.append(Path("alerts/rules") / f"{STORES[store].page}.yaml")
+def test_a_store_has_the_same_stem_everywhere() -> None:
+    """A store is a package, its queries, a dashboard and rules; PgBouncer shares those of PostgreSQL."""
+    wanted = [
+        path
+        for store, described in STORES.items()
+        for path in (
+            f"exporter/datastores/{store}/datastore.py",
+            f"queries/{store}",
+            f"dashboards/{described.page}.json",
+            f"alerts/rules/{described.page}.yaml",
+        )
+    ]
 
-    missing = [str(path) for path in wanted if not (ROOT / path).exists()]
-
-    assert missing == []
+    assert [path for path in wanted if not (ROOT / path).exists()] == []
 
 
 def test_query_folders_belong_to_stores() -> None:
@@ -91,10 +93,27 @@ def test_docs_of_metrics_are_current() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == page()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_modules_are_small(path: Path) -> None:
+def test_modules_are_small() -> None:
     """A module of the product holds one idea: 300 lines at the very most."""
-    assert len(path.read_text().splitlines()) <= 300
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+
+    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
+
+
+def test_nothing_imports_from_a_test() -> None:
+    """What several tests need lies in tests/support."""
+    modules = [*TESTS, *(path for kit in ("testkit", "bench", "deploy", "docs") for path in (ROOT / kit).rglob("*.py"))]
+    importing = re.compile(r"^\s*(?:from|import) \S*(?:\btest_\w+|conftest)\b", re.MULTILINE)
+
+    assert [str(path.relative_to(ROOT)) for path in modules if importing.search(path.read_text())] == []
+
+
+def test_unit_tests_lie_as_the_modules_do() -> None:
+    """tests/unit/<package>/test_<module>.py; a file of its own may name a behaviour, but no folder is strange."""
+    folders = {path.parent.relative_to(ROOT / "tests" / "unit") for path in TESTS if path.is_relative_to(UNIT)}
+    packages = {path.parent.relative_to(ROOT / "exporter") for path in MODULES}
+
+    assert folders - packages == {Path("fuzz")}
 
 
 def test_imports_go_one_way() -> None:
@@ -161,26 +180,6 @@ def test_locks_hold_every_dependency() -> None:
         assert "--hash=sha256:" in (ROOT / lock).read_text()
 
 
-def test_wheel_and_sdist_hold_what_is_read_at_run_time(tmp_path: Path) -> None:
-    """Both archives contain every built-in query file, the status page's templates and the catalogue of alerts."""
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    read = [*(ROOT / "queries").rglob("*.yaml"), *(ROOT / "exporter" / "status_page" / "templates").iterdir()]
-    read += (ROOT / "alerts" / "catalogue").iterdir()
-    files = {str(path.relative_to(ROOT)).removeprefix("exporter/") for path in read}
-
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        inside = {
-            name.removeprefix("exporter/").removeprefix("_data/").replace("alerts/", "alerts/catalogue/")
-            for name in wheel.namelist()
-        }
-    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sdist:
-        unpacked = {name.partition("/")[2].removeprefix("exporter/") for name in sdist.getnames()}
-
-    assert files - inside == set()
-    assert files - unpacked == set()
-
-
 def test_dockerfile_copies_what_is_there_and_runs_as_nobody() -> None:
     """What can be checked without an engine: sources exist and are let through, a user, a health check."""
     text = (ROOT / "Dockerfile").read_text()
@@ -207,15 +206,3 @@ def test_nothing_of_a_machine_is_in_the_tree() -> None:
     ]
 
     assert found == []
-
-
-def test_a_report_for_machines_takes_what_tests_record(tmp_path: Path) -> None:
-    """With our settings, under which a warning is an error."""
-    recording, report = tmp_path / "test_recording.py", tmp_path / "report.xml"
-    recording.write_text("def test_recording(record_property):\n    record_property('score', '1 of 1')\n")
-    plugins = ["--disable-plugin-autoload", "-p", "anyio", "-p", "no:cacheprovider"]
-    options = [*plugins, "-c", str(ROOT / "pyproject.toml"), f"--junitxml={report}"]
-    subprocess.run([sys.executable, "-m", "pytest", *options, str(recording)], check=True, capture_output=True)
-
-    assert 'errors="0" failures="0"' in report.read_text()
-    assert 'value="1 of 1"' in report.read_text()

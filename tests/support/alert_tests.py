@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 
 from exporter import alert_rules
+from exporter.cli import main
 from exporter.units import parse_duration
 from tests.support.paths import ROOT
 from tests.support.promql import selectors
@@ -80,3 +82,21 @@ def reads(rule: Rule, recorded: Rule) -> bool:
 def with_recorded(alerts: Sequence[Rule], among: Sequence[Rule]) -> list[Rule]:
     """Return the alerts after what is recorded for them: the rest need not be evaluated."""
     return [*(rule for rule in among if any(reads(alert, rule) for alert in alerts)), *alerts]
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Return what `datatier-exporter rules` prints."""
+    assert main(["rules", *map(str, arguments)]) == 0
+    return capsys.readouterr().out
+
+
+def alerts(text: str, name: str) -> list[Rule]:
+    """Return the rules of an alert, one for each severity."""
+    found = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    return [rule for rule in found if rule.get("alert") == name]
+
+
+CATALOGUES = {name: alert_rules.catalogue(name) for name in alert_rules.names()}
+ALERTS = {alert: name for name, catalogue in CATALOGUES.items() for alert in catalogue.alerts}
+RULES = [rule for name in CATALOGUES for rule in rules_of(name)]
+ALERT_RULES = [rule for rule in RULES if "alert" in rule]

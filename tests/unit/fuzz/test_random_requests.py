@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.served_app import WebSite
-from tests.unit.fuzz.conftest import Records
 
 METHODS = [b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PRI", b"CONNECT", b"TRACE", b"get", b"G\x00T", b""]
 PATHS = [
@@ -45,7 +44,7 @@ def web_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
 
 @settings(max_examples=300, deadline=None)
 @given(requests=st.lists(well_formed | st.binary(max_size=200), min_size=1, max_size=3))
-def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: Records, requests: list[bytes]) -> None:
+def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: list[object], requests: list[bytes]) -> None:
     """One after another on one connection; the next client is served as ever."""
     with web_site.connect() as client:
         client.settimeout(0.05)

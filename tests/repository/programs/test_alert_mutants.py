@@ -8,7 +8,6 @@ from typing import NamedTuple
 import pytest
 
 from exporter import alert_rules
-from tests.conftest import SCORE
 from tests.support.alert_tests import FILES, AlertTest, Rule, alert_tests, label, reads, rules_of, with_recorded
 from tests.support.mutants import Mutant, mutants
 from tests.support.promtool import Trial, run_tests, verdicts
@@ -101,7 +100,7 @@ def test_every_mutant_is_killed(name: str, promtool: Path, record_property: Call
     changed = [number for number, mutant in enumerate(made) if mutant.what != UNCHANGED]
     survived = [describe(made[number]) for number in changed if number in alive]
     failing = [describe(made[number]) for number in set(range(len(made))) - alive - set(changed)]
-    record_property(SCORE, f"{name}: {len(changed) - len(survived)} of {len(changed)} mutants killed")
+    record_property("score", f"{name}: {len(changed) - len(survived)} of {len(changed)} mutants killed")
 
     assert not survived, "\n".join(survived)
     assert not failing, "\n".join(failing)
