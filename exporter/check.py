@@ -12,7 +12,7 @@ from exporter.datastores.base import LANES, Datastore, Lane
 from exporter.datastores.logins import Logins
 from exporter.errors import QueryError
 from exporter.logs import blanked, visible
-from exporter.polling.execution import QueryRun, execute_query, failure, open_session, within_deadline
+from exporter.polling.execution import QueryRun, execute_query, failed_result, open_session, within_deadline
 from exporter.polling.schedule import database_visits, lane
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query
@@ -79,7 +79,7 @@ async def _run_all(
                 results.append(await execute_query(run, session, datastore))
     except QueryError as error:
         answered = {result.query.name for result in results}
-        results += [failure(target, query, error) for query in queries if query.name not in answered]
+        results += [failed_result(target, query, error) for query in queries if query.name not in answered]
     return results
 
 

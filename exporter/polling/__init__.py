@@ -1,1 +1,1 @@
-"""When a query is asked, and the one place where its failure ends: a task group a target publishes events."""
+"""When each query runs, and the one place that catches its failures: a task group for each target publishes events."""

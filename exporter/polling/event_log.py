@@ -1,4 +1,4 @@
-"""One log line an event: changes are told once, not every poll."""
+"""Log changes of state: a failure is logged when it begins and when it ends, not at every poll."""
 
 from collections import defaultdict
 
@@ -7,13 +7,13 @@ import structlog
 from exporter.errors import Reason
 from exporter.state.events import Event, Key, Ping, Result
 
-_OF_THE_TARGET: tuple[Reason, ...] = ("connect", "auth")  # the ping tells of these, once for all queries
+_OF_THE_TARGET: tuple[Reason, ...] = ("connect", "auth")  # logged for the ping, once for all queries
 
 _log = structlog.get_logger("exporter")
 
 
 class EventLogger:
-    """Log when a target or query begins to fail and when it returns; a mere change of reason is for debugging."""
+    """Log when a target or query begins to fail and when it recovers; a change of reason alone is logged at debug."""
 
     def __init__(self) -> None:
         self._targets: dict[str, Reason | None] = {}

@@ -1,4 +1,4 @@
-"""The failure boundary: one query, run within its deadline; whatever goes wrong is a result."""
+"""The failure boundary: run one query within its deadline; every failure becomes a result."""
 
 import asyncio
 import time
@@ -20,12 +20,12 @@ from exporter.state.local_fault import local_fault
 _T = TypeVar("_T")
 
 PING_SECONDS = 5.0
-_CLOSE_TIMEOUT = 2.0
+_CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRun:
-    """One query to be asked once, of a server known by its last ping, within so many seconds."""
+    """Describe one run of a query: where it runs, what the last ping returned, and how many seconds it may take."""
 
     target: MonitoredTarget
     query: Query
@@ -37,10 +37,10 @@ class QueryRun:
 async def within_deadline(
     work: Callable[[], Awaitable[_T]], seconds: float, reason: Callable[[BaseException], Reason]
 ) -> _T:
-    """Await work within a deadline; raise QueryError, and nothing else, for whatever goes wrong.
+    """Await work within a deadline; raise QueryError, and nothing else, when anything fails.
 
-    This is the only blanket except of the product, and the deadline of every ping and query; a store's own shorter
-    ones, for a farewell or a page that may hang, lie within it.
+    This is the only `except Exception` around store clients, and the deadline of every ping and query. The shorter
+    timeouts of a store, such as for closing a connection, lie within it.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -58,24 +58,24 @@ async def within_deadline(
 
 
 def _forget_frames(error: BaseException | None) -> None:
-    """Let go of what an error's frames hold, a page of megabytes perhaps: the snapshot keeps the error."""
-    behind: list[BaseException | None] = [error]
-    while behind:
-        one = behind.pop()
-        if one is not None and one.__traceback__ is not None:
-            one.__traceback__ = None
-            behind += [one.__cause__, one.__context__]
+    """Drop the frames of an error and its causes: the snapshot keeps the error, and frames may hold megabytes."""
+    chain: list[BaseException | None] = [error]
+    while chain:
+        link = chain.pop()
+        if link is not None and link.__traceback__ is not None:
+            link.__traceback__ = None
+            chain += [link.__cause__, link.__context__]
 
 
 async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -> Result:
-    """Run a query; a failure is a result, too."""
+    """Run a query; return a failure as a result, too."""
     target, query, database = run.target, run.query, run.database
     began = time.perf_counter()
 
-    async def ask() -> dict[str, Any]:
+    async def fetch() -> dict[str, Any]:
         if error := unsupported(query, run.info):
             raise error
-        rows = await session.fetch(_within(query, run.seconds), database)
+        rows = await session.fetch(_with_timeout(query, run.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = measured(query.samples(rows, extra), run.info)
         outcome = query.outcome(rows, families, time.perf_counter() - began)
@@ -87,35 +87,35 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
         return Result(target.name, query, database, time.time(), fresh_until, duration, **fields)
 
     try:
-        return result(**await within_deadline(ask, run.seconds, datastore.reason))
+        return result(**await within_deadline(fetch, run.seconds, datastore.reason))
     except QueryError as error:
         return result(error=error, outcome=failed_canary(query, error))
 
 
 def failed_canary(query: Query, error: QueryError) -> CheckOutcome | None:
-    """Judge a query whose time has a limit and that did not even end well; None for all others."""
+    """Fail the check of a canary, a query with a limit on its duration, that ended with an error; None for others."""
     canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
     return CheckOutcome(query.health, "fail", None) if query.health and canary else None
 
 
-def _within(query: Query, seconds: float) -> Query:
-    """Tell the server, too, that less time is left than the query may take: a deadline of ours costs the connection."""
+def _with_timeout(query: Query, seconds: float) -> Query:
+    """Shorten the timeout that the server enforces to what is left: a query that we cancel costs its connection."""
     return query if seconds >= query.timeout else query.model_copy(update={"timeout": seconds})
 
 
-def failure(target: MonitoredTarget, query: Query, error: QueryError, database: str | None = None) -> Result:
-    """Make the result of a query that could not even be asked."""
+def failed_result(target: MonitoredTarget, query: Query, error: QueryError, database: str | None = None) -> Result:
+    """Return the result of a query that could not run."""
     fresh_until = time.monotonic() + fresh_seconds(interval(query, target))
     return Result(target.name, query, database, time.time(), fresh_until, 0.0, error=error)
 
 
 @asynccontextmanager
 async def open_session(datastore: Datastore, lane: Lane, seconds: float = PING_SECONDS) -> AsyncIterator[Session]:
-    """Open a session within a deadline; raise QueryError where that fails. How it closes is nobody's trouble."""
+    """Open a session within a deadline; raise QueryError if that fails. Errors while closing are ignored."""
     manager = datastore.session(lane)
     session = await within_deadline(manager.__aenter__, seconds, datastore.reason)
     try:
         yield session
     finally:
         with suppress(QueryError):
-            await within_deadline(lambda: manager.__aexit__(None, None, None), _CLOSE_TIMEOUT, datastore.reason)
+            await within_deadline(lambda: manager.__aexit__(None, None, None), _CLOSE_SECONDS, datastore.reason)

@@ -1,4 +1,4 @@
-"""All running pollers: the one place where a target's task starts, and ends."""
+"""The running pollers: the only place where the task of a target starts and ends."""
 
 import asyncio
 import gc
@@ -22,13 +22,13 @@ from exporter.state.events import Event, MonitoredTarget, Ping, Poll, fresh_seco
 from exporter.state.local_fault import local_fault
 
 _OPEN_SECONDS = 60.0  # for an import from a slow disk
-_END_SECONDS = 5.0  # connections are closed politely, where somebody answers
+_END_SECONDS = 5.0  # for a poller to close its connections
 
 _log = structlog.get_logger("exporter")
 
 
 class PollerManager:
-    """Keep the poller of each target that was started and not ended, all in one task group."""
+    """Start and end the pollers of all targets, in one task group."""
 
     def __init__(self, group: asyncio.TaskGroup, publish: Publish) -> None:
         self._group = group
@@ -38,32 +38,32 @@ class PollerManager:
 
     def start(self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], delay: float) -> None:
         def publish(event: Event) -> None:
-            if self._tasks.get(target.name) is task:  # one that was ended is heard no more
+            if self._tasks.get(target.name) is task:  # an ended poller publishes no more
                 self._publish(event)
 
         task = self._group.create_task(self._poll(target, watched, queries, publish, delay), name=target.name)
         self._tasks[target.name] = task
 
     def end(self, target: str) -> Coroutine[Any, Any, None]:
-        """Silence a target's poller at once; await what is returned until it has closed its connections."""
+        """Cancel the poller of a target, which publishes no more; await the result until its connections are closed."""
         task = self._tasks.pop(target)
         task.cancel()
-        return _ended(task)
+        return _wait_for_end(task)
 
     async def _poll(
         self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], publish: Publish, delay: float
     ) -> None:
         await asyncio.sleep(delay)
-        datastore = self._logins.guarded(target, await _opened(target, watched, publish))
+        datastore = self._logins.guarded(target, await _open_when_possible(target, watched, publish))
         await Poller(watched, datastore, queries, publish).watch()
 
 
-async def _opened(target: Target, watched: MonitoredTarget, publish: Publish) -> Datastore:
-    """Return a target's datastore; as long as its client cannot be had, that target alone is down, and tried again."""
+async def _open_when_possible(target: Target, watched: MonitoredTarget, publish: Publish) -> Datastore:
+    """Open the datastore of a target; while its client cannot be imported, publish failed pings and try again."""
     while True:
         began = time.monotonic()
         try:
-            return await within_deadline(lambda: _open(target), _OPEN_SECONDS, _no_client)
+            return await within_deadline(lambda: _open(target), _OPEN_SECONDS, _import_failed)
         except QueryError as error:
             now = time.monotonic()
             fresh_until = now + fresh_seconds(watched.interval)
@@ -75,16 +75,16 @@ async def _opened(target: Target, watched: MonitoredTarget, publish: Publish) ->
 
 async def _open(target: Target) -> Datastore:
     if not is_loaded(target.store):
-        await in_thread(load_client, target.store)  # this may take half a second, and the loop answers
-        gc.freeze()  # what is imported stays: a full collection that looks at it stops the loop for 50 ms
+        await in_thread(load_client, target.store)  # takes up to half a second, which would block the event loop
+        gc.freeze()  # modules stay: leave them out of full collections, which would block the event loop for 50 ms
     return open_datastore(target)
 
 
-def _no_client(_: BaseException) -> Reason:
+def _import_failed(_: BaseException) -> Reason:
     return "connect"
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _wait_for_end(task: asyncio.Task[None]) -> None:
     _, pending = await asyncio.wait([task], timeout=_END_SECONDS)
     if pending:
         _log.warning("a poller does not end: left behind", target=task.get_name(), seconds=_END_SECONDS)

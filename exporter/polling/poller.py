@@ -1,4 +1,9 @@
-"""One task group a target: a fast lane that pings and asks what is due, a slow lane for what takes long."""
+"""Poll one target in up to three lanes, each a task with a connection of its own, so that slow queries delay no ping.
+
+* fast: at each tick, ping, then run the due queries that are short; together that is a pass, and a poll.
+* slow: run queries with long intervals, and those that run in each database.
+* sampler: take the steps of operations that look more often than their query is due, such as once a second.
+"""
 
 import asyncio
 import math
@@ -9,7 +14,14 @@ from exporter.datastores.base import Datastore, Session
 from exporter.datastores.logins import PAUSE as _AUTH_PAUSE
 from exporter.errors import NoSessionError, QueryError, Reason
 from exporter.polling.agenda import Agenda, Item
-from exporter.polling.execution import PING_SECONDS, QueryRun, execute_query, failure, open_session, within_deadline
+from exporter.polling.execution import (
+    PING_SECONDS,
+    QueryRun,
+    execute_query,
+    failed_result,
+    open_session,
+    within_deadline,
+)
 from exporter.polling.schedule import lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
@@ -20,13 +32,13 @@ Publish = Callable[[Event], None]
 
 _PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
-_LEAST_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
-_HOPELESS = 3  # databases in a row that let nobody in, or queries that time out: the others wait for the next tick
-_UNREACHED: tuple[Reason, ...] = ("connect", "auth")
+_MIN_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
+_GIVE_UP_AFTER = 3  # databases in a row that refuse a session, or queries in a row that time out
+_NOT_REACHED: tuple[Reason, ...] = ("connect", "auth")
 
 
 class Poller:
-    """Poll one target for ever; every outcome goes to `publish`, none raises."""
+    """Poll one target until cancelled; every outcome is published, none raises."""
 
     def __init__(
         self, target: MonitoredTarget, datastore: Datastore, queries: Sequence[Query], publish: Publish
@@ -41,7 +53,7 @@ class Poller:
         self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])
         self._slow = Agenda(target, [query for query in queries if lane(query) == "slow"])
         self._step_errors: dict[str, QueryError] = {}
-        self._told: dict[Agenda, float] = {}
+        self._overdue_published: dict[Agenda, float] = {}
 
     async def watch(self) -> None:
         """Run the lanes until cancelled, then close the datastore."""
@@ -72,7 +84,7 @@ class Poller:
         return Poll(self._target.name, time.time(), took, skipped, periods, late)
 
     async def _fast_pass(self) -> QueryError | None:
-        """Ping, then ask what is due; return the ping's error."""
+        """Ping, then run what is due; return the ping's error."""
         deadline = time.monotonic() + self._pass_seconds
         before = self._info
         error = await self._ping(deadline)
@@ -80,7 +92,7 @@ class Poller:
             self._up.clear()
             return error
         if not self._up.is_set() or (before is not None and not same_server(before, self._info)):
-            for agenda in (self._fast, self._slow):  # what was asked of another server, or of none, is due again
+            for agenda in (self._fast, self._slow):  # the results are of another server, or expired: run all again
                 agenda.clear(time.monotonic())
         self._up.set()
         await self._run_fast(deadline)
@@ -103,7 +115,7 @@ class Poller:
         return error
 
     async def _run_fast(self, deadline: float) -> None:
-        """Ask what is due, longest overdue first, but users' own last: these may eat up the time of the pass."""
+        """Run what is due, the longest overdue first, but users' queries last: they may use up the time of the pass."""
         now = time.monotonic()
         due = sorted(self._fast.due(now), key=lambda item: self._fast.query(item).untrusted)
         if not due or now >= deadline:
@@ -112,8 +124,8 @@ class Poller:
             async with open_session(self._datastore, "fast", min(PING_SECONDS, deadline - now)) as session:
                 await self._run_due(self._fast, session, due, deadline)
         except QueryError as error:
-            self._fail(self._fast, due, error)
-        self._tell_waiting(self._fast)
+            self._publish_failures(self._fast, due, error)
+        self._publish_overdue(self._fast)
 
     async def _slow_lane(self) -> None:
         while True:
@@ -122,46 +134,46 @@ class Poller:
                 await asyncio.sleep(seconds_to_tick(self._target, time.time()))
 
     async def _slow_pass(self) -> bool:
-        """Visit for an interval one place after the other; tell whether there is more to do at once."""
+        """Visit one database after another for an interval; return whether more is due at once."""
         until, refused = time.monotonic() + self._target.interval, 0
-        await self._find_databases()
-        while refused < _HOPELESS and self._info is not None:
+        await self._discover_databases()
+        while refused < _GIVE_UP_AFTER and self._info is not None:
             now = time.monotonic()
-            due, elsewhere = self._slow.visit(now)
+            due, late_elsewhere = self._slow.next_visit(now)
             if not due or now >= until:
                 return bool(due)
-            refusal = await self._visit(due, elsewhere)
-            if refusal is not None and refusal.database is None:
-                self._fail(self._slow, self._slow.due(time.monotonic()), refusal)
+            error = await self._visit(due, late_elsewhere)
+            if error is not None and error.database is None:
+                self._publish_failures(self._slow, self._slow.due(time.monotonic()), error)
                 break
-            refused = refused + 1 if refusal is not None else 0
+            refused = refused + 1 if error is not None else 0
         return False
 
-    async def _visit(self, due: Sequence[Item], elsewhere: float) -> NoSessionError | None:
-        """Ask what is due in one place; return why nobody was let in."""
+    async def _visit(self, due: Sequence[Item], late_elsewhere: float) -> NoSessionError | None:
+        """Run what is due in one database; return the error if it accepted no session."""
         try:
             async with open_session(self._datastore, "slow") as session:
-                return await self._run_due(self._slow, session, due, math.inf, elsewhere)
+                return await self._run_due(self._slow, session, due, math.inf, late_elsewhere)
         except QueryError as error:
             return NoSessionError(error.reason, str(error))
         finally:
-            self._tell_waiting(self._slow)
+            self._publish_overdue(self._slow)
 
-    async def _find_databases(self) -> None:
-        """Tell the agenda which databases there are; fail what is asked inside them where nobody knows."""
+    async def _discover_databases(self) -> None:
+        """Give the agenda the databases to visit; if they cannot be listed, fail the queries that run in them."""
         databases: Sequence[str] = ()
         try:
-            if self._slow.inside:
+            if self._slow.database_queries:
                 databases = await within_deadline(self._datastore.databases, PING_SECONDS, self._datastore.reason)
         except QueryError as error:
-            for query in self._slow.inside:
-                self._publish(failure(self._target, query, error))
-        self._slow.meet(databases, time.monotonic())
+            for query in self._slow.database_queries:
+                self._publish(failed_result(self._target, query, error))
+        self._slow.set_databases(databases, time.monotonic())
 
     async def _sampler_lane(self, queries: Sequence[Query]) -> None:
-        """Take each query's steps between the polls; how the last one went decides whether its rows are served.
+        """Take each query's steps between the polls; while its last step failed, the query fails with that error.
 
-        After a failure the next steps wait as long as a poll: a server that refuses logins is not asked each second.
+        After a failure the next steps wait for a poll's interval, so that a server that refuses logins is spared.
         """
         next_at = dict.fromkeys((query.name for query in queries), 0.0)
         while True:
@@ -187,62 +199,66 @@ class Poller:
             self._step_errors.pop(query.name, None)
 
     async def _run_due(
-        self, agenda: Agenda, session: Session, items: Sequence[Item], deadline: float, elsewhere: float = math.inf
+        self, agenda: Agenda, session: Session, items: Sequence[Item], deadline: float, late_elsewhere: float = math.inf
     ) -> NoSessionError | None:
-        """Ask what is due in one place, but not what has time once another place is late; return why nobody was let in.
+        """Run what is due in one database; return the error if it accepted no session.
 
-        The slow lane leaves a place where nothing is answered in time: many queries would wait, and all other places.
+        Items that are not late are skipped once another database is late. The slow lane leaves a database after
+        several timeouts in a row, which would delay all others.
         """
         timeouts = 0
         for number, item in enumerate(items):
-            if number and elsewhere < min(time.monotonic(), agenda.urgency(item)):
+            if number and late_elsewhere < min(time.monotonic(), agenda.late_at(item)):
                 continue
             result = await self._run_query(agenda, session, item, deadline)
             if result is not None and isinstance(result.error, NoSessionError):
-                self._fail(agenda, items[number + 1 :], result.error)
+                self._publish_failures(agenda, items[number + 1 :], result.error)
                 return result.error
-            slow = result is not None and result.error is not None and result.error.reason == "timeout"
-            timeouts = timeouts + 1 if slow else 0
-            if timeouts == _HOPELESS and deadline == math.inf:
-                for left in items[number + 1 :]:
-                    agenda.missed(left, time.monotonic())
+            timed_out = result is not None and result.error is not None and result.error.reason == "timeout"
+            timeouts = timeouts + 1 if timed_out else 0
+            if timeouts == _GIVE_UP_AFTER and deadline == math.inf:
+                for remaining in items[number + 1 :]:
+                    agenda.record_miss(remaining, time.monotonic())
                 break
-            self._tell_waiting(agenda, self._target.interval)
+            self._publish_overdue(agenda, self._target.interval)
         return None
 
     async def _run_query(self, agenda: Agenda, session: Session, item: Item, deadline: float) -> Result | None:
-        """Run a query and publish the result; None where the target went down meanwhile, or no time is left."""
+        """Run a query and publish the result; return None if the target went down or too little time is left."""
         query, now = agenda.query(item), time.monotonic()
         left = deadline - now
-        least = min(query.timeout, _LEAST_SHARE * self._target.interval)
-        if self._info is None or left < least:
+        needed = min(query.timeout, _MIN_SHARE * self._target.interval)
+        if self._info is None or left < needed:
             return None
         if query.name in self._step_errors:
-            self._fail(agenda, [item], self._step_errors[query.name])
+            self._publish_failures(agenda, [item], self._step_errors[query.name])
             return None
-        run = QueryRun(self._target, query, item.place, self._info, min(query.timeout, left))
+        run = QueryRun(self._target, query, item.database, self._info, min(query.timeout, left))
         result = await execute_query(run, session, self._datastore)
         reason = result.error.reason if result.error else None
-        if isinstance(result.error, NoSessionError) or reason in _UNREACHED:
-            agenda.missed(item, now)
+        if isinstance(result.error, NoSessionError) or reason in _NOT_REACHED:
+            agenda.record_miss(item, now)
         else:
-            agenda.asked(item, now, failed=result.failed)
+            agenda.record_run(item, now, failed=result.failed)
         if reason == "timeout" and left < min(query.timeout, self._pass_seconds / 2):
-            agenda.put_first(item)  # the others left it too little: the next pass begins with it
+            agenda.put_first(item)  # the queries before it left it too little time: the next pass begins with it
         self._publish(result)
         return result
 
-    def _fail(self, agenda: Agenda, items: Iterable[Item], error: QueryError) -> None:
-        """Fail what nobody could be asked: it is due again at the next poll."""
+    def _publish_failures(self, agenda: Agenda, items: Iterable[Item], error: QueryError) -> None:
+        """Publish a failure of each item that could not run; it is due again at the next poll."""
         for item in items:
-            agenda.missed(item, time.monotonic())
-            self._publish(failure(self._target, agenda.query(item), error, item.place))
+            agenda.record_miss(item, time.monotonic())
+            self._publish(failed_result(self._target, agenda.query(item), error, item.database))
 
-    def _tell_waiting(self, agenda: Agenda, pause: float = 0.0) -> None:
-        """Let what waits for its turn be served meanwhile: a slow server's series must not come and go."""
+    def _publish_overdue(self, agenda: Agenda, pause: float = 0.0) -> None:
+        """Extend the life of results whose queries are overdue: series of a slow server must not come and go.
+
+        Do so at most once in `pause` seconds.
+        """
         now = time.monotonic()
-        if now < self._told.get(agenda, 0.0) + pause:
+        if now < self._overdue_published.get(agenda, 0.0) + pause:
             return
-        self._told[agenda] = now
-        if waiting := {(item.name, item.place): until for item, until in agenda.waiting(now)}:
-            self._publish(Waiting(self._target.name, waiting))
+        self._overdue_published[agenda] = now
+        if overdue := {(item.name, item.database): until for item, until in agenda.overdue(now)}:
+            self._publish(Waiting(self._target.name, overdue))

@@ -1,4 +1,4 @@
-"""What ends the process when it no longer does its work: whoever supervises it can only start it again."""
+"""End a process that is stuck, so that its supervisor can start it again."""
 
 import asyncio
 import faulthandler
@@ -13,26 +13,27 @@ from typing import Self
 
 import structlog
 
-_EVERY = 5.0
-_PATIENCE = 6  # questions in a row without a good answer
-_LAST_RESORT = 60.0  # seconds: the thread, which can say more, comes first
+_EVERY = 5.0  # seconds between two checks of the event loop
+_PATIENCE = 6  # failed checks in a row
+_LAST_RESORT = 60.0  # seconds: longer than the watchdog thread takes, which logs more
 
 _log = structlog.get_logger("exporter")
 
 
 def keep_alive() -> None:
-    """End the process by exit code 1, its stacks on standard error, unless this is called again within a minute.
+    """End the process with exit code 1 and its stacks on standard error, unless this is called again within a minute.
 
-    What counts the time is not Python's: a call into C that keeps the interpreter's lock stops every thread, and every
-    handler of a signal. The minute goes on in a process that is stopped, though not in a machine that is suspended.
+    The timer is a thread of faulthandler, not of Python: it also runs while a call into C holds the interpreter lock,
+    which blocks all Python threads and signal handlers. It goes on while the process is stopped by a signal, but not
+    while the machine is suspended.
     """
-    with suppress(RuntimeError):  # the machine has no thread left; the next call may get one
+    with suppress(RuntimeError):  # no thread can be started now; the next call may start one
         faulthandler.dump_traceback_later(_LAST_RESORT, exit=True, file=_standard_error())
 
 
 @contextmanager
 def within_a_minute() -> Iterator[None]:
-    """End the process likewise, unless the block ends."""
+    """End the process in the same way if the block takes longer than a minute."""
     keep_alive()
     try:
         yield
@@ -40,14 +41,14 @@ def within_a_minute() -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def tell_crashes() -> None:
-    """Have a crash in C leave its stack on standard error."""
+def log_crashes() -> None:
+    """Write the stack to standard error when C code crashes."""
     faulthandler.enable(_standard_error())
 
 
 @cache
 def _standard_error() -> int:
-    """Return a way to standard error that never waits: a collector that hangs must not hold the end up."""
+    """Return a descriptor of standard error that never blocks: a log collector that hangs must not delay the exit."""
     try:
         return os.open("/dev/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # a socket, or a file of another user
@@ -55,17 +56,17 @@ def _standard_error() -> int:
 
 
 class Watchdog:
-    """Ask the event loop, while in the block, whether it still turns and whether something in it is stuck.
+    """Check from a thread, while in the block, that the event loop runs and that `stuck` names no target.
 
-    A loop that is blocked can neither answer a probe nor end by itself. Patience is counted in questions: a process
-    that was stopped for an hour, as a container's freezer does it, has missed none.
+    A blocked event loop can neither answer a probe nor end the process. Failed checks are counted, not seconds: a
+    process that was frozen for an hour has failed none.
     """
 
     def __init__(self, stuck: Callable[[], Sequence[str]]) -> None:
         self._stuck = stuck
-        self._found: Sequence[str] = ()
-        self._well = threading.Event()
-        self._left = threading.Event()
+        self._stuck_targets: Sequence[str] = ()
+        self._passed = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
@@ -76,31 +77,31 @@ class Watchdog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.set()
+        self._closed.set()
         self._thread.join()
         faulthandler.cancel_dump_traceback_later()
 
     def _watch(self) -> None:
-        missed = 0
-        while missed < _PATIENCE:
-            self._well.clear()
-            self._loop.call_soon_threadsafe(self._answer)
-            if self._left.wait(_EVERY):
+        failed = 0
+        while failed < _PATIENCE:
+            self._passed.clear()
+            self._loop.call_soon_threadsafe(self._check)
+            if self._closed.wait(_EVERY):
                 return
-            missed = 0 if self._well.is_set() else missed + 1
+            failed = 0 if self._passed.is_set() else failed + 1
         self._end()
 
     def _end(self) -> None:
-        last_resort = threading.Timer(_EVERY, os._exit, (1,))  # what blocks the loop may block the log, too
+        last_resort = threading.Timer(_EVERY, os._exit, (1,))  # logging may be blocked by the same cause
         last_resort.daemon = True
         last_resort.start()
-        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to another's stack
+        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to read the stack of another thread
         stack = "".join(traceback.format_stack(frame))
-        _log.critical("stuck, ending the process", targets=", ".join(self._found) or None, stack=stack)
+        _log.critical("stuck, ending the process", targets=", ".join(self._stuck_targets) or None, stack=stack)
         os._exit(1)
 
-    def _answer(self) -> None:
+    def _check(self) -> None:
         keep_alive()
-        self._found = self._stuck()
-        if not self._found:
-            self._well.set()
+        self._stuck_targets = self._stuck()
+        if not self._stuck_targets:
+            self._passed.set()

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from exporter import __version__
 from exporter.config.config import parse_listen
-from exporter.polling.watchdog import keep_alive, tell_crashes
+from exporter.polling.watchdog import keep_alive, log_crashes
 from exporter.reload import Load
 from exporter.service import Service
 from exporter.settings import RuntimeConfig
@@ -65,7 +65,7 @@ def serve(settings: RuntimeConfig, load: Load, listen: str) -> int:
     SIGHUP is blocked by the caller, and let in when a reload can be done.
     """
     gc.set_threshold(*_GARBAGE)
-    tell_crashes()
+    log_crashes()
     keep_alive()
     app = create_app(settings, load)
     service: Service = app.state.service

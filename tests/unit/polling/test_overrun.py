@@ -219,19 +219,19 @@ def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
     """However slow the server: it is not known any more then."""
     agenda = Agenda(monitored_target(), [asked("minutely", interval="1m")])
     item = Item("minutely", None)
-    agenda.asked(item, 100.0)
+    agenda.record_run(item, 100.0)
 
-    assert dict(agenda.waiting(150.0)) == {}
-    assert dict(agenda.waiting(200.0)) == {item: 200.0 + 150.0}
-    assert dict(agenda.waiting(5000.0)) == {item: 100.0 + 1500.0}
+    assert dict(agenda.overdue(150.0)) == {}
+    assert dict(agenda.overdue(200.0)) == {item: 200.0 + 150.0}
+    assert dict(agenda.overdue(5000.0)) == {item: 100.0 + 1500.0}
 
 
 def test_what_is_late_elsewhere_goes_before_what_has_time() -> None:
     """And nothing waits for ever: a quarter of an hour's query is late one day, too."""
     agenda = Agenda(monitored_target(), [MINUTELY[0], SELDOM[-1]])
-    agenda.meet(("a", "b"), 0.0)
-    due, elsewhere = agenda.visit(0.0)
+    agenda.set_databases(("a", "b"), 0.0)
+    due, elsewhere = agenda.next_visit(0.0)
 
-    assert [(item.name, item.place) for item in due] == [("minutely0", "a"), ("quarterly13", "a")]
-    assert (agenda.urgency(due[0]), agenda.urgency(due[1]), elsewhere) == (30.0, 450.0, 30.0)
-    assert agenda.visit(math.inf)[1] == 30.0
+    assert [(item.name, item.database) for item in due] == [("minutely0", "a"), ("quarterly13", "a")]
+    assert (agenda.late_at(due[0]), agenda.late_at(due[1]), elsewhere) == (30.0, 450.0, 30.0)
+    assert agenda.next_visit(math.inf)[1] == 30.0
