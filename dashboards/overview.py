@@ -4,10 +4,14 @@ from dashboards.kit import Page, Row
 from dashboards.panels import bars, graph, single, timeline
 from dashboards.style import SEVERITIES, STATES, above, limit
 from dashboards.tables import Column, grid
+from exporter.config.stores import STORES
 
 OPEN = "/d/datatier-${__data.fields.page}?var-target=${__data.fields.Target}&var-datasource=${datasource}&${__url_time_range}"
-# Where a store's dashboard is not of the store's own name.
-PAGES = 'label_replace(label_replace(%s, "page", "$1", "store", "(.*)"), "page", "postgres", "store", "pgbouncer")'
+# Each series gets the label `page`: its store's name, or the dashboard that the store shares.
+PAGES = 'label_replace(%s, "page", "$1", "store", "(.*)")'
+for store in STORES.values():
+    if store.dashboard != store.name:
+        PAGES = f'label_replace({PAGES}, "page", "{store.dashboard or "overview"}", "store", "{store.name}")'
 
 OVERVIEW = Page(
     "overview",

@@ -73,7 +73,7 @@ def names() -> list[str]:
 
 def names_for(stores: Iterable[str]) -> list[str]:
     """Name the files that a configuration with these stores needs."""
-    wanted = {*_COMMON, *(STORES[store].page for store in stores)}
+    wanted = {*_COMMON, *(STORES[store].dashboard for store in stores)}
     return [name for name in names() if name in wanted]
 
 

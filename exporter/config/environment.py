@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from exporter.config.stores import STORES
 
-URLS = ", ".join(f"{store.upper()}_URL" for store in STORES)
+URLS = ", ".join(store.variables["url"][0] for store in STORES.values())
 
 
 def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
@@ -24,7 +24,7 @@ def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def variable(store: str, key: str, environment: Mapping[str, str]) -> str:
-    """Name the variable that a target's setting came from, or the store where it came from none."""
+    """Name the variable that a target's setting came from; the store where it came from none."""
     known = STORES[store]
     names = (*known.variables.get(key, ()), *([known.address_variable] if key == "url" else ()))
     return next((name for name in names if environment.get(name)), store)

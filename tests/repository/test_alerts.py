@@ -9,10 +9,9 @@ from exporter import alert_rules
 from exporter.config.thresholds import THRESHOLDS
 from tests.support.alert_tests import ALERT_RULES, ALERTS, CATALOGUES, CLAUSE, RULES, Rule, alert_tests, label
 from tests.support.paths import ROOT
-from tests.support.promql import EVERYWHERE, declared, selectors, strange_metrics, unknown_words
+from tests.support.promql import EVERYWHERE, STORE_PREFIXES, declared, selectors, strange_metrics, unknown_words
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
-STORES = ("pg_", "pgbouncer_", "neo4j_", "qdrant_", "minio_", "s3_")
 
 
 def test_every_alert_has_tests_that_fire_and_stay_quiet() -> None:
@@ -57,7 +56,7 @@ def test_rules_leave_other_exporters_alone() -> None:
         f"{label(rule)}: {selector.name}"
         for rule in RULES
         for selector in selectors(rule["expr"].removesuffix(CLAUSE))
-        if selector.name.startswith(STORES)
+        if selector.name.startswith(STORE_PREFIXES)
         and not {"target", "cluster"} & selector.labels
         and f") {selector.name}" not in rule["expr"]  # the right side of a join: only what matches counts
     ]

@@ -43,8 +43,8 @@ def test_a_store_has_the_same_stem_everywhere() -> None:
         for path in (
             f"exporter/datastores/{store}/datastore.py",
             f"queries/{store}",
-            f"dashboards/{described.page}.json",
-            f"alerts/rules/{described.page}.yaml",
+            f"dashboards/{described.dashboard}.json",
+            f"alerts/rules/{described.dashboard}.yaml",
         )
     ]
 

@@ -16,7 +16,7 @@ from exporter.queries.core_metrics import CORE_METRICS
 from exporter.settings import read_queries
 
 EVERYWHERE = frozenset({"job", "instance", "target", "store", "cluster"})  # Prometheus', ours, a target's `labels:`
-PREFIXES = ("datatier", "pg", "pgbouncer", "qdrant", "neo4j", "minio", "s3")
+STORE_PREFIXES = tuple(prefix for store in STORES.values() for prefix in store.prefixes)
 SERVERS_OWN = frozenset({
     "pg_basebackup", "pg_cancel_backend", "pg_dump", "pg_file_settings", "pg_hba", "pg_monitor", "pg_partman",
     "pg_reload_conf", "pg_repack", "pg_rewind", "pg_stat_statements", "pg_terminate_backend", "pg_wal",
@@ -102,5 +102,5 @@ def unknown_words(expr: str) -> list[str]:
 def strange_metrics(text: str) -> set[str]:
     """Find what looks like a metric of ours in prose, and is none; what is SQL or Cypher speaks of other things."""
     prose = re.sub(r"```(?:sql|cypher)\n.*?```", "", text, flags=re.DOTALL)
-    looks = re.findall(rf"(?<![\w./-])(?:{'|'.join(PREFIXES)})_[a-z0-9_]+\b(?!\()", prose)
+    looks = re.findall(rf"(?<![\w./-])(?:{'|'.join(('datatier_', *STORE_PREFIXES))})[a-z0-9_]+\b(?!\()", prose)
     return set(looks) - declared().keys() - SERVERS_OWN

@@ -1,6 +1,6 @@
-"""The stores, each described by a module with STORE; a new one is a line in STORE_MODULES.
+"""The registry of stores: each has a module with its descriptor, STORE, and a line in STORE_MODULES.
 
-What is derived from a store's name, be it a target's model, a metric or a variable, is derived from its description.
+All else that differs from store to store outside of its package derives from the descriptor.
 """
 
 from collections.abc import Mapping

@@ -33,5 +33,5 @@ STORE = Store(
     },
     up="minio_up",
     prefixes=("minio_", "s3_"),
-    page="minio",
+    dashboard="minio",
 )

@@ -43,6 +43,6 @@ STORE = Store(
     },
     up="neo4j_up",
     prefixes=("neo4j_",),
-    page="neo4j",
+    dashboard="neo4j",
     database_label="db",
 )

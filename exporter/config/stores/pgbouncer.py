@@ -31,5 +31,5 @@ STORE = Store(
     },
     up="pgbouncer_up",
     prefixes=("pgbouncer_",),
-    page="postgres",
+    dashboard="postgres",
 )

@@ -74,6 +74,6 @@ STORE = Store(
     address_variable=_ADDRESS,
     up="pg_up",
     prefixes=("pg_",),
-    page="postgres",
+    dashboard="postgres",
     database_label="datname",
 )

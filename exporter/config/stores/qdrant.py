@@ -31,5 +31,5 @@ STORE = Store(
     },
     up="qdrant_up",
     prefixes=("qdrant_",),
-    page="qdrant",
+    dashboard="qdrant",
 )

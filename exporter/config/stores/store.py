@@ -1,4 +1,4 @@
-"""What is known of a store without its package."""
+"""A store's descriptor: what the rest of the exporter knows of a store without importing its package."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from exporter.config.targets import TargetBase
 
 
 def one_url(_: Mapping[str, str], text: str) -> Sequence[str]:
-    """Return the URL of a variable, if it is set."""
+    """Return the URL itself, where there is one."""
     return [text] if text else []
 
 
@@ -17,13 +17,13 @@ class Store:
 
     package: has the modules `datastore`, with open_datastore(target), and `operations`, with OPERATIONS by name.
     target: the model of what users configure; its `store` is the name.
-    variables: each setting of a target by the environment variables that give it, the strongest first.
-    urls(environment, text): the URLs that the variables of `url` name; there may be several in one.
-    address_variable: one more for `url`, with an address that `urls` makes a URL of.
+    variables: the environment variables that give each setting of a target, the strongest first; `url` has one.
     up: the metric that equals datatier_up.
     prefixes: how the names of its metrics begin.
+    dashboard: its dashboard and its file of alert rules, which stores may share; None without.
     database_label: the label that `scope: database` adds; None where there is no such scope.
-    page: the dashboard and the alert rules that it has, or shares.
+    urls(environment, text): the URLs that the variables of `url` hold; there may be several in one.
+    address_variable: one more variable for `url`, with an address that `urls` completes.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Store:
     variables: Mapping[str, tuple[str, ...]]
     up: str
     prefixes: tuple[str, ...]
-    page: str
+    dashboard: str | None = None
     database_label: str | None = None
     urls: Callable[[Mapping[str, str], str], Sequence[str]] = one_url
     address_variable: str = ""
