@@ -33,7 +33,12 @@ class Answer(NamedTuple):
 
 
 class Exporter:
-    """Run the exporter on some targets; `interval` is short, so that tests need not wait."""
+    """Run the exporter on some targets; `interval` is short, so that tests need not wait.
+
+    root: the folder that holds the package `exporter`.
+    """
+
+    root = ROOT
 
     def __init__(self, targets: list[dict[str, Any]], interval: str = "1s", *options: str, **settings: Any) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="datatier-exporter-")
@@ -93,7 +98,7 @@ class Exporter:
 
     def launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as log:
-            return subprocess.Popen(self.command(), cwd=ROOT, stderr=log, stdout=log)
+            return subprocess.Popen(self.command(), cwd=self.root, stderr=log, stdout=log)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "exporter", *self._options, *arguments, "--config", str(self.config)]
