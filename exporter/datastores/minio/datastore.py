@@ -1,24 +1,24 @@
 """One MinIO server, or any S3 server as far as it answers."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.json_path import Json
-from exporter.datastores.minio.connection import CLOCKS_DIFFER, Connection, reason_of
+from exporter.datastores.cached_facts import FACTS_SECONDS, CachedFacts
+from exporter.datastores.minio.connection import Connection
+from exporter.datastores.minio.errors import CLOCKS_DIFFER, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
-from exporter.datastores.minio.responses import Health, Refused
+from exporter.datastores.minio.responses import ErrorResponse, Health, size_of
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.prometheus_text import NativePage
+from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
@@ -26,14 +26,15 @@ from exporter.queries.operation import States, run_operation
 from exporter.queries.query import Query, Row
 from exporter.units import span
 
-_FACTS_SECONDS = 600.0
-_CONSOLE = "InvalidArgument"  # to what is signed, where no bucket and no key can be wrong
+_CONSOLE = "InvalidArgument"  # the code of MinIO's console for our signed request, which has no invalid argument
 _RETRY_SECONDS = 60.0
-# A node that is gone keeps its peers' pages waiting, 10,000 buckets take a second: the ping's verdict must not wait.
+# A missing node delays its peers' pages, 10,000 buckets take a second: a ping does not wait for them.
 _PING_SECONDS = 1.0
 _PATIENCE_SECONDS = 20.0
-# Read quorum is lost: the server is up, knows our keys and says so; the health checks show it.
+# Of a server that is up and accepts our keys, also without read quorum, which the health checks show.
 _ALIVE_CODES = {"NoSuchBucket", "InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
+
+_T = TypeVar("_T")
 
 
 def open_datastore(target: MinioTarget, transport: httpx.AsyncBaseTransport | None = None) -> "MinioDatastore":
@@ -42,24 +43,25 @@ def open_datastore(target: MinioTarget, transport: httpx.AsyncBaseTransport | No
 
 
 class MinioDatastore:
-    """Pings with a signed call, and keeps what it learnt about the server until something contradicts it."""
+    """Ping with a signed call; keep what is known about the server until a page contradicts it."""
 
     def __init__(self, target: MinioTarget, transport: httpx.AsyncBaseTransport | None) -> None:
         self._target = target
         self._tls = tls_of(target)
         self._expiry = CertificateExpiry()
         self._connection = Connection(target.url.get_secret_value(), target.region, self._tls, transport)
-        self._facts: Facts | None = None
-        self._facts_due = 0.0
-        self._doubted = False
-        self._reading: asyncio.Task[None] | None = None
+        self._facts: CachedFacts[Facts] = CachedFacts()
+        self._refresh: asyncio.Task[None] | None = None
         self._states: States = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        refresh = self._refresh
         self._forget()
+        if refresh is not None:
+            await asyncio.wait([refresh])
         await self._connection.close()
 
     @property
@@ -71,10 +73,10 @@ class MinioDatastore:
         keys = self._keys()
         if keys != self._connection.keys:
             self._forget()
-            self._connection.sign_in(keys)
+            self._connection.set_credentials(keys)
         try:
-            if self._reading is not None and self._reading.done():
-                self._reading.result()  # a fault that nobody foresaw is told by this ping
+            if self._refresh is not None and self._refresh.done():
+                self._refresh.result()  # raises an unexpected error of the refresh
             known = await self._known()
             not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
         except BaseException:
@@ -83,50 +85,49 @@ class MinioDatastore:
         return replace(known.info, tls_not_after=not_after)
 
     async def _known(self) -> Facts:
-        """Make the round trip; read the facts when there are none, and beside the next pings when they are old."""
-        old = time.monotonic() >= self._facts_due
-        if old:
-            self._connection.renew()  # what is held may lead nowhere, or have shown a certificate of yesterday
+        """Make the round trip; read the facts where none are valid, and beside the next pings where they expired."""
+        expired = self._facts.expired
+        if expired:
+            self._connection.renew()  # the held connection may lead nowhere, or have seen an earlier certificate
             await self._round_trip()
         await self._round_trip()
-        if self._facts is None or self._doubted:
-            self._doubted = False
-            return self._keep(await read_facts(self._connection, _PING_SECONDS), 0.0)
-        if old and (self._reading is None or self._reading.done()):
-            self._reading = asyncio.create_task(self._read_again(), name=f"{self._target.name} facts")
-        return self._facts
+        if self._facts.known is None or not self._facts.valid:
+            self._facts.valid = True  # before the read: an invalidation meanwhile must count
+            return await self._read_facts(_PING_SECONDS, 0.0)
+        if expired and (self._refresh is None or self._refresh.done()):
+            self._refresh = asyncio.create_task(self._refresh_facts(), name=f"{self._target.name} facts")
+        return self._facts.known
 
-    async def _read_again(self) -> None:
+    async def _refresh_facts(self) -> None:
         try:
-            self._keep(await read_facts(self._connection, _PATIENCE_SECONDS), _RETRY_SECONDS)
-        except (Refused, QueryError, httpx.HTTPError, OSError):
-            self._facts_due = time.monotonic() + _RETRY_SECONDS  # the ping and the queries tell why
+            await self._read_facts(_PATIENCE_SECONDS, _RETRY_SECONDS)
+        except (ErrorResponse, QueryError, httpx.HTTPError, OSError):  # the ping and the queries report the reason
+            if self._facts.known is not None:
+                self._facts.keep(self._facts.known, _RETRY_SECONDS)
 
-    def _keep(self, facts: Facts, retry_seconds: float) -> Facts:
-        """Hold facts that are whole, or the best there are."""
-        self._facts_due = time.monotonic() + (_FACTS_SECONDS if facts.complete else retry_seconds)
-        if facts.complete or self._facts is None or not self._facts.complete:
-            self._facts = facts
-        return self._facts
+    async def _read_facts(self, seconds: float, retry_seconds: float) -> Facts:
+        """Read the facts; keep them where they are complete, or the best there are."""
+        facts, known = await read_facts(self._connection, seconds), self._facts.known
+        best = facts if facts.complete or known is None or not known.complete else known
+        return self._facts.keep(best, FACTS_SECONDS if facts.complete else retry_seconds)
 
     def _forget(self) -> None:
-        self._facts = None
-        reading, self._reading = self._reading, None
-        if reading is not None:
-            reading.cancel()
+        """Drop the facts: another server may answer next, or the same one to other keys."""
+        self._facts.known = None
+        self._facts.invalidate()
+        refresh, self._refresh = self._refresh, None
+        if refresh is not None:
+            refresh.cancel()
 
     async def databases(self) -> Sequence[str]:
         return ()
 
-    def session(self, lane: Lane) -> AbstractAsyncContextManager["MinioSession"]:  # noqa: ARG002 - no held connection
-        return self._session()
+    @asynccontextmanager
+    async def session(self, lane: Lane) -> AsyncIterator["MinioSession"]:  # noqa: ARG002 - no held connection
+        yield MinioSession(self._connection, self._facts.known, self._states, self._facts.invalidate)
 
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator["MinioSession"]:
-        yield MinioSession(self._connection, self._facts, self._states, self._doubt)
 
     def _keys(self) -> Keys | None:
         try:
@@ -136,27 +137,27 @@ class MinioDatastore:
         return Keys(access, secret) if access and secret else None
 
     async def _round_trip(self) -> None:
-        """Prove that an S3 server answers, and that it knows our keys where there are any."""
+        """Prove that an S3 server answers, and that it accepts our keys where there are any."""
         try:
             if self._connection.keys is None:
                 await self._connection.health("live")
             else:
-                await self._connection.prove_keys(self._facts.bucket if self._facts else "")
-        except Refused as refused:
-            if refused.code == CLOCKS_DIFFER:
-                raise QueryError("limit", f"{refused}: {self._clocks()}") from None
-            if refused.code == _CONSOLE:
+                await self._connection.prove_keys(self._facts.known.bucket if self._facts.known else "")
+        except ErrorResponse as error:
+            if error.code == CLOCKS_DIFFER:
+                raise QueryError("limit", f"{error}: {self._clocks()}") from None
+            if error.code == _CONSOLE:
                 raise QueryError(
-                    "unsupported", f"{refused}: MinIO's console says so; the API has a port of its own"
+                    "unsupported", f"{error}: MinIO's console says so; the API has a port of its own"
                 ) from None
-            if not self._alive(refused):
+            if not self._alive(error):
                 raise
 
-    def _alive(self, refused: Refused) -> bool:
-        """Tell whether a refusal comes from an S3 server at work, which has found nothing wrong with our keys."""
+    def _alive(self, error: ErrorResponse) -> bool:
+        """Return whether a working S3 server sent the error, and has nothing against our keys."""
         if self._connection.keys is None:
-            return refused.of_another_server
-        return refused.denied or refused.code in _ALIVE_CODES
+            return error.lacks_endpoint
+        return error.denied or error.code in _ALIVE_CODES
 
     def _clocks(self) -> str:
         skew = self._connection.skew
@@ -165,75 +166,53 @@ class MinioDatastore:
         where = "ahead of" if skew > 0 else "behind"
         return f"the server's clock is {span(round(abs(skew), -1))} {where} the exporter's"
 
-    def _doubt(self) -> None:
-        """Read the facts again at the next ping: a page said otherwise."""
-        self._doubted = True
-
 
 class MinioSession:
     """One pass: each page is read at most once, and a page that failed is not tried again."""
 
-    def __init__(self, connection: Connection, facts: Facts | None, states: States, doubt: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, facts: Facts | None, states: States, invalidate_facts: Callable[[], None]
+    ) -> None:
         self._connection = connection
         self._facts = facts
         self._states = states
-        self._doubt = doubt
-        self._pages: dict[str, Any] = {}
+        self._invalidate_facts = invalidate_facts
+        self._pages = PassCache()
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         try:
             return await run_operation(OPERATIONS, self._states, self, query, database)
-        except Refused as refused:
-            # What has not said that it lacks a page has failed to give it.
-            reason = "decode" if refused.foreign and reason_of(refused) == "unsupported" else reason_of(refused)
-            raise QueryError(reason, str(refused)) from None
+        except ErrorResponse as error:
+            reason = reason_of(error)
+            # Only an error code of S3 shows that the server lacks a page; without one the page was not readable.
+            raise QueryError("decode" if error.not_s3 and reason == "unsupported" else reason, str(error)) from None
 
     @property
     def drives_per_set(self) -> Sequence[int]:
         return self._facts.drives_per_set if self._facts else ()
 
     async def health(self, endpoint: str) -> Health:
-        answer: Health = await self._once(endpoint, lambda: self._connection.health(endpoint))
-        return answer
+        return await self._pages.get(endpoint, lambda: self._connection.health(endpoint))
 
-    async def metrics(self) -> NativePage:
-        first = "metrics" not in self._pages
-        page: NativePage = await self._once("metrics", self._connection.metrics)
-        if first and self._facts and await off_loop(page.size, identity_of, page) != self._facts.identity:
-            self._doubt()
+    async def read(self, page: str) -> Any:
+        return await self._pages.get(page, lambda: self._read(page))
+
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        return await off_loop(sum(map(size_of, arguments)), make, *arguments)
+
+    async def _read(self, name: str) -> Any:
+        """Read a page; invalidate the facts where it shows that the policy or the server has changed since."""
+        try:
+            page = await self._connection.page(name)
+        except ErrorResponse as error:
+            self._compare_access(name, denied=error.denied)
+            raise
+        self._compare_access(name, denied=False)
+        if name == "metrics" and self._facts and await off_loop(page.size, identity_of, page) != self._facts.identity:
+            self._invalidate_facts()
         return page
 
-    async def info(self) -> Json:
-        answer: Json = await self._once("info", lambda: self._connection.admin("info"))
-        return answer
-
-    async def account(self) -> Json:
-        answer: Json = await self._once("account", lambda: self._connection.admin("account"))
-        return answer
-
-    async def usage(self) -> Json:
-        answer: Json = await self._once("usage", lambda: self._connection.admin("usage"))
-        return answer
-
-    async def _once(self, page: str, read: Callable[[], Awaitable[Any]]) -> Any:
-        if page not in self._pages:
-            # Stands when a deadline ends the read: who asks next must not wait as long again.
-            self._pages[page] = TimeoutError(f"{page} was not answered in this pass")
-            try:
-                self._pages[page] = await read()
-            except Exception as error:
-                self._pages[page] = error
-                raise
-            finally:
-                self._compare(page)
-        if isinstance(self._pages[page], Exception):
-            raise self._pages[page]
-        return self._pages[page]
-
-    def _compare(self, page: str) -> None:
-        """Doubt the facts when a policy has changed since they were read."""
-        answer = self._pages[page]
-        denied = isinstance(answer, Refused) and answer.denied
-        known = self._facts is not None and page in self._facts.denied
-        if denied != known and page != "account" and not isinstance(answer, TimeoutError):
-            self._doubt()
+    def _compare_access(self, name: str, *, denied: bool) -> None:
+        known = self._facts is not None and name in self._facts.denied
+        if denied != known and name != "account":
+            self._invalidate_facts()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from exporter.datastores.json_path import Json, at, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
-from exporter.datastores.minio.responses import Refused
+from exporter.datastores.minio.responses import ErrorResponse
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
@@ -47,7 +47,7 @@ class Facts:
 async def read_facts(connection: Connection, seconds: float) -> Facts:
     """Read every page once, as far as the seconds reach; one that is not known to be missing counts as available."""
     live = await _outcome(connection.health("live"))
-    if isinstance(live, Refused) and live.of_another_server:
+    if isinstance(live, ErrorResponse) and live.lacks_endpoint:
         return _not_minio(connection)
     answers = await _read_pages(connection, seconds)
     page = answers.get("metrics")
@@ -55,7 +55,7 @@ async def read_facts(connection: Connection, seconds: float) -> Facts:
 
 
 def _facts(connection: Connection, live: object, answers: Mapping[str, object]) -> Facts:
-    denied = frozenset(name for name, answer in answers.items() if isinstance(answer, Refused) and answer.denied)
+    denied = frozenset(name for name, answer in answers.items() if _is_denied(answer))
     account, page, info = answers.get("account"), answers.get("metrics"), answers.get("info")
     if _sees_no_bucket(account, answers.get("usage")):
         denied |= {"account"}
@@ -73,7 +73,7 @@ def _facts(connection: Connection, live: object, answers: Mapping[str, object]) 
         drives_per_set=_drives_per_set(account),
         identity=identity_of(page),
         bucket=_some_bucket(account),
-        complete=set(answers) >= set(_pages(connection)) and not any(map(_is_foreign, (live, *answers.values()))),
+        complete=set(answers) >= set(_pages(connection)) and not any(map(_is_not_s3, (live, *answers.values()))),
     )
 
 
@@ -94,8 +94,7 @@ async def _read_pages(connection: Connection, seconds: float) -> Mapping[str, ob
     try:
         async with asyncio.timeout(seconds):
             for name in _pages(connection):
-                reading = connection.metrics() if name == "metrics" else connection.admin(name)
-                answers[name] = await _outcome(reading)
+                answers[name] = await _outcome(connection.page(name))
     except TimeoutError:
         pass  # the queries that need the page will tell
     return answers
@@ -104,12 +103,16 @@ async def _read_pages(connection: Connection, seconds: float) -> Mapping[str, ob
 async def _outcome(reading: Awaitable[object]) -> object:
     try:
         return await reading
-    except (Refused, QueryError) as error:
+    except (ErrorResponse, QueryError) as error:
         return error
 
 
-def _is_foreign(answer: object) -> bool:
-    return isinstance(answer, Refused) and answer.foreign
+def _is_denied(answer: object) -> bool:
+    return isinstance(answer, ErrorResponse) and answer.denied
+
+
+def _is_not_s3(answer: object) -> bool:
+    return isinstance(answer, ErrorResponse) and answer.not_s3
 
 
 def _some_bucket(account: object) -> str:
@@ -128,15 +131,17 @@ def _capabilities(connection: Connection, answers: Mapping[str, object]) -> dict
     metrics = answers.get("metrics")
     return {
         "health": "",
-        "metrics": without_keys if isinstance(metrics, Refused) and metrics.denied else _why_not(metrics, "metrics v2"),
+        "metrics": without_keys
+        if isinstance(metrics, ErrorResponse) and metrics.denied
+        else _why_not(metrics, "metrics v2"),
         "admin": without_keys or _why_not(answers.get("account"), "MinIO admin API"),
         "s3": without_keys,
     }
 
 
 def _why_not(answer: object, what: str) -> str:
-    """Say that something is missing, only when the server did; being refused or in trouble is another matter."""
-    return f"the server has no {what}" if isinstance(answer, Refused) and answer.not_there else ""
+    """Say that something is missing, only when the server did; being error or in trouble is another matter."""
+    return f"the server has no {what}" if isinstance(answer, ErrorResponse) and answer.not_found else ""
 
 
 def _missing(denied: Iterable[str]) -> dict[str, str]:

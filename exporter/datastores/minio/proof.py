@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.datastores.minio.responses import Health, Refused
+from exporter.datastores.minio.responses import ErrorResponse, Health
 from exporter.datastores.minio.xml_page import XmlPage, read_xml
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,99}")
@@ -28,9 +28,9 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def refusal(what: str, answer: Answer) -> Refused:
+def error_response(what: str, answer: Answer) -> ErrorResponse:
     """Return why an answer is not what was asked for, in the server's own word where it has one."""
-    return Refused(what, answer.status, code_of(answer), _kind(answer))
+    return ErrorResponse(what, answer.status, code_of(answer), _kind(answer))
 
 
 def code_of(answer: Answer) -> str:
@@ -48,11 +48,11 @@ def knows_keys(answer: Answer) -> bool:
 
 
 def health_of(what: str, answer: Answer) -> Health:
-    """Return the answer of one of MinIO's health endpoints; raise Refused for what is no such answer."""
+    """Return the answer of one of MinIO's health endpoints; raise ErrorResponse for what is no such answer."""
     silent = not answer.body or (answer.status != _OK and code_of(answer) != "")
     # An object of that name in another server's bucket of the name minio would have a tag.
     if answer.status not in _ANSWERS or not silent or not _of_minio(answer) or "etag" in answer.headers:
-        raise refusal(what, answer)
+        raise error_response(what, answer)
     return Health(answer.status, answer.headers)
 
 

@@ -1,60 +1,66 @@
-"""What a MinIO server's answers look like to us, whichever client brought them."""
+"""The responses of a MinIO server as the rest of the package sees them."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from exporter.datastores.json_path import Json
+from exporter.datastores.json_path import objects
 from exporter.datastores.prometheus_text import NativePage
 
-# Without a word of the server's own these prove nothing: a proxy, too, may say so.
-_NOT_THERE = {404, 405, 426, 501}
-_NOT_THERE_CODES = {"NotImplemented", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "XMinioAdminVersionMismatch"}
-_FORBIDDEN, _OWN_TROUBLE = 403, 500
+# These count only with an error code of the server: a proxy may send them, too.
+_NOT_FOUND = {404, 405, 426, 501}
+_NOT_FOUND_CODES = {"NotImplemented", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "XMinioAdminVersionMismatch"}
+_FORBIDDEN, _SERVER_ERROR = 403, 500
+
+_T = TypeVar("_T")
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
-    """An answer that is not what was asked for; `code` is the server's own word, empty where no S3 server gave it."""
+class ErrorResponse(Exception):  # noqa: N818 - named as S3's documentation names it
+    """A response other than the one that was requested; `code` is S3's error code, empty without one.
+
+    not_s3: no S3 server sent it: it has no error code.
+    not_found: the server has no such endpoint, bucket or key.
+    denied: the keys are accepted, and the policy forbids the call.
+    lacks_endpoint: an S3 server that is not MinIO sent it: it takes the path of a MinIO endpoint for an object.
+    """
 
     def __init__(self, what: str, status: int, code: str, kind: str = "") -> None:
         said = code or f"({kind}): neither MinIO nor another S3 server answers like this; is a proxy between?"
         super().__init__(f"{what}: HTTP {status} {said}")
         self.status = status
         self.code = code
-
-    @property
-    def foreign(self) -> bool:
-        """Tell whether something answered that is no S3 server, or not its own answer."""
-        return not self.code
-
-    @property
-    def not_there(self) -> bool:
-        return bool(self.code) and (self.status in _NOT_THERE or self.code in _NOT_THERE_CODES)
-
-    @property
-    def denied(self) -> bool:
-        """Tell whether the keys are fine and the policy is not."""
-        return self.status == _FORBIDDEN and self.code == "AccessDenied"
-
-    @property
-    def of_another_server(self) -> bool:
-        """Tell whether an S3 server has said that it has no such endpoint: to others than MinIO it is an object."""
-        return bool(self.code) and self.status < _OWN_TROUBLE
+        self.not_s3 = not code
+        self.not_found = bool(code) and (status in _NOT_FOUND or code in _NOT_FOUND_CODES)
+        self.denied = status == _FORBIDDEN and code == "AccessDenied"
+        self.lacks_endpoint = bool(code) and status < _SERVER_ERROR
 
 
 class Health(NamedTuple):
-    """The answer of a health endpoint: its status, and its headers by lower-case name."""
+    """The response of a health endpoint: its status, and its headers by lower-case name."""
 
     status: int
     headers: Mapping[str, str]
 
 
-class Pages(Protocol):
-    """What operations may read; each is read from the server at most once in a pass."""
+class Session(Protocol):
+    """What operations use of a session; each page is read from the server once in a pass."""
 
     @property
     def drives_per_set(self) -> Sequence[int]: ...
+
+    async def read(self, page: str) -> Any:
+        """Return the NativePage `metrics`, or one of ADMIN_PAGES."""
+
     async def health(self, endpoint: str) -> Health: ...
-    async def metrics(self) -> NativePage: ...
-    async def info(self) -> Json: ...
-    async def account(self) -> Json: ...
-    async def usage(self) -> Json: ...
+
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        """Call `make` with pages and parameters, off the event loop where the pages are large."""
+
+
+def size_of(page: object) -> int:
+    """Return the bytes of the metrics page, or about how many the lists of an admin page take."""
+    if isinstance(page, NativePage):
+        return page.size
+    if not isinstance(page, Mapping):
+        return 0
+    drives = sum(len(objects(node, "drives")) for node in objects(page, "servers"))
+    return 200 * (drives + sum(len(found) for found in page.values() if isinstance(found, list | dict)))

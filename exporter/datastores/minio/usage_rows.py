@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from exporter.datastores.json_path import Json, number, objects
-from exporter.datastores.minio.largest import Members, with_others
+from exporter.datastores.minio.largest import LargestParams, Members, with_others
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 
@@ -26,8 +26,8 @@ def usage_rows(usage: Json) -> list[Row]:
     return [{"timestamp": timestamp, **{column: number(usage, key) for column, key in columns.items()}}]
 
 
-def bucket_rows(usage: Json, top: int, members: Members) -> list[Row]:
-    """Return the largest buckets as the scanner counted them; one that is younger than the last scan is not there."""
+def bucket_rows(usage: Json, params: LargestParams, members: Members) -> list[Row]:
+    """Return the largest buckets as the scanner counted them; one created after the last scan is missing."""
     _scanned_at(usage)
     buckets = {name: each for name, each in _object(usage, "bucketsUsageInfo").items() if isinstance(each, Mapping)}
     rows = [
@@ -40,11 +40,11 @@ def bucket_rows(usage: Json, top: int, members: Members) -> list[Row]:
         }
         for bucket, counts in sorted(buckets.items())
     ]
-    return with_others(rows, members.divide(_sizes(rows), top), _COUNTS)
+    return with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
 
 
-def bucket_rows_of_account(account: Json, top: int, members: Members) -> list[Row]:
-    """Return size and objects of the buckets that our keys may see, where the other call is refused."""
+def bucket_rows_of_account(account: Json, params: LargestParams, members: Members) -> list[Row]:
+    """Return size and objects of the buckets that our keys may see, for a login that may not make the other call."""
     rows: list[Row] = [
         {
             "bucket": bucket.get("name"),
@@ -56,10 +56,10 @@ def bucket_rows_of_account(account: Json, top: int, members: Members) -> list[Ro
         for bucket in objects(account, "Buckets")
         if bucket.get("objectHistogram")  # before the first scan there is none, and size and objects are 0
     ]
-    return with_others(rows, members.divide(_sizes(rows), top), _COUNTS)
+    return with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
 
 
-def flag_rows(account: Json, top: int, members: Members) -> list[Row]:
+def flag_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
     """Return what is switched on for each of the largest buckets; no quota is no sample."""
     rows: list[Row] = []
     for bucket in objects(account, "Buckets"):
@@ -73,12 +73,12 @@ def flag_rows(account: Json, top: int, members: Members) -> list[Row]:
                 "quota": number(quota, "size") or number(quota, "quota") or None,
             }
         )
-    return with_others(rows, _largest(account, top, members), _FLAGS)
+    return with_others(rows, _largest(account, params, members), _FLAGS)
 
 
-def versioning_rows(account: Json, top: int, members: Members) -> list[Row]:
+def versioning_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
     """Return the state of versioning, one row a bucket and state; of the others how many are in each state."""
-    chosen = _largest(account, top, members)
+    chosen = _largest(account, params, members)
     rows: list[Row] = []
     others = dict.fromkeys(_VERSIONING_STATES, 0.0)
     for bucket in objects(account, "Buckets"):
@@ -93,11 +93,11 @@ def versioning_rows(account: Json, top: int, members: Members) -> list[Row]:
     return [*rows, *({"bucket": None, "state": s, "is": None, "others": count} for s, count in others.items())]
 
 
-def _largest(account: Json, top: int, members: Members) -> frozenset[object]:
+def _largest(account: Json, params: LargestParams, members: Members) -> frozenset[object]:
     sizes: dict[object, float] = {
         bucket.get("name"): number(bucket, "size") or 0.0 for bucket in objects(account, "Buckets")
     }
-    return members.divide(sizes, top)
+    return members.divide(sizes, params.top)
 
 
 def _sizes(rows: Sequence[Row]) -> dict[object, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.datastores.minio.responses import Refused
+from exporter.datastores.minio.responses import ErrorResponse
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
 from testkit.minio import Minio
@@ -28,7 +28,7 @@ def private(servers: Servers) -> Minio:
 async def test_wrong_keys(private: Minio, wrong: dict[str, str]) -> None:
     """Wrong keys are `auth`, and are in no message."""
     async with open_datastore(target_of(private.target("objects", **wrong))) as datastore:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(ErrorResponse) as caught:
             await datastore.ping()
 
     assert datastore.reason(caught.value) == "auth"

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from exporter.datastores.minio.connection import Connection, reason_of
-from exporter.datastores.minio.responses import Refused
+from exporter.datastores.minio.connection import Connection
+from exporter.datastores.minio.errors import reason_of
+from exporter.datastores.minio.responses import ErrorResponse
 from exporter.datastores.minio.signing import LIFETIME_SECONDS, Keys, metrics_token
 from exporter.errors import QueryError, Reason
 
@@ -32,14 +33,14 @@ def test_metrics_token() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (Refused("S3 call", 403, "SignatureDoesNotMatch"), "auth"),
-        (Refused("S3 call", 403, "InvalidAccessKeyId"), "auth"),
-        (Refused("S3 call", 403, "RequestTimeTooSkewed"), "limit"),
-        (Refused("metrics page", 403, "AccessDenied"), "privilege"),
-        (Refused("metrics page", 404, "NoSuchBucket"), "unsupported"),
-        (Refused("admin info", 426, "XMinioAdminVersionMismatch"), "unsupported"),
-        (Refused("S3 call", 503, "XMinioServerNotInitialized"), "connect"),
-        (Refused("S3 call", 400, "InvalidRequest"), "query"),
+        (ErrorResponse("S3 call", 403, "SignatureDoesNotMatch"), "auth"),
+        (ErrorResponse("S3 call", 403, "InvalidAccessKeyId"), "auth"),
+        (ErrorResponse("S3 call", 403, "RequestTimeTooSkewed"), "limit"),
+        (ErrorResponse("metrics page", 403, "AccessDenied"), "privilege"),
+        (ErrorResponse("metrics page", 404, "NoSuchBucket"), "unsupported"),
+        (ErrorResponse("admin info", 426, "XMinioAdminVersionMismatch"), "unsupported"),
+        (ErrorResponse("S3 call", 503, "XMinioServerNotInitialized"), "connect"),
+        (ErrorResponse("S3 call", 400, "InvalidRequest"), "query"),
         (httpx.ConnectError("refused"), "connect"),
         (httpx.ReadTimeout("slow"), "timeout"),
         (httpx.RemoteProtocolError("garbage"), "decode"),
@@ -63,9 +64,9 @@ async def test_signature() -> None:
 
     for url in ("https://Objects.Example:443", "http://objects:9000/", "http://[::1]:9000", "http://b\u00fccher:9000"):
         connection = Connection(url, "eu-1", None, httpx.MockTransport(answer))
-        connection.sign_in(Keys("monitor", "secret-of-monitor"))
+        connection.set_credentials(Keys("monitor", "secret-of-monitor"))
         for bucket in ("one.bucket", "../minio/admin", "", "a?b"):
-            with pytest.raises(Refused, match="NoSuchBucket"):
+            with pytest.raises(ErrorResponse, match="NoSuchBucket"):
                 await connection.prove_keys(bucket)
         await connection.close()
 
@@ -86,7 +87,7 @@ def test_keys_that_no_header_carries(access: str) -> None:
     connection = Connection("http://127.0.0.1:1", "us-east-1", None)
 
     with pytest.raises(QueryError, match="a header cannot carry") as caught:
-        connection.sign_in(Keys(access, "secret-of-monitor"))
+        connection.set_credentials(Keys(access, "secret-of-monitor"))
     assert caught.value.reason == "auth"
 
 
@@ -104,7 +105,7 @@ def test_refused_connection_is_quick_and_classified() -> None:
 
     async def scenario() -> BaseException | None:
         connection = Connection("http://127.0.0.1:1", "us-east-1", None)
-        connection.sign_in(Keys("monitor", "secret-of-monitor"))
+        connection.set_credentials(Keys("monitor", "secret-of-monitor"))
         outcome = await asyncio.gather(connection.prove_keys(), return_exceptions=True)
         await connection.close()
         return outcome[0]

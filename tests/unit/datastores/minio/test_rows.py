@@ -8,14 +8,15 @@ import pytest
 
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.largest import Members
+from exporter.datastores.minio.largest import LargestParams, Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
-from exporter.datastores.minio.responses import Health, Refused
+from exporter.datastores.minio.responses import ErrorResponse, Health
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 from exporter.settings import read_queries
 
+TOP_10 = LargestParams(top=10)
 PAGE = NativePage(b"""\
 # HELP minio_s3_requests_total Total number of S3 requests.
 # TYPE minio_s3_requests_total counter
@@ -194,10 +195,12 @@ def test_usage_before_the_first_scan() -> None:
         usage_rows.usage_rows(usage)
     assert caught.value.reason == "unsupported"
     with pytest.raises(QueryError) as caught:
-        usage_rows.bucket_rows(usage, 10, Members())
+        usage_rows.bucket_rows(usage, TOP_10, Members())
     assert caught.value.reason == "unsupported"
     unscanned = {"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}
-    assert by(usage_rows.bucket_rows_of_account(unscanned, 10, Members()), "bucket", value="others") == {(None,): 0.0}
+    assert by(usage_rows.bucket_rows_of_account(unscanned, TOP_10, Members()), "bucket", value="others") == {
+        (None,): 0.0
+    }
 
 
 def test_usage_reads_nanoseconds() -> None:
@@ -221,8 +224,8 @@ def test_bucket_flags() -> None:
             {"name": "c", "details": None},
         ]
     }
-    versioning = by(usage_rows.versioning_rows(account, 10, Members()), "bucket", "state", value="is")
-    *flags, others = usage_rows.flag_rows(account, 10, Members())
+    versioning = by(usage_rows.versioning_rows(account, TOP_10, Members()), "bucket", "state", value="is")
+    *flags, others = usage_rows.flag_rows(account, TOP_10, Members())
 
     assert [key for key, value in versioning.items() if value] == [("a", "suspended"), ("b", "off"), ("c", "off")]
     assert [row["quota"] for row in flags] == [10.0, None, None]
@@ -241,18 +244,18 @@ def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
         account["Buckets"][number]["details"] = flags
     query = {query.name: query for query in read_queries(["minio"])}
 
-    *kept, others = usage_rows.bucket_rows(usage, 2000, Members())
+    *kept, others = usage_rows.bucket_rows(usage, LargestParams(top=2000), Members())
     assert {row["bucket"] for row in kept} == set(names[500:])
     assert others == {
         "bucket": None, "bytes": None, "objects": None, "versions": None, "delete_markers": None, "others": 500.0,
         "other_bytes": sum(range(500)), "other_objects": 1000.0, "other_versions": 1500.0, "other_delete_markers": None,
     }  # fmt: skip
     assert len(query["buckets"].samples([*kept, others])[0].labels) == 2001
-    *kept, others = usage_rows.flag_rows(account, 2000, Members())
+    *kept, others = usage_rows.flag_rows(account, LargestParams(top=2000), Members())
     assert {row["bucket"] for row in kept} == set(names[500:])
     assert (others["others"], others["other_object_lock"], others["other_quota"]) == (500.0, 2.0, 200.0)
     assert query["bucket_flags"].samples([*kept, others])
-    rows = usage_rows.versioning_rows(account, 2000, Members())
+    rows = usage_rows.versioning_rows(account, LargestParams(top=2000), Members())
     assert by(rows[-3:], "bucket", "state", value="others") == {
         (None, "enabled"): 2.0, (None, "suspended"): 0.0, (None, "off"): 498.0,
     }  # fmt: skip
@@ -287,16 +290,16 @@ def test_health(answer: OnePage, row: Row) -> None:
 
 def test_health_endpoint_that_is_not_there() -> None:
     """What a server lacks is not supported; an answer that is nobody's is no answer."""
-    for refused, raised in (
-        (Refused("health", 403, "AccessDenied"), QueryError),  # old releases
-        (Refused("health", 404, "NoSuchBucket"), QueryError),  # other servers
-        (Refused("health", 403, "", "text/html"), Refused),
-        (Refused("health", 503, "ServerBusy"), Refused),
+    for error, raised in (
+        (ErrorResponse("health", 403, "AccessDenied"), QueryError),  # old releases
+        (ErrorResponse("health", 404, "NoSuchBucket"), QueryError),  # other servers
+        (ErrorResponse("health", 403, "", "text/html"), ErrorResponse),
+        (ErrorResponse("health", 503, "ServerBusy"), ErrorResponse),
     ):
 
         class Pages:
-            async def health(self, _endpoint: str, refused: Refused = refused) -> Health:
-                raise refused
+            async def health(self, _endpoint: str, error: ErrorResponse = error) -> Health:
+                raise error
 
         with pytest.raises(raised):
             asyncio.run(health(Pages(), HealthParams(endpoint="cluster"), None))  # type: ignore[arg-type]  # enough
@@ -313,7 +316,7 @@ def test_rows_survive_json() -> None:
     empty = json.loads('{"servers": null, "Buckets": null}')
 
     assert cluster_rows.drive_rows(empty) == []
-    assert by(usage_rows.flag_rows(empty, 10, Members()), "bucket", value="others") == {(None,): 0.0}
+    assert by(usage_rows.flag_rows(empty, TOP_10, Members()), "bucket", value="others") == {(None,): 0.0}
 
 
 def test_what_is_kept_of_admin_pages_is_little_and_bounded() -> None:
