@@ -12,7 +12,7 @@ from exporter.config.config import Config
 from exporter.config.stores import Target
 from exporter.exposition.page import Exposition
 from exporter.exposition.self_metrics import SelfMetrics
-from exporter.health.rendered import Parts
+from exporter.health.rendered import RenderedHealthCache
 from exporter.polling.event_log import EventLogger
 from exporter.polling.manager import PollerManager
 from exporter.polling.schedule import start_delay
@@ -45,7 +45,7 @@ class Service:
         self.settings = settings
         self.snapshot = Snapshot([monitored_target(self.config, target) for target in self.config.targets], now)
         self.exposition = Exposition(self.snapshot)
-        self.health = Parts(self.snapshot)
+        self.health = RenderedHealthCache(self.snapshot)
         self.self_metrics = SelfMetrics()
         self._load = load or (lambda: settings)
         self.reloader = Reloader(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from exporter.health.query_params import Pairs, flag, parameters
-from exporter.health.report import TargetHealth
+from exporter.health.target_health import TargetHealth
 from exporter.state.events import Instant
 from exporter.units import parse_bytes, parse_duration
 

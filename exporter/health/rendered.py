@@ -1,16 +1,16 @@
-"""The body of /health as text: a line for each target and check, each rendered once for what it says."""
+"""The health of each target as text, rendered once per change: /health joins what is ready."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
-from exporter.health.report import TargetHealth, summary, target_health
+from exporter.health.target_health import TargetHealth, target_health
 from exporter.state.events import Instant
 from exporter.state.snapshot import Snapshot
 
 
-class Part(NamedTuple):
-    """One target's lines, ready but for the age of its data, which belongs between `before` and `after`."""
+class RenderedHealth(NamedTuple):
+    """One target's lines of the body, ready but for the age of its data, which belongs between `before` and `after`."""
 
     health: TargetHealth
     before: str
@@ -28,63 +28,25 @@ class Part(NamedTuple):
         return self.before + ("" if age is None else f'"data_age_seconds": {age}, ') + self.after
 
 
-class Parts:
-    """Keep each target's part until its target says something new, or what it said expires."""
+class RenderedHealthCache:
+    """Keep the text of each target until something of the target changes or expires."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._kept: dict[str, tuple[int, float, Part]] = {}
+        self._kept: dict[str, tuple[int, float, RenderedHealth]] = {}
 
-    def of(self, names: Iterable[str], now: Instant) -> list[Part]:
+    def of(self, names: Iterable[str], now: Instant) -> list[RenderedHealth]:
         return [self.refresh(name, now) for name in names]
 
     def forget(self, target: str) -> None:
-        """Drop a target that is watched no more."""
+        """Drop a target that is no longer monitored."""
         self._kept.pop(target, None)
 
-    def refresh(self, name: str, now: Instant) -> Part:
-        """Return a target's part, made anew where anything changed or expired: after a poll, so that no probe waits."""
+    def refresh(self, name: str, now: Instant) -> RenderedHealth:
+        """Return a target's text, rendered anew where anything changed; called after each poll, to spare the probes."""
         version = self._snapshot.changed[name]
         kept = self._kept.get(name)
         if kept is None or kept[0] != version or now.monotonic >= kept[1]:
-            part = Part.of(target_health(self._snapshot, name, now))
-            kept = self._kept[name] = version, self._snapshot.next_expiry(now.monotonic, name), part
+            rendered = RenderedHealth.of(target_health(self._snapshot, name, now))
+            kept = self._kept[name] = version, self._snapshot.next_expiry(now.monotonic, name), rendered
         return kept[2]
-
-
-def body(snapshot: Snapshot, parts: Sequence[Part], now: Instant, notes: Iterable[str] = ()) -> str:
-    """Return the whole body; the same as `report` says, in text."""
-    top = summary(snapshot, [part.health for part in parts], now, notes)
-    fields = "".join(f" {json.dumps(name)}: {json.dumps(value)},\n" for name, value in top.items())
-    targets = ",\n".join([part.target(now) for part in parts])
-    checks = ",\n".join([part.checks for part in parts])
-    return f'{{\n{fields} "targets": {{\n{targets}\n }},\n "checks": {{\n{checks}\n }}\n}}\n'
-
-
-class Line(NamedTuple):
-    """One line of an answer to ?verbose: how something is, and whether that makes the answer fail."""
-
-    name: str
-    words: str
-    failed: bool
-
-
-def line(health: TargetHealth) -> Line:
-    """Say how a target is in one line; in maintenance it fails nothing."""
-    reasons = ", ".join(map(_words, health.condition["reasons"]))
-    failed = health.counted == "fail"
-    words = "failed" if failed else f"{health.state}{health.remark}"
-    return Line(health.name, f"{words}: {reasons}" if reasons else words, failed)
-
-
-def _words(reason: Mapping[str, Any]) -> str:
-    words: str = reason.get("check", reason.get("was", reason["code"]))
-    before = "was " if reason["code"] == "held" else "last poll " if reason.get("pending") else ""
-    return before + words
-
-
-def verbose(check: str, lines: Iterable[Line], notes: Iterable[str], *, failed: bool) -> str:
-    """Return lines as Kubernetes' API server gives them."""
-    listed = [f"[{'-' if line.failed else '+'}]{line.name} {line.words}" for line in lines]
-    outcome = f"{check} check {'failed' if failed else 'passed'}"
-    return "\n".join([*listed, *(f"note: {note}" for note in notes), outcome])

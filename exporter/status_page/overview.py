@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from exporter.health.report import queries_fail
+from exporter.health.target_health import queries_fail
 from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.local_fault import MEANINGS
 from exporter.status_page import humanize

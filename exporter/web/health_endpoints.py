@@ -11,8 +11,9 @@ from starlette.responses import Response
 from exporter.health.conditions import conditions_of, judge
 from exporter.health.probes import alive, ready, started
 from exporter.health.query_params import Pairs, flag, known_ones, parameters
-from exporter.health.rendered import Line, Part, body, line, verbose
-from exporter.health.report import target_health, troubles, worst
+from exporter.health.rendered import RenderedHealth
+from exporter.health.report import HealthReport, Line, exporter_faults, verbose
+from exporter.health.target_health import target_health
 from exporter.polling.schedule import seconds_to_next_poll
 from exporter.service import Service
 from exporter.state.events import Instant
@@ -110,27 +111,23 @@ class HealthEndpoints:
         judged = judge(
             target_health(snapshot, name, now, raw=True) if conditions.raw else ready.health, conditions, now
         )
-        part = ready if judged is ready.health else Part.of(judged)
-        return self._answer(request, View(conditions.verbose, frozenset()), [part], now)
+        part = ready if judged is ready.health else RenderedHealth.of(judged)
+        return self._respond(request, HealthReport(snapshot, [part], now), now, in_lines=conditions.verbose)
 
     def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
         now, view = self._service.now(), _view(request.query_params.multi_items())
-        return self._answer(request, view, self._service.health.of(view.of(names), now), now, view.notes(names))
+        parts = self._service.health.of(view.of(names), now)
+        report = HealthReport(self._service.snapshot, parts, now, view.notes(names))
+        return self._respond(request, report, now, in_lines=view.verbose)
 
-    def _answer(
-        self, request: Request, view: View, parts: Sequence[Part], now: Instant, notes: Sequence[str] = ()
-    ) -> Response:
-        """Answer with the whole, with a line a target, or, to strangers, with the status alone."""
-        status = worst(part.health for part in parts)
-        failing = [part.health.name for part in parts if part.health.counted == "fail"]
-        code, headers = (503, self._retry_after(failing, now)) if status == "fail" else (200, {})
+    def _respond(self, request: Request, report: HealthReport, now: Instant, *, in_lines: bool) -> Response:
+        """Return the whole body, a line a target, or without credentials the status alone."""
+        code, headers = (503, self._retry_after(report.failing, now)) if report.status == "fail" else (200, {})
         if not is_authenticated(request):
-            return _json(f'{{"status": "{status}"}}\n', code, headers)
-        if not view.verbose:
-            return _json(body(self._service.snapshot, parts, now, notes), code, headers)
-        notes = [*notes, *troubles(self._service.snapshot, now)]
-        text = verbose(_check_name(request), [line(part.health) for part in parts], notes, failed=status == "fail")
-        return _plain(text, code, headers)
+            return _json(f'{{"status": "{report.status}"}}\n', code, headers)
+        if in_lines:
+            return _plain(report.verbose(_check_name(request)), code, headers)
+        return _json(report.json(), code, headers)
 
     def _started(self, now: Instant) -> list[Line]:
         return started(self._service.snapshot, self._service.start_deadline, now)
@@ -142,7 +139,10 @@ class HealthEndpoints:
         failed = any(line.failed for line in lines)
         code, headers = (503, self._retry_after(failing, now)) if failed else (200, {})
         if is_authenticated(request) and (failed or view.verbose):
-            notes = [*view.notes([*names, *self._service.snapshot.targets]), *troubles(self._service.snapshot, now)]
+            notes = [
+                *view.notes([*names, *self._service.snapshot.targets]),
+                *exporter_faults(self._service.snapshot, now),
+            ]
             return _plain(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
         return _plain("failed" if failed else "ok", code, headers)
 

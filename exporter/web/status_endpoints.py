@@ -1,23 +1,20 @@
 """The endpoints of the status page."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from exporter import __version__
 from exporter.datastores.off_loop import in_thread
-from exporter.health.report import TargetHealth, compose, target_health
+from exporter.health.rendered import RenderedHealth
+from exporter.health.report import HealthReport
 from exporter.service import Service
 from exporter.state.events import Instant
 from exporter.status_page.overview import moment_of, overview, refresh_seconds
+from exporter.status_page.rendering import ExporterView, render
 from exporter.status_page.target import target_page
 from exporter.units import span
-
-if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
-    pass
-from exporter.status_page.rendering import ExporterView, render
 
 _AT_ONCE = 10  # targets
 
@@ -30,12 +27,12 @@ class StatusPageEndpoints:
         self._began = self._service.now()
 
     async def overview(self, _: Request) -> Response:
-        """Show all targets; judged a few at a time, the rest in a thread: a thousand of them take 300 ms."""
+        """Show all targets; rendered a few at a time, the rest in a thread: a thousand of them take 300 ms."""
         now, snapshot = self._service.now(), self._service.snapshot
         refresh = refresh_seconds(snapshot.targets.values())
-        body = compose(snapshot, await self._parts(now), now)
+        report = HealthReport(snapshot, await self._parts(now), now)
         return await in_thread(
-            lambda: render("overview.html", page=overview(body, refresh, now), exporter=self._exporter(now))
+            lambda: render("overview.html", page=overview(report.body(), refresh, now), exporter=self._exporter(now))
         )
 
     async def target(self, request: Request) -> Response:
@@ -45,13 +42,13 @@ class StatusPageEndpoints:
         page = target_page(snapshot, name, now)
         return await in_thread(render, "target.html", page=page, exporter=self._exporter(now))
 
-    async def _parts(self, now: Instant) -> list[TargetHealth]:
+    async def _parts(self, now: Instant) -> list[RenderedHealth]:
         parts, snapshot = [], self._service.snapshot
         for number, name in enumerate([*snapshot.targets]):
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
             if name in snapshot.targets:  # a reload may have taken it away meanwhile
-                parts.append(target_health(snapshot, name, now))
+                parts.append(self._service.health.refresh(name, now))
         return parts
 
     def _exporter(self, now: Instant) -> ExporterView:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.health.conditions import Conditions, conditions_of, judge
-from exporter.health.report import TargetHealth, target_health
+from exporter.health.target_health import TargetHealth, target_health
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import Event
 from tests.support.factories import Events, at, info, metric, monitored_target, query, snapshot

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import Reason
-from exporter.health.report import report, target_health
+from exporter.health.rendered import RenderedHealth
+from exporter.health.report import HealthReport, report
+from exporter.health.target_health import target_health
 from exporter.state.local_fault import LocalFault
 from exporter.state.snapshot import Snapshot
 from exporter.status_page.overview import overview
@@ -40,7 +42,8 @@ def answer(made: Snapshot, answers: list[tuple[object, float | None]], now: floa
 def agree(made: Snapshot, now: float) -> None:
     body = report(made, at(now))
     for name, target in body["targets"].items():
-        raw = target_health(made, name, at(now), raw=True).body(at(now))
+        part = RenderedHealth.of(target_health(made, name, at(now), raw=True))
+        raw = HealthReport(made, [part], at(now)).body()["targets"][name]
         page = overview(body, 15, at(now))
         bad = [view.name for view in page.troubled]
 

@@ -7,8 +7,8 @@ from pydantic import SecretStr
 
 from exporter.config.config import Web
 from exporter.health import rendered
-from exporter.health.rendered import Parts, body
-from exporter.health.report import report
+from exporter.health.rendered import RenderedHealthCache
+from exporter.health.report import HealthReport, report
 from exporter.state.events import Instant
 from tests.support.app_client import BOTH, Site
 from tests.support.factories import Events, info, monitored_target
@@ -218,11 +218,11 @@ def test_health_is_json_that_people_can_read(site: Site) -> None:
 
 def test_the_text_says_what_the_report_says(site: Site) -> None:
     """At every moment: parts that are kept differ in nothing from those made anew."""
-    parts, snapshot = Parts(site.service.snapshot), site.service.snapshot
+    cache, snapshot = RenderedHealthCache(site.service.snapshot), site.service.snapshot
 
     def agree(now: float) -> None:
         both = Instant(now, now)
-        text = body(snapshot, parts.of(snapshot.targets, both), both)
+        text = HealthReport(snapshot, cache.of(snapshot.targets, both), both).json()
         assert valid(json.loads(text)) == json.loads(json.dumps(report(snapshot, both)))
 
     agree(0.0)
