@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
+from exporter.datastores.cached_facts import CachedFacts
 from exporter.datastores.postgres.datastore import PostgresDatastore, PostgresSession, open_patroni
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
@@ -197,10 +198,10 @@ async def test_a_renewed_certificate_shows(
     """Held connections have seen the old one, so a new one is made from time to time."""
     for module, seconds in {
         "pgbouncer": "_CERTIFICATE_SECONDS",
-        "qdrant": "_FACTS_SECONDS",
         "minio": "_FACTS_SECONDS",
     }.items():
         monkeypatch.setattr(f"exporter.datastores.{module}.datastore.{seconds}", -1.0)
+    monkeypatch.setattr(CachedFacts, "expired", True)
     await server.show(authority.issue(HERE))
     async with opened(server.target(ca_file=authority.file)) as datastore:
         before = await ping(datastore)

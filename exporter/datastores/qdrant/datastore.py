@@ -1,22 +1,25 @@
-"""Qdrant as a datastore: raw pages over HTTP, read once a pass."""
+"""Qdrant as a datastore: pages over HTTP, each read once a pass."""
 
 import math
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self, TypeVar, TypeVarTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
 from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.http_client import BODY_BYTES, Bounded, http_reason, http_transport
+from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.http_client import BODY_BYTES
 from exporter.datastores.json_page import PARSED_BYTES, cost
 from exporter.datastores.json_path import Json, at, timestamp
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.prometheus_text import NativePage
-from exporter.datastores.qdrant.connection import Api, reason_of_status, result_of
+from exporter.datastores.qdrant.connection import Connection, SearchClient, result_of
+from exporter.datastores.qdrant.errors import page_name, reason_of
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.native_metrics import metrics_page
 from exporter.datastores.qdrant.operations import OPERATIONS
@@ -27,12 +30,17 @@ from exporter.queries.operation import States, run_operation
 from exporter.queries.query import Query, Row
 from exporter.versions import version_satisfies
 
-_T = TypeVar("_T")
-_Args = TypeVarTuple("_Args")
+if TYPE_CHECKING:  # loaded for canaries alone
+    from qdrant_client import AsyncQdrantClient
 
-_FACTS_SECONDS = 600.0
-_SEARCH_BYTES = 2**20  # of one answer to a canary: a thousand hits have some 100 kB
+_T = TypeVar("_T")
+
 _GLOBAL_PAGES = ("/telemetry", "/metrics", "/cluster")  # what a key for single collections may not read
+_PATHS = {
+    "cluster": "/cluster",
+    # One peer that is frozen delays this page by 9.4 s unless the request asks for less.
+    "peers": "/cluster/telemetry?details_level=1&timeout=3",
+}
 
 
 def open_datastore(target: QdrantTarget, transport: httpx.AsyncBaseTransport | None = None) -> "QdrantDatastore":
@@ -43,9 +51,9 @@ def open_datastore(target: QdrantTarget, transport: httpx.AsyncBaseTransport | N
 class QdrantDatastore:
     """One Qdrant server, or one peer of a cluster: name every peer as a target of its own.
 
-    The ping is GET /collections: it proves the key (/, /readyz and /livez answer anybody), any key that can read
-    at all may read it, and it does not wait for the mutex that a stuck collection holds over /telemetry and
-    /metrics. What that answer does not say is read again every 10 minutes, and after a failed ping or a restart.
+    The ping is GET /collections: it proves the key (/, /readyz and /livez need none), every key that can read
+    anything may read it, and it does not wait for the mutex that a stuck collection holds over /telemetry and
+    /metrics. The facts that it does not contain are read again every 10 minutes, and after a failed ping or a restart.
     """
 
     def __init__(self, target: QdrantTarget, transport: httpx.AsyncBaseTransport | None) -> None:
@@ -53,48 +61,42 @@ class QdrantDatastore:
         self._transport = transport
         self._tls = tls_of(target)
         self._expiry = CertificateExpiry()
-        self._api: Api | None = None
+        self._connection: Connection | None = None
+        self._search = SearchClient(self._url(), self._tls, transport)
         self._answers = True
-        self._info: ServerInfo | None = None
-        self._info_read_at = -math.inf
+        self._facts = CachedFacts[ServerInfo]()
         self._refused: set[str] = set()
-        self._states: States = {}
-        self._search_client: Any = None
-        self._search_key: str | None = None
+        self.states: States = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._close_search_client()
-        await self._close_api()
+        await self._search.close()
+        await self._close()
 
     @property
     def clock_skew(self) -> float | None:
-        return self._api.clock_skew if self._api else None
+        return self._connection.clock_skew if self._connection else None
 
     async def ping(self) -> ServerInfo:
-        read_at, self._info_read_at = self._info_read_at, -math.inf  # so it stays when the ping fails
-        api = await self._connected()
-        due = self._info is None or time.monotonic() - read_at > _FACTS_SECONDS
-        if due:
-            api.renew()  # a certificate that was renewed shows
-        await self._prove(api)
-        if self._info is None or due:
-            self._info = await read_facts(api)
-            complete = self._info.role or self._info.missing_privileges
-            read_at = time.monotonic() if complete else -math.inf
-        not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
-        self._info_read_at = read_at
-        self._info = replace(self._info, tls_not_after=not_after)
-        return self._info
+        with self._facts.invalid_after_failure():
+            connection = await self._connected()
+            if self._facts.is_due():
+                connection.reconnect()  # so that a renewed certificate is seen
+            await self._prove_key(connection)
+            facts = await self._facts.get(partial(read_facts, connection))
+            if not (facts.role or facts.missing_privileges):  # a page was missing that the next ping may get
+                self._facts.invalidate()
+            not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
+        return replace(facts, tls_not_after=not_after)
 
-    async def _prove(self, api: Api) -> None:
-        """Ask what only who has a key is answered."""
+    async def _prove_key(self, connection: Connection) -> None:
+        """Read a page that needs a key."""
         self._answers = False
-        api.clock_skew = None
+        connection.clock_skew = None
         try:
-            await api.read("/collections")
+            await connection.read("/collections")
         except QueryError as error:
             if error.reason == "privilege":  # old servers and gateways answer 403 to a wrong key
                 raise QueryError("auth", str(error)) from None
@@ -109,69 +111,38 @@ class QdrantDatastore:
         yield QdrantSession(self)
 
     def reason(self, error: BaseException) -> Reason:
-        known = http_reason(error)
-        if known is not None:
-            return known
-        # Qdrant's own client wraps what happened to it in exceptions that are not worth importing it for.
-        source, status = getattr(error, "source", None), getattr(error, "status_code", None)
-        if isinstance(source, BaseException):
-            return self.reason(source)
-        if isinstance(status, int):
-            return reason_of_status(status)
-        return "decode"  # whatever else fails does so on a page that is not what such a page is
+        return reason_of(error)
 
-    def api(self) -> Api:
-        if self._api is None:
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
             raise QueryError("connect", "there is no connection")
-        return self._api
+        return self._connection
 
+    @property
     def info(self) -> ServerInfo:
-        if self._info is None:
+        if self._facts.known is None:
             raise QueryError("connect", "the server has not answered yet")
-        return self._info
+        return self._facts.known
 
     @property
     def disk_size(self) -> float | None:
         return self._target.disk_size
 
-    def states(self) -> States:
-        return self._states
+    async def search_client(self) -> "AsyncQdrantClient":
+        return await self._search.get(self._key())
 
     def notice_start(self, started_at: float | None) -> None:
         """Read all facts again at the next ping when the server has started since they were read."""
-        if self._info and started_at and started_at != self._info.started_at:
-            self._info_read_at = -math.inf
+        if self._facts.known and started_at and started_at != self._facts.known.started_at:
+            self._facts.invalidate()
 
-    def notice_access(self, path: str, page: object) -> None:
-        """Read all facts again at the next ping when the key may read a page no longer, or at last."""
-        refused = isinstance(page, QueryError) and page.reason == "privilege"
-        name = path.partition("?")[0]
+    def notice_access(self, path: str, *, refused: bool) -> None:
+        """Read all facts again at the next ping when the key has lost or got the right to read a page."""
+        name = page_name(path)
         if name in _GLOBAL_PAGES and refused != (name in self._refused):
             self._refused ^= {name}
-            self._info_read_at = -math.inf
-
-    async def search_client(self) -> Any:
-        """Return AsyncQdrantClient, imported for those alone who configured a canary: it costs 75 MiB.
-
-        `metadata` carries the key because `api_key` warns on plain HTTP; `port=None` keeps the URL as it is.
-        """
-        key = self._key()
-        if self._search_client is None or key != self._search_key:
-            await self._close_search_client()
-            from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - see above
-
-            self._search_key = key
-            self._search_client = AsyncQdrantClient(
-                url=self._url(),
-                port=None,
-                prefer_grpc=False,
-                check_compatibility=False,
-                timeout=60,
-                metadata={} if key is None else {"api-key": key},
-                trust_env=False,
-                transport=Bounded(self._transport or http_transport(self._tls, 2), _SEARCH_BYTES),
-            )
-        return self._search_client
+            self._facts.invalidate()
 
     def _url(self) -> str:
         return self._target.url.get_secret_value()
@@ -182,42 +153,34 @@ class QdrantDatastore:
         except ValueError:
             raise QueryError("auth", "the API key's file cannot be read") from None
 
-    async def _connected(self) -> Api:
+    async def _connected(self) -> Connection:
         """Return the client; a new one after a ping that failed, for all connections may lead nowhere."""
         if not self._answers:
-            await self._close_api()
-        if self._api is None:
-            self._api = Api(self._url(), self._tls, self._transport)
-        self._api.use_key(self._key())
-        return self._api
+            await self._close()
+        if self._connection is None:
+            self._connection = Connection(self._url(), self._tls, self._transport)
+        self._connection.use_key(self._key())
+        return self._connection
 
-    async def _close_api(self) -> None:
-        api, self._api = self._api, None
-        if api is not None:
-            await api.close()
-
-    async def _close_search_client(self) -> None:
-        client, self._search_client = self._search_client, None
-        if client is not None:
-            await client.close()
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
 
 class QdrantSession:
-    """One pass; each page is asked for once, and a page that was refused is not asked for again either.
-
-    All pages are held until the pass ends, so there is a bound for them together.
-    """
+    """One pass. All its pages are held until it ends, so there is a bound for them together."""
 
     def __init__(self, datastore: QdrantDatastore) -> None:
         self._datastore = datastore
-        self._pages: dict[str, Any] = {}
+        self._pages = PassCache()
         self._left = PARSED_BYTES
         self._bytes = 0
         self.timeout = math.inf
 
     @property
     def info(self) -> ServerInfo:
-        return self._datastore.info()
+        return self._datastore.info
 
     @property
     def disk_size(self) -> float | None:
@@ -225,32 +188,36 @@ class QdrantSession:
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         self.timeout = query.timeout
-        return await run_operation(OPERATIONS, self._datastore.states(), self, query, database)
+        return await run_operation(OPERATIONS, self._datastore.states, self, query, database)
 
-    async def json(self, path: str, body: object = None) -> Any:
+    async def read(self, page: str) -> Any:
+        match page:
+            case "version":
+                return self.info.version
+            case "telemetry" | "segments":
+                return await self._telemetry(segments=page == "segments")
+            case "metrics":
+                return await self._once("/metrics", self._metrics)
+            case "readyz":
+                return await self._once("/readyz", self._status)
+        return await self.json(_PATHS[page])
+
+    async def json(self, path: str, body: object = None) -> object:
         return await (self._once(path, self._json) if body is None else self._json(path, body))
 
-    async def metrics(self) -> NativePage:
-        page: NativePage = await self._once("/metrics", self._metrics)
-        return page
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        return await off_loop(self._bytes, make, *arguments)
 
-    async def status(self, path: str) -> int:
-        status, _ = await self._once(path, self._datastore.api().exchange)
-        return int(status)
+    async def search_client(self) -> "AsyncQdrantClient":
+        return await self._datastore.search_client()
 
-    async def rows(self, make: Callable[[*_Args], _T], *pages: *_Args) -> _T:
-        return await off_loop(self._bytes, make, *pages)
-
-    async def telemetry(self, *, segments: bool = False) -> Json:
-        """Return the level that holds shards: 3, or 4 with segments; before 1.14 it was 2 for both."""
+    async def _telemetry(self, *, segments: bool) -> Json:
+        """Read the level that holds shards: 3, or 4 with segments; before 1.14 it was 2 for both."""
         new = version_satisfies(self.info.version, ">=1.14")
         level = (4 if segments else 3) if new else 2
-        page: Json = await self.json(f"/telemetry?details_level={level}")
+        page: Json = await self._once(f"/telemetry?details_level={level}", self._json)
         self._datastore.notice_start(timestamp(at(page, "app", "startup")))
         return page
-
-    async def search_client(self) -> Any:
-        return await self._datastore.search_client()
 
     async def _json(self, path: str, body: object = None) -> Any:
         left = self._left
@@ -259,21 +226,25 @@ class QdrantSession:
     async def _metrics(self, path: str) -> NativePage:
         return metrics_page(await self._read(path))
 
+    async def _status(self, path: str) -> int:
+        status, _ = await self._datastore.connection.exchange(path)
+        return status
+
     async def _read(self, path: str, body: object = None) -> bytes:
         """Read a page, and take what it costs from what the pass may still hold."""
-        content = await self._datastore.api().read(path, body, most=max(0, min(BODY_BYTES, self._left)))
+        content = await self._datastore.connection.read(path, body, most=max(0, min(BODY_BYTES, self._left)))
         self._left -= cost(content)
         self._bytes += len(content)
         return content
 
-    async def _once(self, path: str, read: Any) -> Any:
-        if path not in self._pages:
+    async def _once(self, path: str, read: Callable[[str], Awaitable[_T]]) -> _T:
+        async def noticed() -> _T:
             try:
-                self._pages[path] = await read(path)
+                page = await read(path)
             except QueryError as error:
-                self._pages[path] = error
-            self._datastore.notice_access(path, self._pages[path])
-        page = self._pages[path]
-        if isinstance(page, QueryError):
-            raise page
-        return page
+                self._datastore.notice_access(path, refused=error.reason == "privilege")
+                raise
+            self._datastore.notice_access(path, refused=False)
+            return page
+
+        return await self._pages.get(path, noticed)

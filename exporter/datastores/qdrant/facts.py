@@ -1,4 +1,4 @@
-"""What is known of a Qdrant server beyond its answering: version, start, role, capabilities, missing access."""
+"""The facts of a Qdrant server: version, start, role, capabilities, missing privileges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from exporter.datastores.json_path import at, timestamp
-from exporter.datastores.qdrant.connection import Api
+from exporter.datastores.qdrant.connection import Connection
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
 from exporter.versions import version_satisfies
@@ -26,23 +26,23 @@ _GLOBAL_READ = 'use the read_only_api_key, or a JWT with {"access": "r"} instead
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold a page, None where it did not come, and whether the key may not read it."""
+    """A page, None where it could not be read, and whether the key may not read it."""
 
     page: Any = None
     privilege: bool = False
 
 
-async def read_facts(api: Api) -> ServerInfo:
-    """Read the pages that say what the server is; only its version is indispensable.
+async def read_facts(connection: Connection) -> ServerInfo:
+    """Read the pages with the facts; only the one with the version must come.
 
-    The role stays empty where neither page that tells it came: ask again soon.
+    The role is empty where neither page that contains it came.
     """
-    root = await api.json("/")
+    root = await connection.json("/")
     version = at(root, "version")
     if not isinstance(version, str) or not 0 < len(version) <= _LONGEST_VERSION:
         raise QueryError("decode", "the server does not state its version: it is no Qdrant")
-    telemetry = await _optional(api, "/telemetry?details_level=1")
-    cluster = await _optional(api, "/cluster")
+    telemetry = await _optional(connection, "/telemetry?details_level=1")
+    cluster = await _optional(connection, "/cluster")
     enabled = _cluster_enabled(telemetry, cluster)
     refused = telemetry.privilege or cluster.privilege
     return ServerInfo(
@@ -58,9 +58,9 @@ async def read_facts(api: Api) -> ServerInfo:
     )
 
 
-async def _optional(api: Api, path: str) -> Answer:
+async def _optional(connection: Connection, path: str) -> Answer:
     try:
-        return Answer(await api.json(path, seconds=_PAGE_SECONDS))
+        return Answer(await connection.json(path, seconds=_PAGE_SECONDS))
     except QueryError as error:
         return Answer(privilege=error.reason == "privilege")
     except httpx.HTTPError:

@@ -1,10 +1,13 @@
 """Rows about the server itself and about the cluster as this peer sees it."""
 
 from exporter.datastores.json_path import Json, at, number, scaled, timestamp
+from exporter.errors import QueryError
 from exporter.queries.health_rule import Status
 from exporter.queries.query import Row
 from exporter.versions import version_satisfies
 
+_READY = {200: 1.0, 503: 0.0}
+_NOT_FOUND = 404
 RAFT_ROLES = ("Leader", "Follower", "Candidate", "PreCandidate")
 _KIB = 1024.0
 
@@ -43,6 +46,13 @@ def memory_rows(telemetry: Json) -> list[Row]:
         for kind in ("active", "allocated", "metadata", "resident", "retained")
         if f"{kind}_bytes" in memory
     ]
+
+
+def ready_rows(status: int) -> list[Row]:
+    """Return whether the server is ready, by the status code of /readyz."""
+    if status not in _READY:
+        raise QueryError("unsupported" if status == _NOT_FOUND else "query", f"/readyz answered {status}")
+    return [{"ready": _READY[status]}]
 
 
 def cluster_rows(cluster: Json) -> list[Row]:

@@ -1,41 +1,46 @@
-"""What an operation may read of a session."""
+"""What operations use of a session; every page is read once in a pass."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from exporter.datastores.json_path import Json
-from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.conditions import ServerInfo
 
+if TYPE_CHECKING:  # the client is loaded for canaries alone
+    from qdrant_client import AsyncQdrantClient
+
 _T = TypeVar("_T")
-_Args = TypeVarTuple("_Args")
 
 
-class Pages(Protocol):
-    """The session as operations see it; a page that was read once in this pass is not read again."""
+class Session(Protocol):
+    """The session as operations see it."""
 
-    info: ServerInfo
-    timeout: float  # of the query that runs, in seconds
-    disk_size: float | None  # in bytes, as the target's configuration says
+    @property
+    def info(self) -> ServerInfo: ...
+    @property
+    def timeout(self) -> float:
+        """The seconds that the running query has."""
 
-    async def json(self, path: str, body: object = None) -> Any:
-        """Return the `result` of a page; raise QueryError for every other answer."""
+    @property
+    def disk_size(self) -> float | None:
+        """The bytes of the server's disk, where the target's configuration names them."""
 
-    async def metrics(self) -> NativePage:
-        """Return the server's own metrics page."""
+    async def read(self, page: str) -> Any:
+        """Return a page by its name.
 
-    async def status(self, path: str) -> int:
-        """Return the status code alone."""
+        telemetry: /telemetry with every collection's shards; segments: the same with every shard's segments. metrics:
+        the server's own metrics page. cluster, peers: this peer's view of the cluster, and all peers'. readyz: the
+        status code of /readyz. version: the server's, of the facts.
+        """
 
-    async def rows(self, make: Callable[[*_Args], _T], *pages: *_Args) -> _T:
-        """Make rows of pages, off the loop where this pass has read much."""
+    async def json(self, path: str, body: object = None) -> object:
+        """Return the `result` of a page; raise QueryError for every status but 200. With a body it is not cached."""
 
-    async def telemetry(self, *, segments: bool = False) -> Json:
-        """Return /telemetry with every collection's shards, and with every shard's segments where asked."""
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        """Call `make` with pages and parameters, off the event loop where this pass has read much."""
 
-    async def search_client(self) -> Any:
-        """Return Qdrant's own client, an AsyncQdrantClient."""
+    async def search_client(self) -> "AsyncQdrantClient":
+        """Return Qdrant's own client."""
 
 
 def collection_path(name: object, *rest: str) -> str:

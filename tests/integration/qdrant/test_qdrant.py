@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from exporter.datastores.qdrant.connection import Api
+from exporter.datastores.qdrant.connection import Connection
 from exporter.errors import QueryError
 from exporter.queries.histogram import HistogramValue
 from exporter.settings import read_queries
@@ -55,7 +55,7 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
 async def test_connection_that_opens_while_its_client_is_left_does_not_stay(qdrant: Qdrant) -> None:
     """One lane gives the client up after a ping in vain, the other has just begun to ask."""
     with Proxy(qdrant.port) as proxy:
-        api = Api(f"http://127.0.0.1:{proxy.port}", None, None)
+        api = Connection(f"http://127.0.0.1:{proxy.port}", None, None)
         asking = asyncio.create_task(api.read("/collections"))
         await asyncio.sleep(0)
         await api.close()
