@@ -8,7 +8,8 @@ from exporter.config.stores import STORES
 from exporter.errors import Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import STATUSES
-from exporter.queries.query import Labels, Value
+from exporter.queries.query import Value
+from exporter.queries.values import Labels
 from exporter.state.checks import checks, serves
 from exporter.state.counters import TargetCounters
 from exporter.state.events import Instant, Result

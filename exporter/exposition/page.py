@@ -11,7 +11,8 @@ from exporter.exposition.core_samples import core_samples
 from exporter.exposition.text_format import Format, Lines, encoded, head, prefixes, render_families, render_sample
 from exporter.queries.core_metrics import CORE_METRICS
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.query import Labels, Metric
+from exporter.queries.query import Metric
+from exporter.queries.values import Labels
 from exporter.state.events import Instant, Key, Result
 from exporter.state.snapshot import Snapshot
 

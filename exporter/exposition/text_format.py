@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from exporter.queries.histogram import HistogramValue
-from exporter.queries.query import Family, Labels, Metric, Value
+from exporter.queries.query import Family, Metric, Value
+from exporter.queries.values import Labels
 from exporter.state.events import MonitoredTarget
 
 Format = Literal["text", "openmetrics"]

@@ -79,7 +79,7 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = measured(query.samples(rows, extra), run.info)
         outcome = query.outcome(rows, families, time.perf_counter() - began)
-        return {"rows": len(rows), "families": families, "outcome": outcome, "findings": query.named(rows)}
+        return {"rows": len(rows), "families": families, "outcome": outcome, "findings": query.findings_in(rows)}
 
     def result(**fields: Any) -> Result:
         duration = time.perf_counter() - began

@@ -1,8 +1,8 @@
-"""Histograms: their values, and the one that observations are counted in."""
+"""Histograms: read from rows, or counted from observations."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 
 class HistogramValue(NamedTuple):
@@ -10,6 +10,24 @@ class HistogramValue(NamedTuple):
 
     buckets: tuple[tuple[float, float], ...]
     sum: float | None
+
+
+def cumulative_buckets(counts: Mapping[Any, Any]) -> tuple[tuple[float, float], ...]:
+    """Sort counts by their upper bound, up to +Inf; raise ValueError for those that make no histogram."""
+    try:
+        buckets = sorted((float(bound), float(count)) for bound, count in counts.items())
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"a bucket is no number: {error}") from None
+    bounds, ascending = [bound for bound, _ in buckets], [count for _, count in buckets]
+    if any(map(math.isnan, bounds + ascending)):
+        raise ValueError("a bucket is no number")
+    if len(set(bounds)) != len(bounds):
+        raise ValueError("two buckets have the same bound")
+    if ascending != sorted(ascending) or min(ascending, default=0.0) < 0:
+        raise ValueError("bucket counts are not cumulative")
+    if buckets and bounds[-1] != math.inf:
+        buckets.append((math.inf, ascending[-1]))
+    return tuple(buckets)
 
 
 class Histogram:

@@ -1,10 +1,8 @@
 """Queries, and how their rows become samples; nothing here touches a file, a clock or a network."""
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import islice
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -13,21 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from exporter.config.stores import DATABASE_LABELS
 from exporter.errors import QueryError
 from exporter.queries.conditions import Conditions, ServerInfo
-from exporter.queries.health_rule import DURATION, STATUSES, CheckOutcome, HealthRule, Status, worst_status, worst_value
-from exporter.queries.histogram import HistogramValue
+from exporter.queries.health_rule import DURATION, CheckOutcome, HealthRule, worst_status, worst_value
+from exporter.queries.histogram import HistogramValue, cumulative_buckets
+from exporter.queries.values import Labels, findings_of, labels_of, most_common, statuses_of
 from exporter.units import Duration
 from exporter.versions import version_key
 
 MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
-Labels = tuple[tuple[str, str], ...]
 Row = Mapping[str, object]
+Value = float | HistogramValue | None
 
 _PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
 _MOST_FINDINGS = 100
-_LONGEST_LABEL = 10_000  # characters
-
-
-Value = float | HistogramValue | None
 
 
 class Metric(BaseModel):
@@ -57,7 +52,7 @@ class Family(NamedTuple):
 
 
 class Query(BaseModel):
-    """Describe one question to a store and the samples its rows become."""
+    """Describe what is asked of a store, and the samples that its rows become."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -114,13 +109,13 @@ class Query(BaseModel):
     def samples(self, rows: Sequence[Row], extra: Labels = ()) -> list[Family]:
         """Turn rows into one family a metric, `extra` labels added to each sample.
 
-        NULL or an absent optional value is no sample. Raises QueryError for a column that is not there, a
-        value that is no number, two rows with the same labels, or more than `max_series` samples.
+        NULL is no sample. Raises QueryError for a missing column, a value that is no number, two rows with the same
+        labels, or more than `max_series` samples.
         """
-        labels = _labels(self.labels, rows, extra)
+        labels = labels_of(self.labels, rows, extra)
         if self.metrics and len(set(labels)) != len(rows):
             raise QueryError(
-                "decode", f"two rows have the same labels {_duplicate(labels)}", len(rows) * len(self.metrics)
+                "decode", f"two rows have the same labels {most_common(labels)}", len(rows) * len(self.metrics)
             )
         families = [_family(metric, labels, rows) for metric in self.metrics]
         series = sum(family.series for family in families)
@@ -134,18 +129,19 @@ class Query(BaseModel):
         if rule is None:
             return None
         if rule.status is not None:
-            return worst_status(rule, [(_status(row, rule.status), self.named([row])) for row in rows])
+            statuses = zip(rows, statuses_of(rule.status, rows), strict=True)
+            return worst_status(rule, [(status, self.findings_in([row])) for row, status in statuses])
         if rule.metric == DURATION:
             return worst_value(rule, [seconds])
         values = [value for family in families if family.metric.name == rule.metric for value in family.values]
         worst = worst_value(rule, values)
-        return worst and worst._replace(findings=self.named(rows))
+        return worst and worst._replace(findings=self.findings_in(rows))
 
-    def named(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """Return what the rows' column of findings names: a text, several, or none; so many and no more."""
+    def findings_in(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Return the names in the rows' column of findings, a hundred at most."""
         if self.findings is None:
             return ()
-        return tuple(islice(_findings(self.findings, rows), _MOST_FINDINGS))
+        return tuple(islice(findings_of(self.findings, rows), _MOST_FINDINGS))
 
 
 def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
@@ -155,7 +151,7 @@ def unsupported(query: Query, info: ServerInfo) -> QueryError | None:
 
 
 def measured(families: Iterable[Family], info: ServerInfo) -> tuple[Family, ...]:
-    """Leave out what needs a capability that the server lacks: the 0 that it tells is no measurement."""
+    """Leave out the metrics that need a capability which the server lacks: its 0 is no measurement."""
     return tuple(f for f in families if f.metric.needs is None or info.capabilities.get(f.metric.needs) == "")
 
 
@@ -200,65 +196,8 @@ def _histogram(metric: Metric, row: Row, value: object) -> HistogramValue | None
     if not isinstance(value, Mapping):
         raise QueryError("decode", f"{metric.name}: column {metric.value!r} holds no buckets")
     try:
-        buckets = sorted((float(bound), float(count)) for bound, count in value.items())
-    except (TypeError, ValueError, OverflowError) as error:
-        raise QueryError("decode", f"{metric.name}: a bucket is no number: {error}") from None
-    bounds, counts = [bound for bound, _ in buckets], [count for _, count in buckets]
-    if any(map(math.isnan, bounds + counts)):
-        raise QueryError("decode", f"{metric.name}: a bucket is no number")
-    if len(set(bounds)) != len(bounds):
-        raise QueryError("decode", f"{metric.name}: two buckets have the same bound")
-    if counts != sorted(counts) or min(counts, default=0.0) < 0:
-        raise QueryError("decode", f"{metric.name}: bucket counts are not cumulative")
-    if buckets and bounds[-1] != math.inf:
-        buckets.append((math.inf, counts[-1]))
+        buckets = cumulative_buckets(value)
+    except ValueError as error:
+        raise QueryError("decode", f"{metric.name}: {error}") from None
     total = _number(metric, row.get(metric.sum)) if metric.sum else None
-    return HistogramValue(tuple(buckets), total) if buckets else None
-
-
-def _labels(names: Sequence[str], rows: Sequence[Row], extra: Labels) -> list[Labels]:
-    """Return each row's labels, made column by column: of many rows that takes a third of the time."""
-    columns = [zip(repeat(name), _texts(name, rows)) for name in names]
-    own = zip(*columns, strict=True) if columns else repeat((), len(rows))
-    return [extra + row for row in own] if extra else list(own)
-
-
-def _texts(name: str, rows: Sequence[Row]) -> list[str]:
-    try:
-        texts = [value if type(value) is str else _text(value) for value in map(itemgetter(name), rows)]
-    except KeyError:
-        raise QueryError("decode", f"the rows have no label column {name!r}") from None
-    if not "".join(texts).isascii():  # before duplicates are looked for: on the page they would be the same
-        texts = [text.encode(errors="backslashreplace").decode() for text in texts]
-    if max(map(len, texts), default=0) > _LONGEST_LABEL:
-        raise QueryError("limit", f"a text of column {name!r} is longer than {_LONGEST_LABEL} characters", len(rows))
-    return texts
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, bytes):  # what PostgreSQL's own "char" arrives as
-        return value.decode(errors="replace")
-    return "" if value is None else str(value)
-
-
-def _status(row: Row, column: str) -> Status:
-    value = row.get(column)
-    if value not in STATUSES:
-        raise QueryError("decode", f"column {column!r} holds {value!r}, not one of {', '.join(STATUSES)}")
-    return value
-
-
-def _findings(column: str, rows: Sequence[Row]) -> Iterator[str]:
-    for row in rows:
-        if column not in row:
-            raise QueryError("decode", f"the rows have no column {column!r} of findings")
-        value = row[column]
-        names = value if isinstance(value, list | tuple) else [value]
-        yield from (str(name) for name in names if name is not None)
-
-
-def _duplicate(labels: Iterable[Labels]) -> str:
-    [(label, _)] = Counter(labels).most_common(1)
-    return ", ".join(f"{name}={value!r}" for name, value in label) or "(none: more than one row)"
+    return HistogramValue(buckets, total) if buckets else None

@@ -82,7 +82,7 @@ def _keep(collected: Collected, query: Query, database: str | None, rows: list[A
     outcome = query.outcome(rows, families)
     if outcome is not None:
         collected.statuses[outcome.rule.check] = outcome.status
-    collected.findings[query.name] = (*collected.findings.get(query.name, ()), *query.named(rows))
+    collected.findings[query.name] = (*collected.findings.get(query.name, ()), *query.findings_in(rows))
     collected.series[query.name] = collected.series.get(query.name, 0) + sum(f.series for f in families)
     for family in families:
         series = collected.samples.setdefault(family.metric.name, {})

@@ -76,7 +76,7 @@ class Events:
         families = tuple(asked.samples(rows))
         outcome = asked.outcome(rows, families)
         until = self._fresh_until(now, asked.interval)
-        found = asked.named(rows)
+        found = asked.findings_in(rows)
         return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, outcome, found)
 
     def failed_result(self, now: float, asked: Query | None = None, error: QueryError | None = None) -> Result:

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from exporter.errors import QueryError
 from exporter.queries.lint import METRIC_NAME
 from exporter.queries.postgres_exporter.values import Number, label_text, mapped, milliseconds, number, numbers
-from exporter.queries.query import Family, Labels, Metric, Query, Row
+from exporter.queries.query import Family, Metric, Query, Row
+from exporter.queries.values import Labels
 
 Usage = Literal["DISCARD", "LABEL", "COUNTER", "GAUGE", "HISTOGRAM", "MAPPEDMETRIC", "DURATION"]
 

@@ -232,7 +232,7 @@ async def test_who_comes_from_elsewhere_without_encryption_is_named(servers: Ser
         ):
             shown = await poll(datastore, "ssl")
             [query] = [query for query in read_queries(["postgres"]) if query.name == "ssl"]
-            named = query.named(await fetch(datastore, query))
+            named = query.findings_in(await fetch(datastore, query))
 
     assert shown.value("pg_ssl_connections", version="none", client="remote") == 1
     assert shown.value("pg_ssl_connections", version="none", client="local") == 2

@@ -94,7 +94,7 @@ async def until_blocked(datastore: PostgresDatastore, count: int) -> Collected:
 
 async def named(datastore: PostgresDatastore) -> Sequence[object]:
     [query] = [query for query in read_queries(["postgres"]) if query.name == "blocking"]
-    return query.named(await fetch(datastore, query))
+    return query.findings_in(await fetch(datastore, query))
 
 
 async def test_a_chain_four_deep_with_fourteen_victims(server: Postgres, datastore: PostgresDatastore) -> None:

@@ -198,7 +198,7 @@ def held(collected: Collected, holder: str) -> float:
 
 async def findings(datastore: PostgresDatastore, name: str) -> tuple[str, ...]:
     [query] = [query for query in read_queries(["postgres"]) if query.name == name]
-    return query.named(await fetch(datastore, query))
+    return query.findings_in(await fetch(datastore, query))
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,9 @@ async def test_a_database_that_the_pooler_does_not_know_is_left_out(bouncer: Pgb
     assert first.series["user_tables"] > 0
     assert visited == ["app", "postgres"]
     assert [row["databases"] for row in rows if row["state"] == "not_pooled"] == [1]
-    assert "stranger: PgBouncer does not know it, or leads to another server with it" in QUERIES["databases"].named(
-        rows
-    )
+    assert "stranger: PgBouncer does not know it, or leads to another server with it" in QUERIES[
+        "databases"
+    ].findings_in(rows)
 
 
 @pytest.mark.parametrize(

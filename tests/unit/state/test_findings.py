@@ -30,17 +30,17 @@ SETTINGS = query(
     [(["a", "b"], ("a", "b")), ("a", ("a",)), (None, ()), ([], ()), (["a", None], ("a",)), (("a",), ("a",))],
 )
 def test_a_column_names_one_thing_several_or_none(value: object, names: tuple[str, ...]) -> None:
-    assert KEYLESS.named([{"tables": 1.0, "names": value}]) == names
+    assert KEYLESS.findings_in([{"tables": 1.0, "names": value}]) == names
 
 
 def test_names_are_bounded() -> None:
     """A schema of a million tables without keys is told of by its count."""
-    assert len(KEYLESS.named([{"tables": 1e6, "names": [str(number) for number in range(1000)]}])) == 100
+    assert len(KEYLESS.findings_in([{"tables": 1e6, "names": [str(number) for number in range(1000)]}])) == 100
 
 
 def test_a_column_that_is_not_there_fails_the_query() -> None:
     with pytest.raises(QueryError, match="no column 'names' of findings"):
-        KEYLESS.named([{"tables": 1.0}])
+        KEYLESS.findings_in([{"tables": 1.0}])
 
 
 def outputs(asked: Query, *rows: Row, database: str | None = None) -> dict[str, str | None]:
