@@ -34,11 +34,11 @@ else
 	-$(BIN)/python -m testkit fetch  # what cannot be had is a skip with its reason, on CI a failure
 	$(BIN)/pytest $(PARALLEL) $(SERVERS)
 endif
-PARALLEL := -n $(WORKERS) --dist loadfile  # a file's tests share servers
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder  # a file's tests share servers; the longest begin
 
 slow: .venv/dev
-	HYPOTHESIS_PROFILE=long $(BIN)/pytest $(PARALLEL) tests/unit/fuzz
-	$(BIN)/pytest -m slow tests/end_to_end
+	FUZZ=long $(BIN)/pytest $(PARALLEL) tests/unit/fuzz
+	$(BIN)/pytest -m slow tests
 	$(BIN)/python -m bench scale soak faults hostile
 
 demo: $(if $(WITH),.venv/dev,.venv/demo)

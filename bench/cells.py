@@ -18,11 +18,11 @@ _ROOT = Path(__file__).parent.parent
 _PAGE = _ROOT / "docs" / "explanation" / "reliability.md"
 
 
-def measured(tests: str, variable: str) -> list[Cell]:
-    """Run a file of tests, which write their cells to the file that a variable of the environment names."""
+def measured(variable: str, *tests: str) -> list[Cell]:
+    """Run files of tests, which write their cells to the file that a variable of the environment names."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "cells.json"
-        command = [sys.executable, "-m", "pytest", "-q", tests]
+        command = [sys.executable, "-m", "pytest", "-q", *tests]
         subprocess.run(command, cwd=_ROOT, env={**os.environ, variable: str(file)}, check=True)
         cells: list[Cell] = json.loads(file.read_text())
     return cells

@@ -1,7 +1,8 @@
 """Every fault of every store on one exporter, and the slowest answers in it: the matrix of explanation/reliability.md.
 
-Runs tests/end_to_end/test_fault_matrix.py, in which another process asks for /metrics (compressed) and /livez, twenty
-times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the machine.
+Runs the three files of tests that FILES names, in which another process asks for /metrics (compressed) and /livez,
+twenty times a second between them. Slowest answers are those of a whole fault: on a busy machine they tell of the
+machine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from bench.cells import Cell, measured, show
 from bench.results import Figure, Outcome, run
 
 BEGIN, END = "<!-- matrix: written by python -m bench faults -->", "<!-- end of matrix -->"
+FILES = tuple(f"tests/end_to_end/test_{name}.py" for name in ("fault_matrix", "fault_matrix_neo4j", "changed_secrets"))
 STORES = {"postgres": "PostgreSQL", "neo4j": "Neo4j", "minio": "MinIO", "qdrant": "Qdrant (double)"}
 ABSENT = {
     ("permission withdrawn", "neo4j"): "Community has no roles",
@@ -18,7 +20,7 @@ ABSENT = {
 
 
 def measure() -> Outcome:
-    cells = measured("tests/end_to_end/test_fault_matrix.py", "FAULT_MATRIX")
+    cells = measured("FAULT_MATRIX", *FILES)
     show("faults", BEGIN, END, table(cells))
     return Outcome("faults", list(_figures(cells)), {"method": __doc__, "cells": cells})
 

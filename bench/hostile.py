@@ -23,7 +23,7 @@ STORES = {
 
 
 def measure() -> Outcome:
-    cells = measured("tests/end_to_end/test_hostile_answers.py", "HOSTILE")
+    cells = measured("HOSTILE", "tests/end_to_end/test_hostile_answers.py")
     show("hostile", BEGIN, END, table(cells))
     return Outcome("hostile", list(_figures(cells)), {"method": __doc__, "cells": cells})
 

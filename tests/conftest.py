@@ -11,7 +11,32 @@ from testkit.debian import program
 from testkit.qdrant import Qdrant
 from testkit.session import Servers
 from tests.support.app_client import Site
+from tests.support.paths import ROOT
 from tests.support.qdrant_admin import Admin
+
+LONGEST = (
+    "end_to_end/test_live.py",
+    "end_to_end/test_fault_matrix_neo4j.py",
+    "end_to_end/test_fault_matrix.py",
+    "end_to_end/test_rotated_secrets.py",
+    "end_to_end/test_changed_secrets.py",
+    "end_to_end/test_prometheus.py",
+    "integration/neo4j/test_faults.py",
+    "end_to_end/test_haproxy.py",
+    "repository/programs/test_alert_mutants.py",
+    "unit/web/test_protocol.py",
+    "unit/test_reload.py",
+    "unit/config/test_server_tls.py",
+    "unit/fuzz/test_long_texts.py",
+    "unit/fuzz/test_described_requests.py",
+    "unit/fuzz/test_odd_values.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no worker is left with one of them at the end."""
+    order = {ROOT / "tests" / file: number for number, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

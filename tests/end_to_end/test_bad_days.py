@@ -10,28 +10,15 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, Any
+from typing import IO
 
 import pytest
 
 from testkit.process import free_port
 from testkit.session import Servers
 from tests.support.commands import closed, ended
-from tests.support.exporter_process import Exporter
+from tests.support.exporter_process import RUN, Exporter, Patched
 from tests.support.paths import ROOT
-
-RUN = "from exporter import cli; raise SystemExit(cli.main())"
-
-
-class Patched(Exporter):
-    """The exporter, after some Python code."""
-
-    def __init__(self, targets: list[dict[str, Any]], code: str) -> None:
-        super().__init__(targets)
-        self._code = code
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", f"{self._code}\n{RUN}", *arguments, "--config", str(self.config)]
 
 
 class Redirected(Exporter):

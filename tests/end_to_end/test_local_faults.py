@@ -73,7 +73,7 @@ def test_without_descriptors_nobody_is_down() -> None:
 # Bring up the loopback of a namespace that has nothing else; run the exporter there; print what it says of its targets.
 OFFLINE = """
 import json, subprocess, sys
-from tests.integration.exporter_process import Exporter
+from tests.support.exporter_process import Exporter
 from tests.support.unreachable import GROUP, targets
 
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

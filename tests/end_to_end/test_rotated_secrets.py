@@ -12,11 +12,12 @@ import pytest
 
 from testkit.pgbouncer import USERS, Pgbouncer
 from testkit.session import Servers
-from tests.support.exporter_process import Exporter
+from tests.support.exporter_process import Exporter, Patched
 from tests.support.minio_admin import admin, allow, statement
 
 OLD, NEW = "old-secret-4711", "new-secret-0815"
 SETTLED = 90  # seconds: a refused login is tried again after 60
+IMPATIENT = "from exporter.datastores import logins; logins.PAUSE = 5.0"  # test_changed_secrets.py waits for the 60
 
 
 @contextmanager
@@ -138,7 +139,7 @@ def test_a_refused_login_is_tried_again_with_the_files_new_secret(servers: Serve
     file.write_text("wrong")
     target = servers.postgres("18").target("late", password_file=str(file))
     right = target.pop("password")
-    with Exporter([target]) as exporter:
+    with Patched([target], IMPATIENT) as exporter:
         exporter.wait(lambda: refused(exporter, "late"), "the refusal")
         file.write_text(str(right))
         exporter.wait(lambda: up(exporter, "late"), "the login", SETTLED)

@@ -6,6 +6,7 @@ from testkit.session import Servers
 from tests.support.soak import soaking
 
 
+@pytest.mark.slow
 @pytest.mark.servers("postgres:18", "neo4j:5.26", "minio:1", "qdrant")
 def test_nothing_is_left_of_bad_days(servers: Servers) -> None:
     """Four stores fail and return at random: when all is calm again, the exporter holds what it held before."""

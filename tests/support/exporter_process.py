@@ -22,6 +22,8 @@ from testkit.process import free_port
 from tests.support.health_schema import valid
 from tests.support.paths import ROOT
 
+RUN = "from exporter import cli; raise SystemExit(cli.main())"
+
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]  # by name, then by sorted labels
 
 
@@ -184,3 +186,14 @@ def names_of(samples: Samples, target: str) -> set[str]:
         for labels in series
         if ("target", target) in labels
     }
+
+
+class Patched(Exporter):
+    """The exporter, after some Python code."""
+
+    def __init__(self, targets: list[dict[str, Any]], code: str) -> None:
+        super().__init__(targets)
+        self._code = code
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", f"{self._code}\n{RUN}", *arguments, "--config", str(self.config)]

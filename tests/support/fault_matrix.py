@@ -182,7 +182,9 @@ class Matrix:
         return cells
 
     def save(self, file: Path) -> None:
-        file.write_text(json.dumps([asdict(cell) for cell in self.cells], indent=1) + "\n")
+        """Add the cells to those that a file has already."""
+        before = json.loads(file.read_text()) if file.exists() else []
+        file.write_text(json.dumps([*before, *(asdict(cell) for cell in self.cells)], indent=1) + "\n")
 
 
 def _tells(look: Look) -> bool:

@@ -1,6 +1,6 @@
 """Ask an exporter for /livez and /metrics again and again, and write each answer down as a line.
 
-A process of its own, `python -m tests.integration.asking PORT FILE`: what else a test does must not cost it time.
+A process of its own, `python -m tests.support.scraper PORT FILE`: what else a test does must not cost it time.
 """
 
 import gzip

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
 
 from tests.support.app_client import Site
+from tests.support.fuzz import examples
 from tests.support.health_schema import SCHEMA
 
 TEXT = {"text/plain": {"schema": {"type": "string"}}}
@@ -91,7 +92,7 @@ def api(faults: list[object]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(examples(40), suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_answer_is_as_described(api: Any, path: str, faults: list[object], data: st.DataObject) -> None:
     """Status, content type and body conform, and every answer has its headers."""

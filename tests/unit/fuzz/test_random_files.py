@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.config.config import load_config
 from exporter.config.web_config_file import WebFile
 from exporter.errors import ConfigError
 from exporter.queries.postgres_exporter.loader import load_queries_yaml
+from tests.support.fuzz import examples
 from tests.support.queries import load_query
 
 CONFIG = """
@@ -81,7 +82,7 @@ scalars = (
 keys = st.text(max_size=5) | st.integers() | st.none() | st.booleans() | st.floats()
 values = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(keys, v, max_size=3), max_leaves=4)
 
-few = settings(max_examples=40, deadline=None)
+few = examples(40)
 
 
 def outcome(kind: str, content: bytes) -> None:

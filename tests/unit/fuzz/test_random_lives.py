@@ -13,6 +13,7 @@ from exporter.state.events import MonitoredTarget
 from exporter.state.local_fault import LocalFault
 from tests.support.app_client import LAG, Site
 from tests.support.factories import SIZE_CHECK, Events, info, metric, monitored_target, query
+from tests.support.fuzz import examples
 from tests.support.health_events import unexplained
 from tests.support.html_tree import read_html
 from tests.support.pages import Series, series_of
@@ -151,4 +152,4 @@ def only(series: Series, metric_name: str, target: str) -> dict[str, float]:
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=5, stateful_step_count=12, deadline=None)
+TestLives.settings = settings(examples(5), stateful_step_count=12)

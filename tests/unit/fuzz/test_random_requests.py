@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzz import examples
 from tests.support.served_app import WebSite
 
 METHODS = [b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PRI", b"CONNECT", b"TRACE", b"get", b"G\x00T", b""]
@@ -42,7 +43,7 @@ def web_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
         yield made
 
 
-@settings(max_examples=300, deadline=None)
+@examples(150)
 @given(requests=st.lists(well_formed | st.binary(max_size=200), min_size=1, max_size=3))
 def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: list[object], requests: list[bytes]) -> None:
     """One after another on one connection; the next client is served as ever."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import QueryError
@@ -18,6 +18,7 @@ from exporter.queries.health_rule import HealthRule
 from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Query, Row
 from tests.support.factories import Events, at, metric, query
+from tests.support.fuzz import examples
 from tests.support.health_schema import valid
 from tests.support.importing import one
 from tests.support.pages import Series, Site
@@ -96,7 +97,7 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return {"built-in": BUILT_IN, "gauge": ONLY_A_GAUGE}.get(request.param) or one(folder, IMPORTED)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(rows_of_cells)
 def test_rows_are_samples_or_an_error(asked: Query, rows: list[Row]) -> None:
     """Both formats are parsed by Prometheus' own library, /health by its schema."""
