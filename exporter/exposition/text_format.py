@@ -1,4 +1,4 @@
-"""Samples as lines of text, as both formats have them; only the heads of families differ."""
+"""Samples as lines of text, the same in both formats; only the heads of families differ."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _TEXT_TYPES = {"info": "gauge", "unknown": "untyped"}
 
 
 class Prefixes(NamedTuple):
-    """Hold the labels that every sample of a target begins with: the core metrics name its store, too."""
+    """Hold the labels that every sample of a target begins with; those of core metrics include its store."""
 
     stores: str
     core: str
@@ -31,17 +31,17 @@ class Prefixes(NamedTuple):
         return self.core if metric.startswith("datatier_") else self.stores
 
 
-def prefixes(watched: MonitoredTarget) -> Prefixes:
-    return _prefixes(watched.store, (("target", watched.name), *watched.labels.items()))
+def prefixes(target: MonitoredTarget) -> Prefixes:
+    return _prefixes(target.store, (("target", target.name), *target.labels.items()))
 
 
-@lru_cache(4096)
+@lru_cache(4096)  # every result of a target has the same
 def _prefixes(store: str, labels: Labels) -> Prefixes:
     return Prefixes(*(_label_text(pairs).removeprefix(",") for pairs in (labels, (("store", store), *labels))))
 
 
 def render_families(families: Iterable[Family], before: Prefixes) -> Lines:
-    """Render each family's lines; the label text of a row is made once and shared by all its columns."""
+    """Render each family's lines; the label text of a row is rendered once for all its columns."""
     lines: Lines = {}
     shared: Sequence[Labels] | None = None
     texts: list[str] = []
@@ -70,7 +70,7 @@ def _family_lines(metric: Metric, prefix: str, texts: Sequence[str], values: Seq
 
 
 def render_sample(name: str, prefix: str, labels: Labels, value: float | HistogramValue) -> str:
-    inside = prefix + _kept_label_text(labels)
+    inside = prefix + _label_text(labels)
     if isinstance(value, HistogramValue):
         return _histogram_lines(name, inside, value)
     return f"{name}{{{inside}}} {_number(value)}\n"
@@ -88,10 +88,8 @@ def head(metric: Metric, kind: Format) -> str:
 
 
 def _histogram_lines(name: str, labels: str, value: Value) -> str:
-    assert isinstance(value, HistogramValue)  # noqa: S101 - Query.samples makes nothing else of a histogram
-    lines = [
-        f'{name}_bucket{{{labels},le="{_kept_number(bound)}"}} {_number(count)}\n' for bound, count in value.buckets
-    ]
+    assert isinstance(value, HistogramValue)  # noqa: S101 - Query.samples returns nothing else for a histogram
+    lines = [f'{name}_bucket{{{labels},le="{_number(bound)}"}} {_number(count)}\n' for bound, count in value.buckets]
     if value.sum is not None:
         lines.append(f"{name}_sum{{{labels}}} {_number(value.sum)}\n")
         lines.append(f"{name}_count{{{labels}}} {_number(value.buckets[-1][1])}\n")
@@ -105,15 +103,9 @@ def _number(value: Value) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-_kept_number = lru_cache(1024)(_number)  # bounds
-
-
 def _label_text(labels: Iterable[tuple[str, str]]) -> str:
     """Return labels to follow others; an empty value is the same as no label."""
     return "".join([f',{name}="{_escaped(value)}"' for name, value in labels if value])
-
-
-_kept_label_text = lru_cache(4096)(_label_text)  # the product's own labels are few, and the same at every poll
 
 
 def _escaped(value: str) -> str:

@@ -13,7 +13,7 @@ class CoreMetric(NamedTuple):
 
     metric: Metric
     labels: tuple[str, ...]
-    fed: bool  # by query files, not by the exporter itself
+    from_queries: bool  # its samples come from query files, not from the exporter itself
 
 
 _Row = tuple[str, MetricType, tuple[str, ...], str]
@@ -67,7 +67,7 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
     ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),
 )
-_FED: tuple[_Row, ...] = (
+_FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_saturation_ratio", "gauge", ("resource",), "Used share of what is limited, by resource."),
     ("datatier_backup_last_success_timestamp_seconds", "gauge", ("check",), "When the newest good backup was made."),
     ("datatier_backup_last_size_bytes", "gauge", ("check",), "Size of the newest good backup."),
@@ -78,12 +78,12 @@ _FED: tuple[_Row, ...] = (
 
 
 def _metrics() -> Iterator[CoreMetric]:
-    for fed, rows in ((False, _OWN), (True, _FED)):
+    for from_queries, rows in ((False, _OWN), (True, _FROM_QUERIES)):
         for name, kind, labels, text in rows:
-            yield CoreMetric(Metric(name=name, type=kind, help=text), labels, fed)
+            yield CoreMetric(Metric(name=name, type=kind, help=text), labels, from_queries)
     for store in STORES.values():
         text = f"The same as datatier_up, for the {store.name} targets."
-        yield CoreMetric(Metric(name=store.up, type="gauge", help=text), (), fed=False)
+        yield CoreMetric(Metric(name=store.up, type="gauge", help=text), (), from_queries=False)
 
 
 CORE_METRICS: Mapping[str, CoreMetric] = MappingProxyType({core.metric.name: core for core in _metrics()})

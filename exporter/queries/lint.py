@@ -92,7 +92,7 @@ def _added_label(query: Query) -> set[str]:
 
 def _lint_fed(metric: Metric, query: Query) -> Iterator[str]:
     core = CORE_METRICS[metric.name]
-    if not core.fed:
+    if not core.from_queries:
         yield "the exporter makes this metric itself"
     elif sorted([*metric.labels, *query.labels, *_added_label(query)]) != sorted(core.labels):
         yield f"needs exactly the labels {', '.join(core.labels) or '(none)'}"

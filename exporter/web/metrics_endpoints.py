@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +16,9 @@ from exporter.exposition.page import Page
 from exporter.exposition.text_format import Format
 from exporter.service import Service
 from exporter.state.snapshot import findings
-from exporter.web.responses import BlocksResponse, Deflated, deflate, gzipped
+from exporter.web.responses import BlocksResponse, deflate, gzipped
 
 _T = TypeVar("_T")
-Ready = WeakKeyDictionary[Page, asyncio.Task[_T]]
 
 
 class MetricsEndpoints:
@@ -28,8 +26,6 @@ class MetricsEndpoints:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._joined: Ready[list[bytes]] = WeakKeyDictionary()
-        self._deflated: Ready[Deflated] = WeakKeyDictionary()
 
     async def metrics(self, request: Request) -> Response:
         """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one's."""
@@ -42,9 +38,9 @@ class MetricsEndpoints:
         own = self._own(kind, page, target)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if not accepts_gzip(request.headers.get("accept-encoding", "")):
-            *blocks, last = await _once(self._joined, page, list)
+            *blocks, last = await _once(page, list)
             return BlocksResponse([*blocks, last + own], headers)
-        body = gzipped(await _once(self._deflated, page, deflate), own)
+        body = gzipped(await _once(page, deflate), own)
         return Response(body, headers={**headers, "Content-Encoding": "gzip"})
 
     def _own(self, kind: Format, page: Page, target: str | None) -> bytes:
@@ -75,11 +71,12 @@ class MetricsEndpoints:
         return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
 
 
-async def _once(ready: Ready[_T], page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
-    """Make of a page what is to be sent: once, and off the loop, for all who ask for it while it lives."""
-    if page not in ready:
-        ready[page] = asyncio.create_task(in_thread(make, page.blocks()), name="page")
-    return await asyncio.shield(ready[page])
+async def _once(page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
+    """Make what is sent of a page: once for all its scrapers, and off the event loop."""
+    if make not in page.made:
+        page.made[make] = asyncio.create_task(in_thread(make, page.blocks()), name="page")
+    made: _T = await asyncio.shield(page.made[make])
+    return made
 
 
 def _plain(text: str, status: int = 200) -> Response:

@@ -35,7 +35,7 @@ def test_every_sample_is_of_a_core_metric_and_has_its_labels() -> None:
     poll = replace(EVENTS.poll(1.0), periods={"bloat": 61.0})
     found = samples(EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, poll)
 
-    assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.fed} - {
+    assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.from_queries} - {
         "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up"
     }  # fmt: skip
     assert {name: [label for label, _ in labels] for name, series in found.items() for labels in series} == {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import QueryError
-from exporter.exposition.page import Exposition, Page, Part
+from exporter.exposition.page import Exposition, Page, TargetFragment
 from exporter.exposition.text_format import Format, head, render_sample
 from exporter.queries.health_rule import HealthRule
 from exporter.queries.histogram import HistogramValue
@@ -224,9 +224,9 @@ def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
     orders, search = Events(), Events(monitored_target("search", store="qdrant"))
     site = Site(orders.target, search.target)
     site.publish(orders.ping(90.0), search.ping(90.0))
-    before = site.exposition.page("text", at(91.0)).parts
+    before = site.exposition.page("text", at(91.0)).fragments
     site.publish(search.poll(92.0))
-    after = site.exposition.page("text", at(92.0)).parts
+    after = site.exposition.page("text", at(92.0)).fragments
 
     assert [old is new for old, new in zip(before, after, strict=True)] == [True, False]
 
@@ -249,7 +249,7 @@ def test_a_forgotten_target_leaves_nothing_behind() -> None:
     site, events = Site(), Events()
     site.publish(events.ping(90.0), events.result(90.0))
     page = site.exposition.page("text", at(90.0), "orders")
-    part, page_is_there = page.parts[0], weakref.ref(page)
+    part, page_is_there = page.fragments[0], weakref.ref(page)
     del page
     site.exposition.forget("orders")
 
@@ -259,7 +259,7 @@ def test_a_forgotten_target_leaves_nothing_behind() -> None:
 
 def test_a_large_page_comes_in_blocks() -> None:
     """Each is a small piece of work, and together they are the page."""
-    part = Part(1, math.inf, {name: name.encode() * 400_000 for name in "abcdef"}, 2_400_000, 6)
+    part = TargetFragment(1, math.inf, {name: name.encode() * 400_000 for name in "abcdef"}, 2_400_000, 6)
     blocks = list(Page(dict.fromkeys("abcdef", b"# HELP\n"), [part]).blocks())
 
     assert [len(block) // 400_000 for block in blocks] == [3, 3, 0]

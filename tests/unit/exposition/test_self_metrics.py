@@ -6,7 +6,7 @@ import pytest
 
 from exporter import __version__
 from exporter.exposition import self_metrics
-from exporter.exposition.page import NOTHING, Page, Part
+from exporter.exposition.page import NOTHING, Page, TargetFragment
 from exporter.exposition.self_metrics import SelfMetrics
 
 
@@ -16,7 +16,7 @@ def lines(page: bytes, prefix: str) -> list[str]:
 
 async def test_the_page_is_measured() -> None:
     """Size before compression and series; of this page, not of the last."""
-    part = Part(version=1, expiry=2.0, lines={"pg_a": b"x" * 990}, size=990, series=7)
+    part = TargetFragment(version=1, expiry=2.0, lines={"pg_a": b"x" * 990}, size=990, series=7)
     page = SelfMetrics().page("text", Page({"pg_a": b"# HELP pg_"}, [part]))
 
     assert lines(page, "datatier_scrape_page") == [

@@ -18,7 +18,7 @@ FED = {
 
 def test_query_files_may_feed_these() -> None:
     """Each with exactly these labels beside store and target."""
-    assert {name: core.labels for name, core in CORE_METRICS.items() if core.fed} == FED
+    assert {name: core.labels for name, core in CORE_METRICS.items() if core.from_queries} == FED
 
 
 def test_every_store_has_its_own_word_for_up() -> None:
