@@ -1,26 +1,30 @@
 """Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from neo4j.exceptions import Neo4jError
 
 from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.neo4j.connection import Connection, is_refusal, reason_of
-from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_info, round_trip
-from exporter.datastores.neo4j.operations import OPERATIONS
+from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.neo4j.connection import Connection
+from exporter.datastores.neo4j.errors import is_refusal, reason_of
+from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_facts, round_trip
+from exporter.datastores.neo4j.operations import OPERATIONS, PAGES
 from exporter.datastores.neo4j.session import NO_PARAMETERS
+from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import run_operation
+from exporter.queries.operation import States, run_operation
 from exporter.queries.query import Query, Row
 
-_FACTS_SECONDS = 600.0
+_T = TypeVar("_T")
+
 _PING_SECONDS = 5.0
 
 _ONLINE = """
@@ -47,10 +51,10 @@ class Neo4jDatastore:
         self._answers = True
         self._tls = tls_of(target)
         self._expiry = CertificateExpiry()
-        self._info: ServerInfo | None = None
+        self._facts = CachedFacts[ServerInfo]()
+        self._closed = ""  # the home database and its status, where that is not online
         self.clock_skew: float | None = None
-        self._facts_due = 0.0
-        self.states: MutableMapping[tuple[str, str | None], object] = {}
+        self.states: States = {}
         self._home_only: set[str] = set()  # texts that the system database refused
 
     async def __aenter__(self) -> Self:
@@ -60,27 +64,37 @@ class Neo4jDatastore:
         await self._close()
 
     async def ping(self) -> ServerInfo:
-        connection = await self._connected()
-        known, due = self._info, self._facts_due
-        self._facts_due = 0.0  # unless this succeeds; the other lane goes on with what is known
+        with self._facts.invalid_after_failure():
+            connection = await self._connected()
+            started_at, closed = await self._sign_of_life(connection)
+            if self._facts.known and self._facts.known.started_at != started_at:
+                self._facts.invalidate()
+            facts = await self._facts.get(lambda: self._read_facts(connection, home_open=closed is None))
+            not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
+        self._closed = closed or ""
+        return replace(facts, tls_not_after=not_after, unserved=self._closed)
+
+    async def _sign_of_life(self, connection: Connection) -> tuple[float | None, str | None]:
+        """Make the round trip; return when the server started, and the state of a home database that is closed."""
+        known = self._facts.known
         self._answers = False
         started_at = known.started_at if known else None
         self.clock_skew, began = None, time.time()
-        closed = await home_state(connection, _PING_SECONDS) if known and known.unserved else None
-        if closed is None:  # else the server would wait two seconds for that database
+        # Known to be closed, the database is not pinged: the server would wait two seconds for it.
+        closed = await home_state(connection, _PING_SECONDS) if self._closed else None
+        if closed is None:
             try:
-                started_at, told_at = await round_trip(connection, known, _PING_SECONDS)
-                self.clock_skew = None if told_at is None else told_at - (began + time.time()) / 2
+                started_at, server_time = await round_trip(connection, known, _PING_SECONDS)
+                self.clock_skew = None if server_time is None else server_time - (began + time.time()) / 2
             except Neo4jError as error:
                 closed = await closed_home(connection, error, _PING_SECONDS)
         self._answers = True
-        if known is None or known.started_at != started_at or time.monotonic() >= due:
-            known = await read_info(connection, _PING_SECONDS, home_open=closed is None)
-            due = time.monotonic() + _FACTS_SECONDS
-            self._home_only.clear()
-        not_after = await self._expiry.of(self._tls.certificate if self._tls else None)
-        self._info, self._facts_due = replace(known, tls_not_after=not_after, unserved=closed or ""), due
-        return self._info
+        return started_at, closed
+
+    async def _read_facts(self, connection: Connection, *, home_open: bool) -> ServerInfo:
+        facts = await read_facts(connection, _PING_SECONDS, home_open=home_open)
+        self._home_only.clear()
+        return facts
 
     async def _connected(self) -> Connection:
         """Return the driver; a new one after a ping that failed, for all connections may lead nowhere."""
@@ -111,9 +125,9 @@ class Neo4jDatastore:
 
     @property
     def info(self) -> ServerInfo:
-        if self._info is None:
+        if self._facts.known is None:
             raise QueryError("connect", "no ping has succeeded yet")
-        return self._info
+        return self._facts.known
 
     async def run(
         self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
@@ -139,11 +153,11 @@ class Neo4jDatastore:
 
 
 class Neo4jSession:
-    """One pass of a lane; it asks one query at a time."""
+    """One pass of a lane; it runs one query at a time."""
 
     def __init__(self, datastore: Neo4jDatastore) -> None:
         self._datastore = datastore
-        self._pages: dict[str, list[Row]] = {}
+        self._pages = PassCache()
         self._database: str | None = None
         self._seconds = _PING_SECONDS
 
@@ -158,7 +172,7 @@ class Neo4jSession:
         if query.operation is not None:
             rows = await run_operation(OPERATIONS, self._datastore.states, self, query, database)
         else:
-            rows = list(unwound(await self.run(query.text(self.info.version))))
+            rows = list(unwind_rows(await self.run(query.text(self.info.version))))
         if "db" not in query.labels:
             return rows
         return [row for row in rows if not row.get("db") or self._datastore.matches(str(row["db"]))]
@@ -167,15 +181,16 @@ class Neo4jSession:
         """Run a statement where the query that is being fetched belongs, within its time limit on the server."""
         return await self._datastore.run(text, self._database, self._seconds, parameters)
 
-    async def page(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
+    async def read(self, page: str) -> list[Row]:
         """Return the rows of a statement that several operations read, once a pass."""
-        if text not in self._pages:
-            self._pages[text] = await self.run(text, parameters)
-        return self._pages[text]
+        return await self._pages.get(page, lambda: self.run(*PAGES[page]))
+
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        return make(*arguments)  # a result is small: 512 KiB at most
 
 
-def unwound(rows: Iterable[Row]) -> Iterator[Row]:
-    """Replace a row whose column `rows` is a list of maps by those maps, each with the row's other columns.
+def unwind_rows(rows: Iterable[Row]) -> Iterator[Row]:
+    """Replace each row whose column `rows` is a list of maps by those maps, each with the row's other columns.
 
     It stands in for UNWIND, which neither SHOW nor the system database offers.
     """

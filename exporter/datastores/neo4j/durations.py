@@ -14,7 +14,7 @@ _NEVER = 2**62
 # Neither a query's text nor its parameters are returned.
 _COMPLETED = """
 CALL db.stats.retrieve('QUERIES', {maxInvocations: 8192}) YIELD data
-WHERE NOT data.query CONTAINS $marker
+WHERE NOT data.query CONTAINS $app
 UNWIND data.invocations AS invocation
 WITH
   invocation.elapsedExecutionTimeInUs + coalesce(invocation.elapsedCompileTimeInUs, 0) AS total,
@@ -69,6 +69,6 @@ class Durations:
 
 
 async def query_durations(session: Session, params: object, state: Durations) -> Sequence[Row]:  # noqa: ARG001
-    rows: list[Any] = await session.run(_COMPLETED, {"marker": APP, "since": state.since})
+    rows: list[Any] = await session.run(_COMPLETED, {"app": APP, "since": state.since})
     state.add(rows[0]["until"], rows[0]["oldest"], rows[0]["completed"], session.info.started_at)
     return [state.row()]

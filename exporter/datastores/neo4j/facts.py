@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from neo4j.exceptions import Neo4jError
 
-from exporter.datastores.neo4j.connection import Connection, reason_of
+from exporter.datastores.neo4j.connection import Connection
+from exporter.datastores.neo4j.errors import reason_of
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Row
 from exporter.versions import version_satisfies
@@ -80,7 +81,7 @@ async def home_state(connection: Connection, seconds: float) -> str | None:
     return f"{meant[0]['name']}: {meant[0]['status']}" if meant else "" if rows else None
 
 
-async def read_info(connection: Connection, seconds: float, *, home_open: bool = True) -> ServerInfo:
+async def read_facts(connection: Connection, seconds: float, *, home_open: bool = True) -> ServerInfo:
     kernel = next(row for row in await connection.run(_COMPONENTS, SYSTEM, seconds) if row["name"] == _KERNEL)
     version, edition = str(kernel["versions"][0]), str(kernel["edition"])  # type: ignore[index]  # a list of strings
     procedures = await _told(connection, _PROCEDURES, SYSTEM, seconds)

@@ -1,11 +1,11 @@
-"""What Cypher cannot say in one statement: zeros for what is not there, settings with units, latency."""
+"""Operations for rows that one Cypher statement cannot make: zeros of what is missing, units of settings, latency."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.datastores.neo4j.durations import Durations, query_durations
-from exporter.datastores.neo4j.session import APP, Session
+from exporter.datastores.neo4j.session import APP, NO_PARAMETERS
 from exporter.queries.operation import Operation
 from exporter.queries.query import Row
 
@@ -14,7 +14,7 @@ SHOW DATABASES YIELD name, currentStatus
 RETURN name, currentStatus AS status
 """
 
-# Our own transactions are told by their metadata; a status has its details behind a space.
+# Our own transactions have our name in their metadata; a status has its details behind a space.
 _TRANSACTIONS = """
 SHOW TRANSACTIONS
 YIELD database, status, startTime, elapsedTime, waitTime, activeLockCount, pageHits, pageFaults,
@@ -68,11 +68,10 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Zμ]*)")
 
 
-async def _database_status(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
+def _database_status(databases: Sequence[Row]) -> Sequence[Row]:
     """Count a database's members by status: one member on a single server, one a copy in a cluster."""
-    found = await session.page(_DATABASES)
     counts: dict[tuple[str, str], int] = {}
-    for row in found:
+    for row in databases:
         key = str(row["name"]), str(row["status"])
         counts[key] = counts.get(key, 0) + 1
     names = sorted({name for name, _ in counts})
@@ -83,8 +82,8 @@ async def _database_status(session: Session, params: object, state: object) -> S
     ]
 
 
-async def _transactions(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
-    found = await _found_transactions(session)
+def _transactions(databases: Sequence[Row], transactions: Sequence[Row]) -> Sequence[Row]:
+    found = _by_database(databases, transactions)
     counts = {(name, str(row["status"])): row["transactions"] for name, rows in found.items() for row in rows}
     return [
         {"db": name, "status": status, "transactions": counts.get((name, status), 0)}
@@ -93,44 +92,38 @@ async def _transactions(session: Session, params: object, state: object) -> Sequ
     ]
 
 
-async def _transaction_load(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
-    found = await _found_transactions(session)
+def _transaction_load(databases: Sequence[Row], transactions: Sequence[Row]) -> Sequence[Row]:
+    sums = ("locks", "wait", "page_hits", "page_faults", "heap", "native")
     return [
         {
             "db": name,
             "oldest": min((row["oldest"] for row in rows), default=None),  # type: ignore[type-var]  # numbers
             "longest": max((row["longest"] for row in rows), default=0),  # type: ignore[type-var]  # numbers
-            **{
-                column: _sum(rows, column) for column in ("locks", "wait", "page_hits", "page_faults", "heap", "native")
-            },
+            **{column: _sum(rows, column) for column in sums},
         }
-        for name, rows in found.items()
+        for name, rows in _by_database(databases, transactions).items()
     ]
 
 
-async def _transactions_over(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
-    found = await _found_transactions(session)
+def _transactions_over(databases: Sequence[Row], transactions: Sequence[Row]) -> Sequence[Row]:
     return [
         {"db": name, "threshold": threshold, "transactions": _sum(rows, f"over_{threshold}")}
-        for name, rows in found.items()
+        for name, rows in _by_database(databases, transactions).items()
         for threshold in THRESHOLDS
     ]
 
 
-async def _found_transactions(session: Session) -> Mapping[str, Sequence[Row]]:
-    """Return what SHOW TRANSACTIONS tells, by database; a database without any has no rows."""
-    names = {str(row["name"]) for row in await session.page(_DATABASES)}
+def _by_database(databases: Sequence[Row], transactions: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
+    """Return the rows of SHOW TRANSACTIONS by database; a database without transactions has none."""
+    names = {str(row["name"]) for row in databases}
     found: dict[str, list[Row]] = {name: [] for name in sorted(names)}
-    for row in await session.page(_TRANSACTIONS, {"app": APP}):
+    for row in transactions:
         found.setdefault(str(row["database"]), []).append(row)
     return found
 
 
-async def _settings(session: Session, params: object, state: object) -> Sequence[Row]:  # noqa: ARG001
-    return [
-        {"setting": row["name"], **quantity(str(row["value"] or ""))}
-        for row in await session.page(_SETTINGS, {"names": list(SETTINGS)})
-    ]
+def _settings(settings: Sequence[Row]) -> Sequence[Row]:
+    return [{"setting": row["name"], **quantity(str(row["value"] or ""))} for row in settings]
 
 
 def quantity(text: str) -> dict[str, float | None]:
@@ -147,7 +140,7 @@ def quantity(text: str) -> dict[str, float | None]:
 
 
 def _with_zeros(known: Sequence[str], counts: Iterable[tuple[str, str]], name: str) -> list[str]:
-    """Return the known states and whatever else the server says of this name."""
+    """Return the known states and others that the server reports of this name."""
     return [*known, *sorted({state for other, state in counts if other == name} - {*known})]
 
 
@@ -155,13 +148,22 @@ def _sum(rows: Iterable[Row], column: str) -> float:
     return float(sum(row[column] for row in rows))  # type: ignore[misc]  # numbers
 
 
+# The statements that operations share, each with its parameters.
+PAGES: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
+    {
+        "databases": (_DATABASES, NO_PARAMETERS),
+        "settings": (_SETTINGS, {"names": list(SETTINGS)}),
+        "transactions": (_TRANSACTIONS, {"app": APP}),
+    }
+)
+
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
-        "database_status": Operation(_database_status),
+        "database_status": Operation(_database_status, reads=("databases",)),
         "query_durations": Operation(query_durations, state=Durations),
-        "settings": Operation(_settings),
-        "transaction_load": Operation(_transaction_load),
-        "transactions": Operation(_transactions),
-        "transactions_over": Operation(_transactions_over),
+        "settings": Operation(_settings, reads=("settings",)),
+        "transaction_load": Operation(_transaction_load, reads=("databases", "transactions")),
+        "transactions": Operation(_transactions, reads=("databases", "transactions")),
+        "transactions_over": Operation(_transactions_over, reads=("databases", "transactions")),
     }
 )

@@ -1,30 +1,34 @@
 """What Neo4j's operations make of rows: zeros, units, each completed query once."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
 from exporter.datastores.neo4j.durations import Durations
-from exporter.datastores.neo4j.operations import DATABASE_STATUSES, OPERATIONS, quantity
-from exporter.datastores.neo4j.session import NO_PARAMETERS
+from exporter.datastores.neo4j.operations import DATABASE_STATUSES, OPERATIONS, PAGES, quantity
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import Params
 from exporter.queries.query import Row
 
+_T = TypeVar("_T")
+
 
 class FakeSession:
-    """Answers each statement by the first word that is found in it."""
+    """Return the rows of each statement by words that it contains."""
 
     info = ServerInfo("5.26.31", started_at=1.0)
 
     def __init__(self, answers: Mapping[str, list[Row]]) -> None:
         self._answers = answers
 
-    async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:  # noqa: ARG002
-        return next(rows for word, rows in self._answers.items() if word in text)
+    async def read(self, page: str) -> list[Row]:
+        text, _ = PAGES[page]
+        return next(rows for words, rows in self._answers.items() if words in text)
 
-    page = run
+    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
+        return make(*arguments)
 
 
 async def rows_of(operation: str, answers: Mapping[str, list[Row]]) -> Sequence[Row]:
