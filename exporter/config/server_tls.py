@@ -1,13 +1,13 @@
-"""The TLS of our own pages: what the web file asks for, as far as OpenSSL has it."""
+"""The TLS of our own server: the settings of the web file, as far as OpenSSL has them."""
 
 import ssl
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from exporter.config.files import lent, lent_file
 from exporter.config.secret_files import read_file
+from exporter.config.tls import DelegatingContext, not_after
 from exporter.config.web_config import CIPHERS, TlsServer
 
 _VERSIONS = {"TLS13": ssl.TLSVersion.TLSv1_3}
@@ -16,24 +16,21 @@ _ASKED = {"VerifyClientCertIfGiven": ssl.CERT_OPTIONAL, "RequireAndVerifyClientC
 
 
 class TlsError(Exception):
-    """Say which key cannot be had, and why."""
+    """What is wrong with a key of tls_server_config."""
 
     def __init__(self, key: str, problem: str) -> None:
         super().__init__(problem)
         self.key = key
 
 
-class ReloadingServerContext(ssl.SSLContext):
-    """Hand each new connection to the context that is the present one; asyncio and uvloop ask for one a handshake."""
+class ReloadingServerContext(DelegatingContext):
+    """Make each connection with the context of the web file as it is then."""
 
-    present: Callable[[], ssl.SSLContext]
-
-    def wrap_bio(self, *arguments: Any, **settings: Any) -> ssl.SSLObject:
-        return self.present().wrap_bio(*arguments, **settings)
+    side = ssl.PROTOCOL_TLS_SERVER
 
 
 class _Handshake(ssl.SSLObject):
-    """End a handshake with a client whose certificate carries none of the allowed names."""
+    """Fail the handshake of a client whose certificate has none of the allowed names."""
 
     def do_handshake(self) -> None:
         super().do_handshake()
@@ -45,12 +42,6 @@ class _Handshake(ssl.SSLObject):
 class _ServerContext(ssl.SSLContext):
     sslobject_class = _Handshake
     allowed: frozenset[str] = frozenset()
-
-
-def living_context(present: Callable[[], ssl.SSLContext]) -> ReloadingServerContext:
-    context = ReloadingServerContext(ssl.PROTOCOL_TLS_SERVER)
-    context.present = present
-    return context
 
 
 def server_context(tls: TlsServer) -> ssl.SSLContext:
@@ -68,19 +59,17 @@ def server_context(tls: TlsServer) -> ssl.SSLContext:
     return context
 
 
-def not_after(tls: TlsServer) -> float:
-    """Return when our certificate expires, as Unix time; raise TlsError where nobody could tell."""
-    from cryptography import x509  # noqa: PLC0415 - memory that nobody needs to spend without TLS
-
+def certificate_not_after(tls: TlsServer) -> float:
+    """Return when our certificate expires, as Unix time; raise TlsError where it is none."""
     pem = read_file(tls.cert_file) if tls.cert_file else str(tls.cert)
     try:
-        return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc.timestamp()
+        return not_after(pem.encode(), pem=True)
     except ValueError:
         raise TlsError("cert_file" if tls.cert_file else "cert", "expected an X.509 certificate, in PEM") from None
 
 
 def names(certificate: Any) -> set[str]:
-    """Return the names that a peer's certificate carries: DNS, IP, e-mail and URI."""
+    """Return the names in a peer's certificate: DNS, IP, e-mail and URI."""
     return {name for _, name in (certificate or {}).get("subjectAltName", ())}
 
 
@@ -88,7 +77,7 @@ def _add_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
     inline_key = tls.key.get_secret_value() if tls.key else ""
     try:
         with _lent(tls.cert_file, tls.cert or "") as cert, _lent(tls.key_file, inline_key) as key:
-            context.load_cert_chain(cert, key, password="")  # or OpenSSL would ask the terminal for one
+            context.load_cert_chain(cert, key, password="")  # or OpenSSL would prompt on the terminal
     except OSError as error:
         if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
             raise TlsError("key_file" if tls.key_file else "key", "not the key of the certificate") from None
@@ -116,7 +105,7 @@ def _ask_clients(context: _ServerContext, tls: TlsServer) -> None:
 
 
 def _choose_ciphers(context: ssl.SSLContext, tls: TlsServer) -> None:
-    """Set what OpenSSL lets us set: no version below 1.2, no suite of 1.3, one curve or its own order of all."""
+    """Set what OpenSSL allows: no version below 1.2, no suite of 1.3, one curve or its own order of all."""
     context.minimum_version = _VERSIONS.get(tls.min_version, ssl.TLSVersion.TLSv1_2)
     context.maximum_version = _VERSIONS.get(tls.max_version, ssl.TLSVersion.TLSv1_2)
     if not tls.prefer_server_cipher_suites:

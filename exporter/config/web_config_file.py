@@ -9,7 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter.config.files import Stamp, stamp
-from exporter.config.server_tls import TlsError, living_context, not_after, server_context
+from exporter.config.server_tls import ReloadingServerContext, TlsError, certificate_not_after, server_context
 from exporter.config.web_config import WebConfig, read_web_config
 from exporter.errors import ConfigError
 
@@ -51,7 +51,7 @@ class WebFile:
 
     def context(self) -> ssl.SSLContext | None:
         """Return a context for the whole life of the process, None where pages are plain HTTP."""
-        return living_context(self._present) if self._loaded.context else None
+        return ReloadingServerContext(self._present) if self._loaded.context else None
 
     def _present(self) -> ssl.SSLContext:
         context = self.loaded.context
@@ -80,7 +80,7 @@ class WebFile:
         if not tls.enabled:
             return Loaded(config)
         try:
-            return Loaded(config, server_context(tls), not_after(tls))
+            return Loaded(config, server_context(tls), certificate_not_after(tls))
         except TlsError as error:
             raise ConfigError([document.error_at(("tls_server_config", error.key), str(error))]) from None
 
