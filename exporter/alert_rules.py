@@ -1,7 +1,7 @@
-"""The alert rules: those of the catalogue with a configuration's limits, as Prometheus and its operator read them."""
+"""The alert rules: the catalogue's, with the limits of a configuration, as Prometheus and its operator load them."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,13 +15,13 @@ from exporter.config.thresholds import THRESHOLDS, Limit
 Severity = Literal["warning", "critical", "none"]
 _COMMON = ("core", "exporter", "slo")
 _FIELDS: Mapping[Severity, Literal["warn", "fail"]] = {"warning": "warn", "critical": "fail"}
-_UNLESS_IN_MAINTENANCE = "unless on (job, instance, target) datatier_target_maintenance == 1"
+_ON_TARGET = "on (job, instance, target)"
+_PLACEHOLDER = re.compile(r"\b(JOB|LIMIT)\b")
 _OR = re.compile(r"\bor\b")
-_SERVER = "on (job, instance, target)"
 
 
 class TargetLimits(NamedTuple):
-    """What the configuration says of one target: limits of its own, and checks that are off."""
+    """What is configured for one target: limits of its own, and checks that are off."""
 
     target: str
     store: str
@@ -30,14 +30,14 @@ class TargetLimits(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One limit and the targets that it is for; targets None: all that have none of their own."""
+    """One limit, and the targets that it is for; None stands for all targets without a limit of their own."""
 
     limit: str
     targets: tuple[str, ...] | None
 
 
 class Alert(BaseModel):
-    """One entry of the catalogue; a rule for each severity that its expression, or else its limit, has."""
+    """One entry of the catalogue: it makes a rule for each severity that its limit, or else its expression, has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,14 +47,14 @@ class Alert(BaseModel):
     about: Literal["target", "cluster", "exporter"] = "target"  # a target in maintenance raises no alert
     hold: str | dict[Severity, str] = Field("0s", alias="for")
     keep_firing_for: str | None = None
-    store: str | None = None  # where it is not the catalogue's
-    check: str | None = None  # the one of /health that sees the same; the alert stands in for the general one
+    store: str | None = None  # where it is not the file's
+    check: str | None = None  # the check of /health that sees the same; its general alert leaves it out
     summary: str
     description: str
 
 
 class Catalogue(BaseModel):
-    """The alerts of one file, and what is computed for them beforehand."""
+    """One file of the catalogue: its alerts, and the recording rules that they use."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -66,7 +66,7 @@ class Catalogue(BaseModel):
 
 
 def names() -> list[str]:
-    """Name the catalogue's files, those for everybody first."""
+    """Name the catalogue's files, first those that every configuration needs."""
     found = (path.stem for path in _folder().glob("*.yaml"))
     return sorted(found, key=lambda name: (name not in _COMMON, name))
 
@@ -91,7 +91,7 @@ def groups(
 ) -> list[dict[str, Any]]:
     """Return a group of rules for each wanted file.
 
-    job: the exporter's in Prometheus' configuration. own: the targets that differ from the general limits.
+    job: the exporter's name in Prometheus' configuration. own: the targets that differ from the general limits.
     """
     found = [catalogue(name) for name in wanted]
     return [{"name": f"datatier-{one.name}", "rules": list(_rules(one, limits, job, own))} for one in found]
@@ -109,27 +109,26 @@ def as_operator(found: list[dict[str, Any]]) -> str:
 
 
 def _folder() -> Path:
-    """Return the catalogue inside the installed package, or beside it in a checkout."""
+    """Return the catalogue's folder: inside the installed package, or beside it in a checkout."""
     inside = Path(__file__).parent / "_data" / "alerts"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "alerts" / "catalogue"
 
 
 def _rules(
-    one: Catalogue, limits: Mapping[str, Limit], job: str, own: Sequence[TargetLimits]
+    file: Catalogue, limits: Mapping[str, Limit], job: str, own: Sequence[TargetLimits]
 ) -> Iterator[dict[str, Any]]:
-    for name, expr in one.recording.items():
+    for name, expr in file.recording.items():
         yield {"record": name, "expr": expr.strip()}
-    for name, alert in one.alerts.items():
-        store = alert.store or one.store
-        meant = [target for target in own if alert.about == "target" and store in (None, target.store)]
+    for name, alert in file.alerts.items():
+        store = alert.store or file.store
+        concerned = [target for target in own if alert.about == "target" and store in (None, target.store)]
         for severity in _severities(alert):
-            cases = _cases(alert, severity, limits, meant)
+            cases = _cases(alert, severity, limits, concerned)
             if cases:
-                yield _rule(one, name, _Words(alert, severity, cases, job), meant)
+                yield _AlertRule(name, alert, severity, cases, concerned, job).as_mapping(file)
 
 
 def _severities(alert: Alert) -> list[Severity]:
-    """Name what the alert may be."""
     if alert.limit is not None:
         return list(_FIELDS)
     return list(alert.expr) if isinstance(alert.expr, dict) else [alert.severity]
@@ -138,65 +137,103 @@ def _severities(alert: Alert) -> list[Severity]:
 def _cases(
     alert: Alert, severity: Severity, limits: Mapping[str, Limit], own: Sequence[TargetLimits]
 ) -> Sequence[Case]:
-    """Return the limits that the rule has; none at all where nothing of this severity is to be raised."""
+    """Return the general case first, then one for each limit of single targets; a limit of None raises nothing."""
     if alert.limit is None:
         return [Case("", None)]
-    return cases_of(alert.limit, _FIELDS[severity], limits[alert.limit], own)
+    field = _FIELDS[severity]
+    special: dict[str, list[str]] = {}
+    for target in own:
+        if alert.limit in target.limits and (value := _number(target.limits[alert.limit], field)) is not None:
+            special.setdefault(value, []).append(target.target)
+    usual = _number(limits[alert.limit], field)
+    general = [] if usual is None else [Case(usual, None)]
+    return general + [Case(value, tuple(targets)) for value, targets in special.items()]
 
 
-class _Words:
-    """Fill what stands for something else into an alert's texts."""
-
-    def __init__(self, alert: Alert, severity: Severity, cases: Sequence[Case], job: str) -> None:
-        self.alert = alert
-        self.severity = severity
-        self.cases = cases
-        self._job = job
-
-    def for_case(self, text: str | Mapping[Severity, str]) -> Callable[[Case], str]:
-        """Return what says the text with the limit of a case."""
-        chosen = text if isinstance(text, str) else text[self.severity]
-
-        def fill(case: Case) -> str:
-            known = {"JOB": self._job, "LIMIT": case.limit}
-            return re.sub(r"\b(JOB|LIMIT)\b", lambda found: known[found[0]], chosen.strip())
-
-        return fill
-
-    def annotation(self, text: str) -> str:
-        return annotation(self.cases, self.for_case(text))
+def _number(limit: Limit, field: Literal["warn", "fail"]) -> str | None:
+    value: float | None = getattr(limit, field)
+    return None if value is None else f"{value:.15g}"
 
 
-def _rule(one: Catalogue, name: str, words: _Words, own: Sequence[TargetLimits]) -> dict[str, Any]:
-    alert = words.alert
-    hold = alert.hold if isinstance(alert.hold, str) else alert.hold[words.severity]
-    rule = {"alert": name, "expr": _expression(words, own)}
-    rule |= {} if hold == "0s" else {"for": hold}
-    rule |= {"keep_firing_for": alert.keep_firing_for} if alert.keep_firing_for else {}
-    store = alert.store or one.store
-    labels = {"severity": words.severity, "component": "data-tier", "store": store, "check": alert.check}
-    annotations = {
-        "summary": words.annotation(alert.summary),
-        "description": words.annotation(alert.description),
-        "dashboard": one.dashboard,
-        "runbook_url": f"docs/runbooks/{name}.md",
-    }
-    return {**rule, "labels": {key: value for key, value in labels.items() if value}, "annotations": annotations}
+class _AlertRule(NamedTuple):
+    """An alert at one severity; `own` are the targets it concerns that differ from the general limits."""
+
+    name: str
+    alert: Alert
+    severity: Severity
+    cases: Sequence[Case]
+    own: Sequence[TargetLimits]
+    job: str
+
+    def as_mapping(self, file: Catalogue) -> dict[str, Any]:
+        alert = self.alert
+        hold = self._chosen(alert.hold)
+        rule = {"alert": self.name, "expr": self._expression()}
+        rule |= {} if hold == "0s" else {"for": hold}
+        rule |= {"keep_firing_for": alert.keep_firing_for} if alert.keep_firing_for else {}
+        store = alert.store or file.store
+        labels = {"severity": self.severity, "component": "data-tier", "store": store, "check": alert.check}
+        annotations = {
+            "summary": self._annotation(alert.summary),
+            "description": self._annotation(alert.description),
+            "dashboard": file.dashboard,
+            "runbook_url": f"docs/runbooks/{self.name}.md",
+        }
+        return {**rule, "labels": {key: value for key, value in labels.items() if value}, "annotations": annotations}
+
+    def _expression(self) -> str:
+        """Return the expression with targets' own limits, without targets in maintenance or whose check is off."""
+        expr = self._chosen(self.alert.expr)
+        if self.alert.about != "target":
+            return self._filled(expr, self.cases[0])
+        apart = [target.target for target in self.own if self.alert.limit in target.limits]
+        if apart:
+            joined = "\nor\n".join(_selected(_grouped(self._filled(expr, case)), case, apart) for case in self.cases)
+        else:
+            joined = self._filled(expr, self.cases[0])
+        off = [target.target for target in self.own if self.alert.check in target.off]
+        return f"{_without(_grouped(joined), off)}\nunless {_ON_TARGET} datatier_target_maintenance == 1"
+
+    def _annotation(self, template: str) -> str:
+        """Return a text with the limit, or a template of Prometheus with each target's own limit."""
+        general, *others = [(case, self._filled(template, case)) for case in self.cases]
+        if all(text == general[1] for _, text in others):
+            return general[1]
+        chosen = [
+            f'{{{{ if match "^(?:{_pattern(case.targets or ())})$" $labels.target }}}}{text}' for case, text in others
+        ]
+        return "{{ else }}".join([*chosen, general[1]]) + "{{ end }}" * len(chosen)
+
+    def _chosen(self, text: str | Mapping[Severity, str]) -> str:
+        return text if isinstance(text, str) else text[self.severity]
+
+    def _filled(self, template: str, case: Case) -> str:
+        values = {"JOB": self.job, "LIMIT": case.limit}
+        return _PLACEHOLDER.sub(lambda found: values[found[0]], template.strip())
 
 
-def _expression(words: _Words, own: Sequence[TargetLimits]) -> str:
-    """Return the expression: with targets' own limits, and without those whose check is off or in maintenance."""
-    alert = words.alert
-    if alert.about != "target":
-        return words.for_case(alert.expr)(words.cases[0])
-    apart = [target.target for target in own if alert.limit in target.limits]
-    expr = grouped(expression(words.cases, words.for_case(alert.expr), apart))
-    expr = without(expr, [target.target for target in own if alert.check in target.off])
-    return f"{expr}\n{_UNLESS_IN_MAINTENANCE}"
+def _selected(expr: str, case: Case, apart: Sequence[str]) -> str:
+    """Restrict an expression to the targets of its case."""
+    if case.targets is None:
+        return _without(expr, apart)
+    return f'{expr}\nand {_ON_TARGET} datatier_up{{target=~"{_pattern(case.targets)}"}}'
+
+
+def _without(expr: str, targets: Sequence[str]) -> str:
+    return f'{expr}\nunless {_ON_TARGET} datatier_up{{target=~"{_pattern(targets)}"}}' if targets else expr
+
+
+def _pattern(targets: Iterable[str]) -> str:
+    return "|".join(target.replace(".", "[.]") for target in targets)  # a dot is all that names have of patterns
+
+
+def _grouped(expr: str) -> str:
+    """Put an expression into parentheses where the operator that follows would bind tighter than its `or`."""
+    return f"({expr})" if _OR.search(expr) else expr
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write texts of several lines as such."""
+    """Write texts of several lines as blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -208,59 +245,3 @@ _Dumper.add_representer(str, _text)
 
 def _yaml(data: object) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2000)
-
-
-def cases_of(name: str, field: Literal["warn", "fail"], general: Limit, own: Sequence[TargetLimits]) -> list[Case]:
-    """Return the general case first, then one for each limit of single targets; a limit of None raises nothing."""
-    special: dict[str, list[str]] = {}
-    for one in own:
-        if name in one.limits and (value := _number(one.limits[name], field)) is not None:
-            special.setdefault(value, []).append(one.target)
-    usual = _number(general, field)
-    everybody = [] if usual is None else [Case(usual, None)]
-    return everybody + [Case(value, tuple(targets)) for value, targets in special.items()]
-
-
-def expression(cases: Sequence[Case], text: Callable[[Case], str], apart: Sequence[str]) -> str:
-    """Join the cases' expressions; `apart` names the targets for which the general one does not hold."""
-    if not apart:
-        return text(cases[0])
-    return "\nor\n".join(_selected(grouped(text(case)), case, apart) for case in cases)
-
-
-def annotation(cases: Sequence[Case], text: Callable[[Case], str]) -> str:
-    """Return a template that says each target's own limit."""
-    texts = [(case, text(case)) for case in cases]
-    last = texts[0][1]
-    if all(said == last for _, said in texts):
-        return last
-    chosen = [
-        f'{{{{ if match "^(?:{_pattern(case.targets or ())})$" $labels.target }}}}{said}' for case, said in texts[1:]
-    ]
-    return "{{ else }}".join([*chosen, last]) + "{{ end }}" * len(chosen)
-
-
-def without(expr: str, targets: Iterable[str]) -> str:
-    """Leave targets out of an expression."""
-    pattern = _pattern(targets)
-    return f'{expr}\nunless {_SERVER} datatier_up{{target=~"{pattern}"}}' if pattern else expr
-
-
-def grouped(expr: str) -> str:
-    """Put an expression into parentheses where it would otherwise fall apart."""
-    return f"({expr})" if _OR.search(expr) else expr
-
-
-def _selected(expr: str, case: Case, apart: Sequence[str]) -> str:
-    if case.targets is None:
-        return without(expr, apart)
-    return f'{expr}\nand {_SERVER} datatier_up{{target=~"{_pattern(case.targets)}"}}'
-
-
-def _pattern(targets: Iterable[str]) -> str:
-    return "|".join(target.replace(".", "[.]") for target in targets)  # a dot is all that names have of patterns
-
-
-def _number(limit: Limit, field: Literal["warn", "fail"]) -> str | None:
-    value: float | None = getattr(limit, field)
-    return None if value is None else f"{value:.15g}"
