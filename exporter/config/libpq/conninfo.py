@@ -1,6 +1,6 @@
-"""How PostgreSQL's clients are told where to connect: URLs, `keyword=value` strings, and the environment behind both.
+"""Where PostgreSQL's clients connect to: URLs, `keyword=value` strings, and the environment behind both.
 
-No message repeats more than the name of a parameter: what is cut off wrongly may be a part of a password.
+No message repeats more than the name of a parameter: a text split at the wrong place may be part of a password.
 """
 
 import getpass
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from exporter.config.files import read_bounded
-from exporter.config.libpq.parameters import PARAMETERS, VARIABLES
+from exporter.config.libpq.parameters import PARAMETERS, VARIABLES, checked, consistent
 from exporter.config.url import NO_URL, PLACE, is_url
 
 PORT = 5432
@@ -22,12 +22,14 @@ _SOCKET_FOLDERS = ("/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S1
 _PAIR = re.compile(r"\s*([^=\s]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^'\s\\]|\\.)*)(?=\s|$)", re.DOTALL)
 _START = re.compile(r"\s*[a-z_]+\s*=")
 _NEXT_TARGET = re.compile(r",(?=\s*(?:postgres(?:ql)?://|(?:host|hostaddr|user|dbname|port|service)\s*=))")
-_NAMES = frozenset({"host", "hostaddr", "port", "user", "password", "dbname"})  # what a URL also has other places for
+_NAMES = frozenset(
+    {"host", "hostaddr", "port", "user", "password", "dbname"}
+)  # a URL has a place of their own for them
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One server to try: `name` is what its certificate says, or the folder of a Unix socket."""
+    """One server to try: `name` is the name in its certificate, or the folder of a Unix socket."""
 
     name: str
     address: str | None
@@ -35,7 +37,7 @@ class Host:
 
     @property
     def socket(self) -> str | None:
-        """Return the path of a Unix socket, None of a host; one that begins with @ lies in no folder."""
+        """Return the path of a Unix socket, None for a host; one that begins with @ is an abstract socket."""
         if self.address is None and self.name.startswith(("/", "@")):
             path = f"{self.name}/.s.PGSQL.{self.port}"
             return "\0" + path[1:] if path.startswith("@") else path
@@ -50,15 +52,15 @@ class Conninfo:
     user: str
     database: str
     password: str | None
-    parameters: Mapping[str, str]  # all but where and who
+    parameters: Mapping[str, str]  # all others
 
     @property
     def local(self) -> bool:
-        """Tell whether there are Unix sockets alone; what is asked of TLS does not concern them."""
+        """Return whether all hosts are Unix sockets, to which the parameters of TLS do not apply."""
         return all(host.socket is not None for host in self.hosts)
 
     def connect_seconds(self, most: float) -> float:
-        """Return how long it may take to connect: 0 and less are libpq's words for any time, which is `most`."""
+        """Return how long it may take to connect, `most` at most: 0 and less are libpq's words for no limit."""
         wanted = int(self.word("connect_timeout", "0"))
         return min(wanted, most) if wanted > 0 else most
 
@@ -68,12 +70,12 @@ class Conninfo:
 
 def conninfo(text: str, environment: Mapping[str, str] = os.environ) -> Conninfo:
     """Read a URL or a keyword string; raise ValueError with what is wrong and what would be right."""
-    written = dict(_checked(written_parameters(text), ""))
+    written = dict(checked(written_parameters(text), ""))
     inherited = {
         name: value
         for variable, name in VARIABLES.items()
         if name not in written and (value := environment.get(variable))
-        for _ in _checked([(name, value)], f"the environment's {variable}: ")
+        for _ in checked([(name, value)], f"the environment's {variable}: ")
     }
     service = written.get("service") or inherited.get("service")
     served = _of_service(service, {**inherited, **written}, environment) if service else {}
@@ -125,7 +127,7 @@ def _hosts_and_ports(places: str) -> tuple[str, str]:
 
 
 def _decoded(text: str) -> str:
-    """Decode %40 and the like; a + is a plus."""
+    """Decode percent-encoded characters such as %40; a + stays a plus."""
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -147,32 +149,8 @@ def _of_keywords(text: str) -> Iterator[tuple[str, str]]:
         at = match.end()
 
 
-def _checked(pairs: Sequence[tuple[str, str]], where: str) -> Iterator[tuple[str, str]]:
-    """Yield what has a value; raise ValueError for the first that is unknown, there twice or cannot be honoured."""
-    seen: set[str] = set()
-    for name, value in pairs:
-        if name not in PARAMETERS:
-            raise ValueError(f"{where}{_unknown(name)}")
-        if name in seen:
-            raise ValueError(f"{where}{name} is there twice")
-        seen.add(name)
-        if value and (problem := PARAMETERS[name](value)):
-            raise ValueError(f"{where}{name}: {problem}")
-        if value:
-            yield name, value
-
-
-def _unknown(name: str) -> str:
-    hints = {"database": "dbname", "username": "user", "currentschema": "the role's search_path"}
-    if re.fullmatch(r"[A-Za-z_]{2,40}", name) is None:
-        return "a parameter that libpq does not know"
-    hint = hints.get(name.lower())
-    instead = f"write {hint}" if hint else "what the role's sessions need is set by ALTER ROLE … SET …"
-    return f"{name} is no parameter of libpq: {instead}"
-
-
 def _of_service(service: str, known: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Read one service from the file of services."""
+    """Read the parameters of a service from the service file."""
     named = known.get("servicefile")
     file = Path(named) if named else Path(environment.get("HOME", "/")) / ".pg_service.conf"
     if problem := PARAMETERS["sslcert"](str(file)):  # the same rules: a small regular file
@@ -187,7 +165,7 @@ def _of_service(service: str, known: Mapping[str, str], environment: Mapping[str
         name, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
             pairs.append((name.strip(), value.strip()))
-    return dict(_checked(pairs, f"service: {file}: "))
+    return dict(checked(pairs, f"service: {file}: "))
 
 
 def _assembled(given: Mapping[str, str]) -> Conninfo:
@@ -198,7 +176,7 @@ def _assembled(given: Mapping[str, str]) -> Conninfo:
         user=user,
         database=given.get("dbname") or user,
         password=given.get("password"),
-        parameters=_agreeing({name: value for name, value in given.items() if name not in where_and_who}),
+        parameters=consistent({name: value for name, value in given.items() if name not in where_and_who}),
     )
 
 
@@ -229,24 +207,3 @@ def _hosts(names: str, addresses: str, ports: str) -> tuple[Host, ...]:
         )
         for at in range(count)
     )
-
-
-def _agreeing(parameters: dict[str, str]) -> dict[str, str]:
-    """Refuse what contradicts itself."""
-    if parameters.pop("ssl", None):
-        parameters.setdefault("sslmode", "require")
-    mode = parameters.get("sslmode", "prefer")
-    if parameters.get("sslrootcert") == "system":
-        if parameters.setdefault("sslmode", "verify-full") != "verify-full":
-            raise ValueError(f"sslrootcert=system needs sslmode=verify-full, not {mode}")
-        mode = "verify-full"
-    if parameters.get("sslnegotiation") == "direct" and mode not in ("require", "verify-ca", "verify-full"):
-        raise ValueError("sslnegotiation=direct needs sslmode=require or a stricter one")
-    if "sslkey" in parameters and "sslcert" not in parameters:
-        raise ValueError("sslkey needs the sslcert that it belongs to")
-    lowest, highest = (
-        parameters.get(f"ssl_{end}_protocol_version", at) for end, at in (("min", "TLSv1"), ("max", "Z"))
-    )
-    if lowest > highest:
-        raise ValueError("ssl_min_protocol_version is above ssl_max_protocol_version")
-    return parameters

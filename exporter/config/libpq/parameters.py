@@ -1,17 +1,17 @@
-"""Every connection parameter of libpq, and what of each the exporter honours: nothing that is written is left out.
+"""Every connection parameter of libpq, and which values of it the exporter supports; it ignores none.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 
 from exporter.config.files import read_bounded
 
-Check = Callable[[str], str | None]  # of a value: None where it is honoured, or why it cannot be
+Check = Callable[[str], str | None]  # of a value: None where it is supported, else the problem
 
 METHODS = ("password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none")  # those of require_auth
 _SETTING = re.compile(r"(^|\s)--?[A-Za-z]")
@@ -25,7 +25,7 @@ def _one_of(*values: str) -> Check:
 
 
 def _only(value: str, why: str) -> Check:
-    """Take the one value that says what happens anyway."""
+    """Accept the one value that changes nothing."""
     return lambda given: None if given == value else why
 
 
@@ -34,7 +34,7 @@ def _refused(why: str) -> Check:
 
 
 def _free(_: str) -> None:
-    """Take every value."""
+    """Accept every value."""
 
 
 def _whole_number(value: str) -> str | None:
@@ -42,7 +42,7 @@ def _whole_number(value: str) -> str | None:
 
 
 def _up_to(most: int) -> Check:
-    """Take what the system takes: with more, each connection would fail."""
+    """Accept what the operating system accepts: with more, each connection would fail."""
     return lambda value: (
         None if not _whole_number(value) and int(value) <= most else f"expected a whole number, {most} at most"
     )
@@ -65,13 +65,13 @@ def _root_certificates(value: str) -> str | None:
 
 
 def _ports(value: str) -> str | None:
-    """Admit a list, in which an empty entry is the usual port."""
+    """Accept a list, in which an empty entry is the usual port."""
     fine = all(not port or (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16) for port in value.split(","))
     return None if fine and len(value) < 1000 else "expected a port, 1 to 65535"  # noqa: PLR2004 - 100 hosts are many
 
 
 def _addresses(value: str) -> str | None:
-    """Admit a list, in which an empty entry is looked up by its name."""
+    """Accept a list, in which an empty entry is looked up by its name."""
     try:
         for address in filter(None, value.split(",")):
             ip_address(address)
@@ -91,7 +91,7 @@ def _methods(value: str) -> str | None:
 
 
 def _options(value: str) -> str | None:
-    """Admit what names a place behind a proxy (endpoint=…); settings would bend what our queries rely on."""
+    """Accept what names a server behind a proxy (endpoint=…); settings would change what our queries rely on."""
     if _SETTING.search(value) or "\\" in value:
         return "the exporter sets up its sessions itself: write ALTER ROLE … SET … for what else the role needs"
     return None
@@ -106,7 +106,7 @@ _TLS_VERSION = _one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 PARAMETERS: Mapping[str, Check] = MappingProxyType(
     {
-        # Where and who.
+        # The server and the user.
         "host": _free,
         "hostaddr": _addresses,
         "port": _ports,
@@ -116,7 +116,7 @@ PARAMETERS: Mapping[str, Check] = MappingProxyType(
         "passfile": _free,
         "service": _free,
         "servicefile": _free,
-        # How it is found out who the other one is.
+        # Authentication of either side.
         "require_auth": _methods,
         "channel_binding": _one_of("disable", "prefer", "require"),
         "requirepeer": _free,
@@ -149,31 +149,31 @@ PARAMETERS: Mapping[str, Check] = MappingProxyType(
         "sslkeylogfile": _refused("the exporter writes no keys of its connections to files: leave it out"),
         "ssl_min_protocol_version": _TLS_VERSION,
         "ssl_max_protocol_version": _TLS_VERSION,
-        # Time, and what notices that nobody is there.
+        # Timeouts and keepalives.
         "connect_timeout": _whole_number,
         "keepalives": _switch,
         "keepalives_idle": _up_to(32767),
         "keepalives_interval": _up_to(32767),
         "keepalives_count": _up_to(127),
         "tcp_user_timeout": _whole_number,
-        # Which of several hosts.
+        # The choice among several hosts.
         "target_session_attrs": _one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
         "load_balance_hosts": _only("disable", "a target is one server: make one target for each"),
         # The session.
         "application_name": _only(
             "datatier-exporter", "the exporter is always datatier-exporter, so that it leaves itself out: leave it out"
         ),
-        "fallback_application_name": _free,  # for who has no name; we have one
+        "fallback_application_name": _free,  # no effect: the exporter sets application_name
         "client_encoding": _encoding,
         "options": _options,
         "replication": lambda value: None if value.lower() in ("0", "off", "no", "false") else _NOT_HERE,
         "min_protocol_version": _only("3.0", "the exporter speaks 3.0, as every server does: leave it out"),
         "max_protocol_version": _one_of("3.0", "3.2", "latest"),
-        "binary_parameters": _one_of("yes", "no"),  # of lib/pq: how values travel, which nobody sees
+        "binary_parameters": _one_of("yes", "no"),  # of lib/pq: the format of values on the wire
     }
 )
 
-# What libpq takes from the environment where nothing else says it. The name of the application is never open.
+# What libpq reads from the environment where the connection string has no value; PGAPPNAME would have no effect.
 VARIABLES: Mapping[str, str] = MappingProxyType(
     {
         "PGHOST": "host", "PGHOSTADDR": "hostaddr", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user",
@@ -190,3 +190,51 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "PGMINPROTOCOLVERSION": "min_protocol_version", "PGMAXPROTOCOLVERSION": "max_protocol_version",
     }
 )  # fmt: skip
+
+
+def checked(pairs: Sequence[tuple[str, str]], where: str) -> Iterator[tuple[str, str]]:
+    """Yield the pairs that have a value; raise ValueError for the first that is unknown, repeated or unsupported.
+
+    where: what the message begins with.
+    """
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name not in PARAMETERS:
+            raise ValueError(f"{where}{_unknown(name)}")
+        if name in seen:
+            raise ValueError(f"{where}{name} is there twice")
+        seen.add(name)
+        if value and (problem := PARAMETERS[name](value)):
+            raise ValueError(f"{where}{name}: {problem}")
+        if value:
+            yield name, value
+
+
+def consistent(parameters: dict[str, str]) -> dict[str, str]:
+    """Return the parameters with what they imply; raise ValueError where two contradict each other."""
+    if parameters.pop("ssl", None):
+        parameters.setdefault("sslmode", "require")
+    mode = parameters.get("sslmode", "prefer")
+    if parameters.get("sslrootcert") == "system":
+        if parameters.setdefault("sslmode", "verify-full") != "verify-full":
+            raise ValueError(f"sslrootcert=system needs sslmode=verify-full, not {mode}")
+        mode = "verify-full"
+    if parameters.get("sslnegotiation") == "direct" and mode not in ("require", "verify-ca", "verify-full"):
+        raise ValueError("sslnegotiation=direct needs sslmode=require or a stricter one")
+    if "sslkey" in parameters and "sslcert" not in parameters:
+        raise ValueError("sslkey needs the sslcert that it belongs to")
+    lowest, highest = (
+        parameters.get(f"ssl_{end}_protocol_version", at) for end, at in (("min", "TLSv1"), ("max", "Z"))
+    )
+    if lowest > highest:
+        raise ValueError("ssl_min_protocol_version is above ssl_max_protocol_version")
+    return parameters
+
+
+def _unknown(name: str) -> str:
+    hints = {"database": "dbname", "username": "user", "currentschema": "the role's search_path"}
+    if re.fullmatch(r"[A-Za-z_]{2,40}", name) is None:
+        return "a parameter that libpq does not know"
+    hint = hints.get(name.lower())
+    instead = f"write {hint}" if hint else "what the role's sessions need is set by ALTER ROLE … SET …"
+    return f"{name} is no parameter of libpq: {instead}"
