@@ -20,7 +20,7 @@ _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 class Sample(NamedTuple):
-    """Hold one sample of a core metric; store and target are added where it is rendered."""
+    """Hold one sample of a core metric; rendering adds store and target."""
 
     metric: str
     labels: Labels
@@ -43,14 +43,14 @@ def core_samples(snapshot: Snapshot, target: str, now: Instant) -> Iterator[Samp
 
 
 def _of_target(snapshot: Snapshot, name: str, now: Instant) -> Iterator[Sample]:
-    watched, status = snapshot.targets[name], snapshot.status[name]
+    target, status = snapshot.targets[name], snapshot.status[name]
     up = serves(snapshot.known(name, now.monotonic))
     yield Sample("datatier_up", (), float(up))
-    yield Sample(STORES[watched.store].up, (), float(up))
+    yield Sample(STORES[target.store].up, (), float(up))
     yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
-    yield Sample("datatier_target_required", (), float(watched.required))
-    yield Sample("datatier_target_maintenance", (), float(watched.maintenance))
-    yield Sample("datatier_poll_interval_seconds", (), watched.interval)
+    yield Sample("datatier_target_required", (), float(target.required))
+    yield Sample("datatier_target_maintenance", (), float(target.maintenance))
+    yield Sample("datatier_poll_interval_seconds", (), target.interval)
     fresh = now.monotonic < status.fresh_until
     yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if fresh else None)
     failure = status.error.reason if status.error else None
@@ -82,7 +82,7 @@ def _of_counters(counters: TargetCounters) -> Iterator[Sample]:
 
 
 def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
-    """Add up each query's databases: success is all of them, duration and series their sum."""
+    """Sum up each query over its databases: it succeeded if it did in all; durations and series are added."""
     runs: defaultdict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.error is None or result.error.reason != "unsupported":
@@ -96,7 +96,7 @@ def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
 
 
 def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[Sample]:
-    """Describe a server that is up; an unsupported query is a capability that is not there."""
+    """Describe a server that is up; an unsupported query is a missing capability."""
     if info is None:
         return
     identity = (("version", info.version), ("edition", info.edition), ("role", info.role))
@@ -115,5 +115,5 @@ def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[S
 
 
 def _offered(results: Sequence[Result]) -> bool:
-    """Tell whether a query can be answered, if in one database alone."""
+    """Return whether at least one database supports a query."""
     return any(result.error is None or result.error.reason != "unsupported" for result in results)

@@ -1,4 +1,4 @@
-"""What /sd says to Prometheus' http_sd: scrape each target by itself, at its own interval, and then the exporter."""
+"""The response for Prometheus' http_sd: scrape each target on its own, at its interval, and then the exporter."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ _LONGEST_TIMEOUT = 10.0  # Prometheus' default, which must not be above the inte
 
 
 def discovery(targets: Iterable[MonitoredTarget], scheme: str, address: str) -> list[dict[str, Any]]:
-    """Return the entries; the address is ours, as the client knows it."""
+    """Return the entries; the address is the exporter's, as the client used it."""
 
     def entry(store: str, target: str, **labels: str) -> dict[str, Any]:
         path = {"__scheme__": scheme, "__metrics_path__": "/probe", "__param_target": target}
@@ -28,6 +28,6 @@ def _pace(interval: float) -> dict[str, str]:
 
 
 def _duration(seconds: float) -> str:
-    """Write a duration as Prometheus reads it: it knows no fractions."""
+    """Format a duration for Prometheus, which reads no fractions."""
     milliseconds = max(1, round(1000 * seconds))
     return f"{milliseconds}ms" if milliseconds % 1000 else f"{milliseconds // 1000}s"

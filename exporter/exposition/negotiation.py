@@ -1,4 +1,4 @@
-"""What a client accepts, as the Prometheus servers in use ask for it."""
+"""Content negotiation with the Prometheus servers in use."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from exporter.exposition.text_format import Format
 
 
 def choose_format(accept: str) -> tuple[Format, str]:
-    """Return the best format for an Accept header, by q-value, and its content type; text is for everybody else."""
+    """Return the best format for an Accept header, by q-value, and its content type; text is the default."""
     best: tuple[float, Format] = (0.0, "text")
     for media, params in _entries(accept):
         quality = _quality(params)

@@ -15,7 +15,7 @@ _LAG_EVERY = 5.0
 
 
 class SelfMetrics:
-    """Hold a registry of our own, so that nothing imported elsewhere can add to the page."""
+    """Hold a registry of our own, so that no imported library can add to the page."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -47,7 +47,7 @@ class SelfMetrics:
         self.note_reload(success=True)
 
     def page(self, kind: Format, targets: Page | None) -> bytes:
-        """Render what belongs after the targets' part, if they are on it, with the end mark that OpenMetrics wants."""
+        """Render what follows the targets' page, if any, with the end mark of OpenMetrics."""
         if targets is not None:
             self._bytes.set(targets.size)
             self._series.set(targets.series)
@@ -56,7 +56,7 @@ class SelfMetrics:
         return page
 
     def note_reload(self, *, success: bool) -> None:
-        """Note how a reload ended; `reloaded_at`, when the present configuration was read, is on the wall's clock."""
+        """Record the outcome of a reload; `reloaded_at` is when the present configuration was read, in Unix time."""
         self.reloaded = success
         self._reloaded.set(success)
         if success:
@@ -64,7 +64,7 @@ class SelfMetrics:
             self._reloaded_at.set(self.reloaded_at)
 
     async def measure_lag(self) -> None:
-        """Measure for ever how much later than asked a sleep ends."""
+        """Measure for ever how late a sleep ends."""
         while True:
             began = time.perf_counter()
             await asyncio.sleep(_LAG_EVERY)

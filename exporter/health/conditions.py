@@ -1,4 +1,4 @@
-"""What a load balancer may ask of one target: /health/targets/db?role=primary&max_lag=10s&max_age=30s."""
+"""Conditions of a request for one target: /health/targets/db?role=primary&max_lag=10s&max_age=30s."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _LAG_CHECKS: dict[Unit, str] = {"seconds": "replicationLag", "bytes": "replicati
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Hold what was asked; None is not asked. max_age is in seconds, max_lag in its unit."""
+    """Hold the conditions of a request, None where there is none. max_age is in seconds, max_lag in its unit."""
 
     role: str | None = None
     max_lag: tuple[float, Unit] | None = None
@@ -28,7 +28,7 @@ class Conditions:
 
 
 def conditions_of(pairs: Pairs) -> Conditions:
-    """Parse the URL's parameters; raise ValueError for a name or a value that is none."""
+    """Parse the URL's parameters; raise ValueError for an unknown name or a wrong value."""
     found = parameters(pairs, PARAMETERS)
     role = found.get("role", [None])[0]
     if role is not None and role not in ("primary", "replica"):
@@ -54,7 +54,7 @@ def _lag(text: str) -> tuple[float, Unit]:
 def judge(health: TargetHealth, conditions: Conditions, now: Instant) -> TargetHealth:
     """Fail a target that is down, required or not, in maintenance or not, or breaks a condition.
 
-    What is not known breaks it, too: no requests for a replica whose lag nobody knows.
+    An unknown value breaks a condition: a replica of unknown lag gets no requests.
     """
     broken = list(_broken(health, conditions, now))
     failed = bool(broken) or health.state == "down"
@@ -82,7 +82,7 @@ def _above(check: str, value: float | None, limit: float, unit: Unit) -> Iterato
 
 
 def _observed(health: TargetHealth, check: str, unit: Unit) -> float | None:
-    """Return a check's value if it has that unit: transactions or shards behind are no seconds."""
+    """Return a check's value if it has that unit: a lag in transactions or shards cannot be compared with seconds."""
     [found] = health.checks.get(f"{health.name}:{check}", [{}])
     value: float | None = found.get("observedValue")
     return value if found.get("observedUnit") == unit else None

@@ -1,4 +1,4 @@
-"""What a request asks for after the question mark; what nobody knows there is an error, never ignored."""
+"""The parameters of a request's URL; an unknown one is an error, never ignored."""
 
 from collections.abc import Collection, Iterable
 
@@ -8,7 +8,7 @@ _YES, _NO = ("", "1", "true"), ("0", "false")
 
 
 def parameters(pairs: Pairs, known: Collection[str], repeatable: Collection[str] = ()) -> dict[str, list[str]]:
-    """Return the values of each parameter; raise ValueError for a name that is not known, or there twice.
+    """Return the values of each parameter; raise ValueError for an unknown or repeated name.
 
     A typing error in a load balancer's configuration must not look like a healthy server.
     """
@@ -23,12 +23,12 @@ def parameters(pairs: Pairs, known: Collection[str], repeatable: Collection[str]
 
 
 def known_ones(pairs: Pairs, known: Collection[str]) -> Pairs:
-    """Leave out what nobody knows: a supervisor that sends too much must not have a process ended for that."""
+    """Drop unknown parameters: a supervisor that sends them must not end the process for the error in return."""
     return [(name, value) for name, value in pairs if name in known]
 
 
 def flag(found: dict[str, list[str]], name: str) -> bool:
-    """Tell whether a parameter is there as ?name, ?name=1 or ?name=true."""
+    """Return whether a parameter is given as ?name, ?name=1 or ?name=true."""
     value = found.get(name, ["0"])[0]
     if value not in (*_YES, *_NO):
         raise ValueError(f"{name}={value}: expected {name}=1 or nothing")

@@ -1,4 +1,4 @@
-"""Why a target is in its state, as /health tells it: what polls saw, and what the damping makes of that."""
+"""The reasons of a target's state in /health: what polls observed, and how damping changed that."""
 
 import math
 from datetime import UTC, datetime
@@ -11,33 +11,33 @@ from exporter.state.target_status import State, TargetStatus
 
 
 def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Instant) -> list[dict[str, Any]]:
-    """Explain the state, and name what is wrong now, from the first failure on.
+    """Return why the target is in its state, and what is wrong now, from the first failure on.
 
-    A reason that the state does not follow, or not yet, is `pending`. A state that is held although the polls see
-    another has the reason `held`, with what was the matter. So a target that is ok has only reasons that are pending,
-    and any other target has one that is not.
+    A reason that the state does not follow, or not yet, is `pending`. A state that is held although polls observe
+    another has the reason `held`, with its former cause. So a target that is ok has only pending reasons, and any
+    other target has at least one that is not.
     """
     status = snapshot.status[name]
     polled, _ = observed(snapshot.known(name, now.monotonic))
     bad = [check for check in found if check.status in ("warn", "fail")]
-    if status.error:  # of a server that cannot be asked, its clock may be known, and be why
-        told = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
+    if status.error:  # the clock of an unreachable server may be known, and be the cause
+        current = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
     else:
-        told = [_limit(check) for check in bad]
+        current = [_limit(check) for check in bad]
     if state == "unknown":
-        return _unknown(status, told, now)
+        return _unknown(status, current, now)
     if state != polled:
-        told = [{**reason, "pending": True} for reason in told]
+        current = [{**reason, "pending": True} for reason in current]
     if status.flapping and state == "degraded":
-        return [{"code": "flapping"}, *told]
-    return told if state in (polled, "ok") else [_held(status, polled), *told]
+        return [{"code": "flapping"}, *current]
+    return current if state in (polled, "ok") else [_held(status, polled), *current]
 
 
-def _unknown(status: TargetStatus, told: list[dict[str, Any]], now: Instant) -> list[dict[str, Any]]:
+def _unknown(status: TargetStatus, current: list[dict[str, Any]], now: Instant) -> list[dict[str, Any]]:
     if now.monotonic < status.fresh_until and status.fault is not None:
-        return told
+        return current
     if status.polls == 0:
-        return [{"code": "starting"}, *({**reason, "pending": True} for reason in told)]
+        return [{"code": "starting"}, *({**reason, "pending": True} for reason in current)]
     return [{"code": "stale"}]
 
 
@@ -47,7 +47,7 @@ def _failure(status: TargetStatus) -> dict[str, Any]:
 
 
 def _held(status: TargetStatus, polled: State) -> dict[str, Any]:
-    """Say what was the matter, and since when the polls see something else."""
+    """Return the former cause, and since when polls observe something else."""
     reason: dict[str, Any] = {"code": "held"}
     if status.cause is not None:
         reason["was"] = status.cause.code
@@ -66,7 +66,7 @@ def _limit(check: Check) -> dict[str, Any]:
 
 
 def finite(value: float | None) -> float | None:
-    """Leave out what JSON has no number for."""
+    """Return None for what is no number in JSON: NaN and infinities."""
     return value if value is not None and math.isfinite(value) else None
 
 

@@ -97,7 +97,7 @@ def _words(reason: Mapping[str, Any]) -> str:
 
 
 def verbose(check: str, lines: Iterable[Line], notes: Iterable[str], *, failed: bool) -> str:
-    """Return lines as Kubernetes' API server gives them."""
+    """Return lines in the form of Kubernetes' API server."""
     listed = [f"[{'-' if line.failed else '+'}]{line.name} {line.words}" for line in lines]
     outcome = f"{check} check {'failed' if failed else 'passed'}"
     return "\n".join([*listed, *(f"note: {note}" for note in notes), outcome])

@@ -23,9 +23,9 @@ _LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
-    """One target's part of the body, but for the age of its data, which is between `identity` and `condition`.
+    """One target's part of the body, without the age of its data, which belongs between `identity` and `condition`.
 
-    counts: whether its status is part of the verdict on several targets; in maintenance it is not.
+    counts: whether its status counts for the whole; in maintenance it does not.
     """
 
     name: str
@@ -53,8 +53,8 @@ class TargetHealth:
 
 
 def target_health(snapshot: Snapshot, name: str, now: Instant, *, raw: bool = False) -> TargetHealth:
-    """Judge one target; raw: by what its last poll saw alone."""
-    watched, status = snapshot.targets[name], snapshot.status[name]
+    """Judge one target; with `raw` by its last poll alone, undamped."""
+    target, status = snapshot.targets[name], snapshot.status[name]
     state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot.known(name, now.monotonic))
     failing = failing_queries(snapshot, name, now)
     info = status.info if snapshot.up(name, now.monotonic) else None
@@ -66,33 +66,33 @@ def target_health(snapshot: Snapshot, name: str, now: Instant, *, raw: bool = Fa
     }
     return TargetHealth(
         name=name,
-        counts=not watched.maintenance,
-        status=_status(state, required=watched.required),
+        counts=not target.maintenance,
+        status=_status(state, required=target.required),
         state=state,
-        remark=", in maintenance" if watched.maintenance else "" if watched.required else ", not required",
-        identity=_identity(watched, status, state, info),
+        remark=", in maintenance" if target.maintenance else "" if target.required else ", not required",
+        identity=_identity(target, status, state, info),
         condition=condition,
         checks={f"{name}:{check.name}": [_check(name, check)] for check in found},
         succeeded_at=status.succeeded_at,
     )
 
 
-def _identity(watched: MonitoredTarget, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
-    """Return a target's state and what it is; what our user may not see, its version or role, is left out."""
-    told = {"version": info.version, "role": info.role} if info else {}
+def _identity(target: MonitoredTarget, status: TargetStatus, state: State, info: ServerInfo | None) -> dict[str, Any]:
+    """Return a target's state and identity; a version or role that is unknown is left out."""
+    known = {"version": info.version, "role": info.role} if info else {}
     return {
-        "store": watched.store,
+        "store": target.store,
         "state": state,
         "since": iso(_since(status, state)),
-        "required": watched.required,
-        "maintenance": watched.maintenance,
+        "required": target.required,
+        "maintenance": target.maintenance,
         "flapping": status.flapping,
-        **{name: word for name, word in told.items() if word},
+        **{name: word for name, word in known.items() if word},
     }
 
 
 def _since(status: TargetStatus, state: State) -> float:
-    """Return since when a target has been in its damped state, or in the one that polls see; else its last attempt."""
+    """Return since when a target has been in its damped state or the one that polls observe; else its last attempt."""
     if state == status.state:
         return status.since
     return status.observed_since if state == status.observed else status.attempted_at or status.since
@@ -105,7 +105,7 @@ def _status(state: State, *, required: bool) -> Status:
 
 
 def failing_queries(snapshot: Snapshot, name: str, now: Instant) -> dict[str, Reason]:
-    """Name the queries that failed when they were last asked, each with its reason: built-in and users' own."""
+    """Return the queries, built-in and users' own, whose last run failed, each with its reason."""
     return {
         result.query.name: result.error.reason
         for result in snapshot.fresh_results(name, now.monotonic)
@@ -130,5 +130,5 @@ def _check(target: str, check: Check) -> dict[str, Any]:
 
 
 def queries_fail(count: int) -> str:
-    """Say how many queries fail; nothing of none."""
+    """Return how many queries fail as text, empty for none."""
     return f"{count} queries fail" if count > 1 else "1 query fails" if count else ""

@@ -1,1 +1,1 @@
-"""What is known: events of polls become one snapshot of results, states and checks, which all views read."""
+"""The state of all targets: events of polls become one snapshot of results, states and checks for all views."""

@@ -1,4 +1,4 @@
-"""The checks of a target, each one outcome: what /health lists, and what datatier_check_state tells Prometheus."""
+"""The checks of a target, one outcome each: /health lists them, datatier_check_state exports them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +13,8 @@ _EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
-_FAILURES = 2  # in a row: one may be a lock, or a restart
-DATABASES = "databases"  # of queries about all databases, and of a ping that finds closed what the server is there for
+_FAILURES = 2  # in a row: a single one may be a lock or a restart
+DATABASES = "databases"  # of queries about all databases, and of a ping to a server that does not serve its database
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
 _NONE_LATE = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
 _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
@@ -22,7 +22,7 @@ _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", war
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """State one outcome; `output` is a reason code where there is no value to show."""
+    """Hold the outcome of one check; `output` is a reason code where there is no value."""
 
     name: str
     status: Status
@@ -36,10 +36,10 @@ class Check:
 class Known(NamedTuple):
     """Hold what is known of one target at one moment.
 
-    results: those that may be served. fresh: whether its poller has told something lately.
+    results: those that may be served. fresh: whether its poller has published something recently.
     """
 
-    watched: MonitoredTarget
+    target: MonitoredTarget
     status: TargetStatus
     results: Sequence[Result]
     fresh: bool
@@ -50,9 +50,9 @@ class Known(NamedTuple):
 
 
 def checks(known: Known) -> list[Check]:
-    """Return a target's checks: those that every target has, then those of its queries, each by its worst outcome.
+    """Return a target's checks: those of every target, then those of its queries, each with its worst outcome.
 
-    One that the target's configuration turns off keeps its value and is unknown: nobody judges it.
+    A check that the target's configuration turns off keeps its value; its status is unknown.
     """
     found = {"responseTime": _response(known)}
     if (clock := _clock(known)) is not None:
@@ -69,19 +69,19 @@ def checks(known: Known) -> list[Check]:
     silence = "not_exposed_by_server" if known.up else "no_recent_sample"
     for name in _EVERYWHERE:
         found.setdefault(name, Check(name, "unknown", output=silence))
-    for name in known.watched.unjudged & found.keys():
+    for name in known.target.unjudged & found.keys():
         found[name] = replace(found[name], status="unknown", rule=None, output="off")
     return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
 
 
 def serves(known: Known) -> bool:
-    """Tell whether a server is up and serves the database that it is there for, where that is judged."""
-    info, judged = known.status.info, DATABASES not in known.watched.unjudged
+    """Return whether a server is up and, unless that check is off, serves its database."""
+    info, judged = known.status.info, DATABASES not in known.target.unjudged
     return known.up and not (judged and info and info.unserved)
 
 
 def observed(known: Known) -> tuple[State, Cause | None]:
-    """Judge a target by what is known now, undamped; say why, unless it is well or nothing is known."""
+    """Return a target's undamped state, and its cause unless it is ok or nothing is known."""
     if known.status.error is not None:
         return "down", Cause(known.status.error.reason)
     if not known.status.up:
@@ -93,7 +93,7 @@ def observed(known: Known) -> tuple[State, Cause | None]:
 
 
 def _response(known: Known) -> Check:
-    status, limit = known.status, known.watched.response
+    status, limit = known.status, known.target.response
     rule = HealthRule(
         check="responseTime", metric="datatier_probe_seconds", warn_above=limit.warn, fail_above=limit.fail
     )
@@ -105,8 +105,8 @@ def _response(known: Known) -> Check:
 
 
 def _clock(known: Known) -> Check | None:
-    """Judge how far apart the two clocks are; a server that refuses us because of that still tells."""
-    status, limit = known.status, known.watched.clock_skew
+    """Judge how far apart the clocks are: known even of a server that refuses the login because of it."""
+    status, limit = known.status, known.target.clock_skew
     if status.clock_skew is None or not known.fresh:
         return None
     rule = HealthRule(
@@ -120,13 +120,13 @@ def _clock(known: Known) -> Check | None:
 
 
 def _privileges(status: TargetStatus) -> Check:
-    """Warn of what the user may not see: silence is not health."""
+    """Warn of missing privileges: what they hide is not known to be healthy."""
     missing = sorted(status.info.missing_privileges) if status.info else []
     return _none(_NONE_MISSING, missing, status.attempted_at)
 
 
 def _queries(known: Known) -> Check:
-    """Warn of built-in queries that fail again and again: what they should see, nobody sees."""
+    """Warn of built-in queries that fail repeatedly: what they observe goes unmonitored."""
     failing = {
         result.query.name: f"{result.query.name} ({result.error.reason})"  # once, in however many databases
         for result in known.results
@@ -136,19 +136,19 @@ def _queries(known: Known) -> Check:
 
 
 def _databases(status: TargetStatus) -> Sequence[Check]:
-    """Fail where the server answers, and does not serve the database that it is there for."""
+    """Fail where the server responds but does not serve its database."""
     unserved = status.info.unserved if status.info else ""
     return [Check(DATABASES, "fail", status.attempted_at, output=unserved)] if unserved else []
 
 
 def _overrun(status: TargetStatus) -> Check:
-    """Warn of queries that are asked so seldom that their samples are older than anybody expects."""
+    """Warn of queries that run so seldom that their samples are older than their intervals allow."""
     words = [f"{query} (every {span(period)})" for query, period in sorted(status.late.items())]
     return _none(_NONE_LATE, words, status.attempted_at)
 
 
 def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
-    """Judge by the number of what should not be there at all."""
+    """Judge the number of things of which there should be none."""
     count = float(len(names))
     return Check(rule.check, rule.judge(count), time, count, None, rule, _listed(names))
 

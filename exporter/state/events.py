@@ -1,4 +1,4 @@
-"""What pollers publish, and what is known of a target beforehand: the words that the snapshot and its views share."""
+"""The events that pollers publish and the configuration of a target: the types that snapshot and views share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,13 +15,13 @@ Key = tuple[str, str, str | None]
 
 
 def fresh_seconds(interval: float) -> float:
-    """Return how long something asked every so many seconds may be served."""
+    """Return for how many seconds a result may be served that is renewed at this interval."""
     return max(2.5 * interval, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoredTarget:
-    """Say what the views need to know of a configured target; `unjudged` names the checks that are off."""
+    """Hold what the views need of a target's configuration; `unjudged` names the checks that are off."""
 
     name: str
     store: str
@@ -36,7 +36,7 @@ class MonitoredTarget:
 
 
 class Instant(NamedTuple):
-    """Hold one instant on both clocks: wall time for what people see, monotonic for what expires."""
+    """Hold one instant on both clocks: wall time for display, monotonic time for expiry."""
 
     wall: float
     monotonic: float
@@ -63,10 +63,10 @@ class Ping:
 class Result:
     """Report one run of one query; a failure is a result. fresh_until is on the monotonic clock.
 
-    failed_in_row: how many runs have failed one after the other, this one among them; the snapshot counts them.
+    failed_in_row: the number of runs that have failed in a row, including this one; the snapshot counts them.
 
-    The families are text by the time anybody reads the snapshot, which keeps but each metric's count of series: a
-    million samples held for nothing would stop the loop whenever garbage is collected.
+    The families are rendered on arrival, and the snapshot keeps only each metric's count of series: a million samples
+    in memory would stop the event loop at each garbage collection.
     """
 
     target: str
@@ -85,7 +85,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Tell whether it should have been answered; what a server does not support is no failure."""
+        """Return whether it should have succeeded; what a server does not support is no failure."""
         return self.error is not None and self.error.reason != "unsupported"
 
     @property
@@ -93,11 +93,11 @@ class Result:
         return self.target, self.query.name, self.database
 
     def in_database(self, finding: str) -> str:
-        """Put the database in front of a finding where the query was asked in several, as in app:public.orders."""
+        """Prefix a finding with its database where the query runs in several, as in app:public.orders."""
         return f"{self.database}:{finding}" if self.database else finding
 
     def counted(self, before: "Result | None") -> "Result":
-        """Return what is kept of it, after the result before it."""
+        """Return what the snapshot keeps of it, given the previous result."""
         series = {family.metric.name: family.series for family in self.families}
         failed_in_row = (before.failed_in_row if before else 0) + 1 if self.failed else 0
         return replace(self, families=(), series=series, failed_in_row=failed_in_row)
@@ -105,7 +105,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Report what waits for its turn longer than it should, by query and database, and until when it may be served."""
+    """Report the queries, by database, that wait too long for their turn, and until when their results are served."""
 
     target: str
     until: Mapping[tuple[str, str | None], float]
@@ -113,9 +113,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Report the end of one pass of a target's fast lane, and how many passes were left out before it.
+    """Report the end of one pass of a target's fast lane, and how many passes were skipped before it.
 
-    periods: seconds between two runs of each query, in both lanes; late: those that are too long for what was asked.
+    periods: seconds between two runs of each query, in both lanes; late: those that exceed the query's interval.
     """
 
     target: str

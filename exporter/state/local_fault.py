@@ -1,4 +1,4 @@
-"""What is wrong with the exporter's own machine, told apart from what is wrong with a server."""
+"""Faults of the exporter's own machine, distinguished from faults of a server."""
 
 import errno
 import os
@@ -20,13 +20,13 @@ MEANINGS: Mapping[LocalFault, str] = MappingProxyType(
 )
 
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
-_NO_WAY = {errno.ENETUNREACH, errno.ENETDOWN}
-_ANSWERS = {socket.EAI_NONAME, socket.EAI_NODATA}  # "there is no such name" is what a name server that works says
-_SOMEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # addresses for documents: nobody's
+_NO_ROUTE = {errno.ENETUNREACH, errno.ENETDOWN}
+_ANSWERS = {socket.EAI_NONAME, socket.EAI_NODATA}  # "no such name" comes from a working name server
+_REMOTE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # documentation addresses, in use nowhere
 
 
 def local_fault(error: BaseException) -> LocalFault | None:
-    """Return what, behind an error of a store's client, is no fault of the server; None when there is nothing."""
+    """Return the fault of this machine that caused an error of a store's client; None when there is none."""
     found = {_fault(root) for root in _roots(error)}
     return found.pop() if len(found) == 1 else None
 
@@ -38,12 +38,12 @@ def _fault(error: BaseException) -> LocalFault | None:
     if number in _OUT_OF or isinstance(error, MemoryError) or no_thread(error):
         return "resources"
     if isinstance(error, ImportError) and any(os.strerror(out) in str(error) for out in _OUT_OF):
-        return "resources"  # the dynamic linker keeps the system's words alone
-    return "network" if number in _NO_WAY and not _has_way() else None
+        return "resources"  # the dynamic linker reports no number, only the system's text
+    return "network" if number in _NO_ROUTE and not _has_route() else None
 
 
 def _roots(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that an error goes back to: several where several addresses were tried."""
+    """Yield the root causes of an error: several where several addresses were tried."""
     behind = error.__cause__ or error.__context__
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
@@ -54,15 +54,15 @@ def _roots(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _has_way() -> bool:
-    """Tell whether there is a way out for either kind of address; nothing is sent, as a UDP socket only looks it up.
+def _has_route() -> bool:
+    """Return whether there is a route for IPv4 or IPv6; connecting a UDP socket looks it up and sends nothing.
 
-    One unreachable address proves nothing: a name has several, and a machine without IPv6 cannot reach half of them.
+    One unreachable address proves nothing: a host has several, and a machine without IPv6 cannot reach half of them.
     """
-    for family, address in _SOMEWHERE:
+    for family, address in _REMOTE:
         try:
-            with socket.socket(family, socket.SOCK_DGRAM) as looking:
-                looking.connect((address, 9))
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
         except OSError:
             continue
         return True

@@ -1,4 +1,4 @@
-"""Names, numbers and reasons in the words of people; each function is pure."""
+"""Names, numbers and reasons as people read them; each function is pure."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from exporter.units import span
 
-# Codes of /health. One that is not here is shown as it is, so that none goes missing.
+# Codes of /health; any other is shown unchanged.
 _REASONS: Mapping[str, str] = MappingProxyType(
     {
         "connect": "no connection",
@@ -29,7 +29,7 @@ _TITLES: Mapping[str, str] = MappingProxyType({"queries": "failing queries", "ov
 _CAPITAL = re.compile(r"(?<=[a-z0-9])([A-Z])(?![A-Z])")
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _STEP = 1024
-_DIGITS = (3, 4, 5, 6)  # as many as it takes to tell a value from its limit
+_DIGITS = (3, 4, 5, 6)  # tried in turn until a value differs from its limit
 _LONG = 600  # seconds: from here on a value reads better as minutes
 _THOUSAND = 1000
 _HUGE = 1e15
@@ -60,7 +60,7 @@ def quantity(value: float, unit: str | None, digits: int = _DIGITS[0]) -> str:
 
 
 def against(value: float, limit: float, unit: str | None) -> tuple[str, str]:
-    """Return a value and its limit, with so many digits that they differ where the numbers do."""
+    """Return a value and its limit, with enough digits that different numbers differ as text."""
     for digits in _DIGITS:
         pair = quantity(value, unit, digits), quantity(limit, unit, digits)
         if pair[0] != pair[1]:

@@ -1,4 +1,4 @@
-"""The status page at /: what the body of /health says, put into words; so the two cannot disagree."""
+"""The status page at /, made from the body of /health, so that the two cannot disagree."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +16,14 @@ Body = Mapping[str, Any]  # of /health, or a part of it
 
 _WORST_FIRST = ("down", "degraded", "unknown", "maintenance", "ok")
 _MEASURES = {"responseTime": "", "replicationLag": "lag", "diskSpace": "disk"}
-_NAMED = 3  # targets in the verdict, reasons and failing queries of a target
+_NAMED = 3  # targets in the headline, reasons and failing queries of a target
 _DETAIL = 100  # characters
 _DAY = 86400
 _REFRESH = (5, 60)  # seconds: the shortest and the longest pause
 
 
 class Moment(NamedTuple):
-    """Hold an instant: for machines, exactly, as a time of the day, and how long ago it was, also in one unit."""
+    """Hold a time as text: for machines, exact, as a time of the day, and how long ago it was."""
 
     iso: str
     exact: str
@@ -36,7 +36,7 @@ class Moment(NamedTuple):
 
 
 class Reason(NamedTuple):
-    """Say what is wrong ("connections"), how much ("91 %, limit 90 %", "(2)") and where ("app:public.orders")."""
+    """Hold what is wrong ("connections"), how much ("91 %, limit 90 %", "(2)") and where ("app:public.orders")."""
 
     what: str
     amount: str = ""
@@ -45,7 +45,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """Show one target; `shown` is its state, or that it is in maintenance."""
+    """Hold what is shown of one target; `shown` is its state or "maintenance"."""
 
     name: str
     facts: tuple[str, ...]
@@ -63,7 +63,7 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Hold all that the page shows; `status` is that of /health."""
+    """Hold what the page shows; `status` is that of /health."""
 
     verdict: str
     worst: str
@@ -77,7 +77,7 @@ class Overview:
 
 
 def overview(body: Body, refresh: int, now: Instant) -> Overview:
-    """Show every target, the worst first."""
+    """Return the page of a body of /health: every target, the worst first."""
     targets = sorted(
         (target_view(body, name, now) for name in body["targets"]),
         key=lambda target: (
@@ -87,7 +87,7 @@ def overview(body: Body, refresh: int, now: Instant) -> Overview:
         ),
     )
     return Overview(
-        verdict=_verdict(targets),
+        verdict=_headline(targets),
         worst=targets[0].shown if targets else "unknown",
         summary=_summary(targets),
         status=body["status"],
@@ -100,7 +100,7 @@ def overview(body: Body, refresh: int, now: Instant) -> Overview:
 
 
 def target_view(body: Body, name: str, now: Instant, most: int = _NAMED) -> TargetView:
-    """Show one target of a body of /health, with so many reasons and no more."""
+    """Return one target of a body of /health, with at most so many reasons."""
     target = body["targets"][name]
     reasons = [_reason(reason, _check(body, name, reason.get("check")), target, now) for reason in target["reasons"]]
     return TargetView(
@@ -120,7 +120,7 @@ def target_view(body: Body, name: str, now: Instant, most: int = _NAMED) -> Targ
 
 
 def moment(iso: str, now: Instant) -> Moment:
-    """Read a time of /health."""
+    """Parse a time of /health."""
     return moment_of(datetime.fromisoformat(iso).timestamp(), now)
 
 
@@ -135,26 +135,26 @@ def moment_of(seconds: float, now: Instant) -> Moment:
 
 
 def refresh_seconds(targets: Iterable[MonitoredTarget]) -> int:
-    """Return after how long there is something new to see."""
+    """Return the seconds after which the page is worth fetching again."""
     shortest, longest = _REFRESH
     soonest = min((target.interval for target in targets), default=longest)
     return round(min(max(soonest, shortest), longest))
 
 
-def _verdict(targets: Sequence[TargetView]) -> str:
-    """Answer in one sentence whether all is well, name the worst, and say how many queries fail."""
-    watched = [target for target in targets if target.shown != "maintenance"]
-    if not watched:
+def _headline(targets: Sequence[TargetView]) -> str:
+    """Return the headline: whether all targets are ok, else the worst, and how many queries fail."""
+    judged = [target for target in targets if target.shown != "maintenance"]
+    if not judged:
         return "Every target is in maintenance" if targets else "No target is configured"
-    worst = watched[0].shown
-    failing = queries_fail(sum(target.failures for target in watched))
-    names = humanize.listed([target.name for target in watched if target.shown == worst], _NAMED)
+    worst = judged[0].shown
+    failing = queries_fail(sum(target.failures for target in judged))
+    names = humanize.listed([target.name for target in judged if target.shown == worst], _NAMED)
     if worst == "ok":
-        fine = f"All {len(watched)} targets are fine" if len(watched) > 1 else f"{names} is fine"
+        fine = f"All {len(judged)} targets are fine" if len(judged) > 1 else f"{names} is fine"
         return f"{fine}, but {failing}" if failing else fine
-    count = sum(target.shown == worst for target in watched)
-    are = f"{count} of {len(watched)} targets {'is' if count == 1 else 'are'} {worst}: {names}"
-    return (f"{names} is {worst}" if len(watched) == 1 else are) + (f"; {failing}" if failing else "")
+    count = sum(target.shown == worst for target in judged)
+    are = f"{count} of {len(judged)} targets {'is' if count == 1 else 'are'} {worst}: {names}"
+    return (f"{names} is {worst}" if len(judged) == 1 else are) + (f"; {failing}" if failing else "")
 
 
 def _summary(targets: Sequence[TargetView]) -> str:
@@ -164,7 +164,7 @@ def _summary(targets: Sequence[TargetView]) -> str:
 
 
 def _general_notes(body: Body) -> list[str]:
-    """Return what /health notes beside its targets, whose reasons are shown anyway."""
+    """Return the notes of /health that are not about one target; the reasons of those are shown anyway."""
     return [note for note in body["notes"] if note.partition(":")[0] not in body["targets"]]
 
 
@@ -175,8 +175,8 @@ def _check(body: Body, name: str, check: str | None) -> Body:
 def _reason(reason: Body, check: Body, target: Body, now: Instant) -> Reason:
     if reason["code"] == "held":
         return Reason(_held(reason, target, now))
-    told = _limit(reason, check) if "check" in reason else _failure(reason)
-    return told._replace(what=f"at the last poll: {told.what}") if reason.get("pending") else told
+    shown = _limit(reason, check) if "check" in reason else _failure(reason)
+    return shown._replace(what=f"at the last poll: {shown.what}") if reason.get("pending") else shown
 
 
 def _failure(reason: Body) -> Reason:
@@ -188,14 +188,14 @@ def _limit(reason: Body, check: Body) -> Reason:
     value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
     if value is None:
         return Reason(what, "" if detail else "broken", detail)
-    if not limit:  # of what should not be there at all the number is enough
+    if not limit:  # where any is too many, the number is enough
         return Reason(what, f"({humanize.quantity(value, unit)})", detail)
     shown, shown_limit = humanize.against(value, limit, unit)
     return Reason(what, f"{shown}, limit {shown_limit}", detail)
 
 
 def _held(reason: Body, target: Body, now: Instant) -> str:
-    """Say why a state is not left although the last poll saw another: the next one has to agree."""
+    """Explain a state that is held although the last poll observed another: the next poll must agree."""
     since = f" since {moment(reason['since'], now).clock}" if "since" in reason else ""
     if any(other.get("pending") and "check" not in other for other in target["reasons"]):
         change = "this was the matter"  # and is worse now
@@ -206,7 +206,7 @@ def _held(reason: Body, target: Body, now: Instant) -> str:
 
 
 def _failing(queries: Sequence[Body]) -> str:
-    """Return how many queries fail, why, and which."""
+    """Return how many queries fail, why, and their names."""
     if not queries:
         return ""
     count = queries_fail(len(queries))
@@ -215,7 +215,7 @@ def _failing(queries: Sequence[Body]) -> str:
 
 
 def _measures(body: Body, name: str) -> list[str]:
-    """Return what every target may tell: response time, lag, disk."""
+    """Return the measures that every target may have: response time, lag, disk."""
     found = []
     for key, word in _MEASURES.items():
         check = _check(body, name, key)

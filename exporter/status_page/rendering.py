@@ -1,4 +1,4 @@
-"""The pages for people: views put into templates, under a policy that lets in nothing but what these hold."""
+"""Pages from templates, under a content security policy that allows nothing but their own style and script."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from exporter.logs import visible
 from exporter.status_page.overview import Moment
 
-if TYPE_CHECKING:  # imported at the first page: who only scrapes does not pay for it
+if TYPE_CHECKING:  # imported at the first page: a service that is only scraped never loads it
     from jinja2 import Environment
 
 
@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 class ExporterView(NamedTuple):
-    """Show the exporter itself; refused: its last reload was, so that an older configuration is in use."""
+    """Hold what is shown of the exporter; refused: its last reload was rejected, an older configuration is in use."""
 
     version: str
     running: str
@@ -29,7 +29,9 @@ class ExporterView(NamedTuple):
 
 def render(template: str, **values: object) -> Response:
     """Fill a template; every value is escaped."""
-    body = _environment().get_template(template).render(values).encode(errors="replace")  # half a surrogate, perhaps
+    body = (
+        _environment().get_template(template).render(values).encode(errors="replace")
+    )  # text may hold half a surrogate pair
     return Response(body, headers=_headers(), media_type="text/html")
 
 
@@ -52,13 +54,13 @@ def _environment() -> "Environment":
 
 
 def _shown(value: object) -> object:
-    """Write out what would change the order of a text's letters, or not be seen at all."""
+    """Escape characters that are invisible or change the direction of text."""
     return visible(value, "\n\t") if type(value) is str else value
 
 
 @cache
 def _headers() -> dict[str, str]:
-    """Allow the page its own style and script, known by their hashes, and to fetch itself again; nothing else."""
+    """Allow the page its own style and script, by their hashes, and to fetch itself again; nothing else."""
     style, script = (
         base64.b64encode(hashlib.sha256(_text(name).encode()).digest()).decode() for name in ("style", "script")
     )

@@ -19,7 +19,7 @@ _NAMED = 5  # databases
 
 
 class CheckView(NamedTuple):
-    """Show one check; what it does not have is empty."""
+    """Hold what is shown of one check; what it does not have is empty."""
 
     name: str
     status: str
@@ -27,11 +27,10 @@ class CheckView(NamedTuple):
     warns: str
     fails: str
     says: str
-    seen: Moment | None
 
 
 class QueryView(NamedTuple):
-    """Show a query's last result, that of all its databases together."""
+    """Hold what is shown of a query's last result, that of all its databases together."""
 
     name: str
     failed: bool
@@ -43,7 +42,7 @@ class QueryView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TargetPage:
-    """Hold all that the page shows; `absent` are the queries that this server cannot answer, with why."""
+    """Hold what the page shows; `absent` are the queries that this server does not support, with the reason."""
 
     target: TargetView
     facts: tuple[tuple[str, str], ...]
@@ -57,7 +56,7 @@ class TargetPage:
 
 
 def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
-    """Show all that is known of a target."""
+    """Return the page of a target."""
     body = report(snapshot, now, [name])
     runs: defaultdict[str, list[Result]] = defaultdict(list)
     for result in snapshot.fresh_results(name, now.monotonic):
@@ -66,7 +65,7 @@ def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
     return TargetPage(
         target=target_view(body, name, now, _ALL),
         facts=tuple(_facts(snapshot, body, name, now)),
-        checks=tuple(_check(key.partition(":")[2], check, now) for key, [check] in body["checks"].items()),
+        checks=tuple(_check(key.partition(":")[2], check) for key, [check] in body["checks"].items()),
         privileges=tuple((missing, _lost(missing, runs)) for missing in body["targets"][name]["missing_privileges"]),
         queries=tuple(
             sorted(
@@ -82,12 +81,12 @@ def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
 
 
 def _facts(snapshot: Snapshot, body: Body, name: str, now: Instant) -> Iterator[tuple[str, str]]:
-    watched, target = snapshot.targets[name], body["targets"][name]
+    monitored, target = snapshot.targets[name], body["targets"][name]
     info: ServerInfo | None = snapshot.status[name].info if snapshot.up(name, now.monotonic) else None
-    yield "Required", "yes: /health fails with it" if watched.required else "no: /health only warns"
-    if watched.groups:
-        yield "Groups", ", ".join(watched.groups)
-    yield "Polled", f"every {humanize.quantity(watched.interval, 'seconds')}"
+    yield "Required", "yes: /health fails with it" if monitored.required else "no: /health only warns"
+    if monitored.groups:
+        yield "Groups", ", ".join(monitored.groups)
+    yield "Polled", f"every {humanize.quantity(monitored.interval, 'seconds')}"
     if "data_age_seconds" in target:
         yield "Last good poll", f"{span(target['data_age_seconds'])} ago"
     if info is not None and info.edition:
@@ -96,7 +95,7 @@ def _facts(snapshot: Snapshot, body: Body, name: str, now: Instant) -> Iterator[
         yield "Server has run for", span(now.wall - info.started_at)
 
 
-def _check(name: str, check: Body, now: Instant) -> CheckView:
+def _check(name: str, check: Body) -> CheckView:
     unit, value = check.get("observedUnit"), check.get("observedValue")
     return CheckView(
         name=humanize.title(name),
@@ -105,18 +104,17 @@ def _check(name: str, check: Body, now: Instant) -> CheckView:
         warns=_limit(check, "warn", unit),
         fails=_limit(check, "fail", unit),
         says=_says(name, check),
-        seen=moment(check["time"], now) if "time" in check else None,
     )
 
 
 def _says(name: str, check: Body) -> str:
-    """Return a check's findings; where there is nothing to judge, or no answer, they are a reason."""
+    """Return a check's findings, or the reason why it is unknown or the server does not respond."""
     output: str = check.get("output", "")
     return humanize.reason(output) if check["status"] == "unknown" or name == "responseTime" else output
 
 
 def _limit(check: Body, kind: str, unit: str | None) -> str:
-    """Return the limits of a value; without one nobody knows their unit."""
+    """Return the limits of a value; without a value their unit is unknown."""
     if "observedValue" not in check:
         return ""
     limits = {">": check.get(f"{kind}Above"), "<": check.get(f"{kind}Below")}
@@ -139,7 +137,7 @@ def _query(name: str, results: Sequence[Result], now: Instant) -> QueryView:
 
 
 def _outcome(failed: Sequence[Result], databases: int) -> str:
-    """Return the reasons of a failure and in which databases, else the number of databases asked."""
+    """Return the reasons of a failure and the databases it is in, else the number of databases."""
     if not failed:
         return f"ok in {databases} databases" if databases > 1 else "ok"
     reasons = dict.fromkeys(humanize.reason(result.error.reason) for result in failed if result.error)
@@ -148,9 +146,9 @@ def _outcome(failed: Sequence[Result], databases: int) -> str:
 
 
 def _absent(results: Sequence[Result]) -> str | None:
-    """Return why a query does not apply, None where it does in some database."""
-    whys = [result.error.shown for result in results if result.error and _unsupported(result)]
-    return whys[0] if len(whys) == len(results) else None
+    """Return why a query is not supported; None where some database supports it."""
+    reasons = [result.error.shown for result in results if result.error and _unsupported(result)]
+    return reasons[0] if len(reasons) == len(results) else None
 
 
 def _unsupported(result: Result) -> bool:
@@ -158,6 +156,6 @@ def _unsupported(result: Result) -> bool:
 
 
 def _lost(privilege: str, runs: dict[str, list[Result]]) -> str:
-    """Name the queries that see less, or nothing, without a privilege."""
+    """Return the queries that return less, or nothing, without a privilege."""
     word = re.compile(rf"\b{re.escape(privilege)}\b")
     return ", ".join(sorted(name for name, [result, *_] in runs.items() if word.search(result.query.privilege or "")))

@@ -1,5 +1,5 @@
 "use strict";
-// Takes in the page anew, in place, so that a wall screen outlives a restart of the exporter and never shows old news as new.
+// Replaces the page's content in place, so that a wall screen survives a restart of the exporter and marks outdated content.
 const pause = 1000 * document.documentElement.dataset.refresh;
 let seen = new Date(), timer;
 

@@ -51,14 +51,14 @@ def test_what_lies_behind_an_error(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, fault: LocalFault | None
 ) -> None:
     """It is ours only when everything that was tried failed for the same reason of ours."""
-    monkeypatch.setattr(module, "_has_way", no_way)
+    monkeypatch.setattr(module, "_has_route", no_way)
 
     assert local_fault(error) == fault
 
 
 def test_one_address_without_a_way_is_not_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name has addresses that a machine without IPv6 cannot reach."""
-    monkeypatch.setattr(module, "_has_way", lambda: True)
+    monkeypatch.setattr(module, "_has_route", lambda: True)
 
     assert local_fault(OSError(errno.ENETUNREACH, "v6")) is None
 
@@ -139,7 +139,7 @@ def test_without_descriptors_nothing_can_be_asked() -> None:
 
 def test_this_machine_has_a_way_or_none(offline: tuple[str, ...]) -> None:
     """Looked up without sending anything."""
-    code = "from exporter.state.local_fault import _has_way; print(_has_way())"
+    code = "from exporter.state.local_fault import _has_route; print(_has_route())"
     run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
     done = run([*offline, sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
 
