@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from tests.support.paths import DOCS
+from exporter.state.target_status import State, TargetStatus, next_status
+from tests.support.paths import DOCS, ROOT
 
-PAGES = [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 
 
 def anchors(page: Path) -> set[str]:
@@ -29,3 +30,38 @@ def lost(page: Path) -> list[str]:
         for place in [page.parent / file if file else page]
         if not place.exists() or (anchor and anchor not in anchors(place))
     ]
+
+
+def test_paths_of_the_repository_exist() -> None:
+    """Each file or folder that a page names between backticks is there; `<…>` and `*` stand for any name."""
+    named = {
+        (page.name, path)
+        for page in PAGES
+        for path in re.findall(
+            r"`((?:exporter|queries|tests|alerts|dashboards|deploy|bench|testkit|docs)/[\w./<>*-]*)`",
+            page.read_text(encoding="utf-8"),
+        )
+    }
+    lost = [(page, path) for page, path in named if not any(ROOT.glob(re.sub(r"<[^>]*>", "*", path).rstrip("/")))]
+
+    assert len(named) > 50
+    assert lost == []
+
+
+def test_the_damping_table_is_what_the_code_does() -> None:
+    """Each row of the table holds the damped state, what the previous poll observed, and what three polls lead to."""
+    seen: tuple[State, ...] = ("ok", "degraded", "down")
+    text = (DOCS / "explanation/architecture.md").read_text(encoding="utf-8")
+    rows = [row.split(" | ") for row in re.findall(r"^\| ((?:ok|degraded|down) \| .*) \|$", text, re.MULTILINE)]
+
+    expected = [
+        [
+            damped,
+            previous,
+            *(next_status(TargetStatus(damped=damped, observed=previous), now, 0.0).damped for now in seen),
+        ]
+        for damped in seen
+        for previous in seen
+    ]
+
+    assert rows == expected
