@@ -1,4 +1,4 @@
-"""Neo4j, as targets of it are configured."""
+"""The descriptor of Neo4j, and how its targets are configured."""
 
 from pathlib import Path
 from typing import Literal

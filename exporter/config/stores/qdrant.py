@@ -1,4 +1,4 @@
-"""Qdrant, as targets of it are configured."""
+"""The descriptor of Qdrant, and how its targets are configured."""
 
 from pathlib import Path
 from typing import Literal

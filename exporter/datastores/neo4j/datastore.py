@@ -41,8 +41,7 @@ def open_datastore(target: Neo4jTarget) -> "Neo4jDatastore":
 class Neo4jDatastore:
     """One Neo4j server.
 
-    What is known about it beyond a ping is read when it answers again, when it was restarted or upgraded between
-    two pings, and every ten minutes.
+    Its facts are read after a failed ping, after a restart or an upgrade between two pings, and every ten minutes.
     """
 
     def __init__(self, target: Neo4jTarget) -> None:
@@ -55,7 +54,7 @@ class Neo4jDatastore:
         self._closed = ""  # the home database and its status, where that is not online
         self.clock_skew: float | None = None
         self.states: States = {}
-        self._home_only: set[str] = set()  # texts that the system database refused
+        self._home_only: set[str] = set()  # texts that the system database rejected
 
     async def __aenter__(self) -> Self:
         return self
@@ -66,7 +65,7 @@ class Neo4jDatastore:
     async def ping(self) -> ServerInfo:
         with self._facts.invalid_after_failure():
             connection = await self._connected()
-            started_at, closed = await self._sign_of_life(connection)
+            started_at, closed = await self._round_trip(connection)
             if self._facts.known and self._facts.known.started_at != started_at:
                 self._facts.invalidate()
             facts = await self._facts.get(lambda: self._read_facts(connection, home_open=closed is None))
@@ -74,7 +73,7 @@ class Neo4jDatastore:
         self._closed = closed or ""
         return replace(facts, tls_not_after=not_after, unserved=self._closed)
 
-    async def _sign_of_life(self, connection: Connection) -> tuple[float | None, str | None]:
+    async def _round_trip(self, connection: Connection) -> tuple[float | None, str | None]:
         """Make the round trip; return when the server started, and the state of a home database that is closed."""
         known = self._facts.known
         self._answers = False
@@ -132,9 +131,9 @@ class Neo4jDatastore:
     async def run(
         self, text: str, database: str | None, seconds: float, parameters: Mapping[str, object] = NO_PARAMETERS
     ) -> list[Row]:
-        """Run a statement in a database; None is the system database, or the home one where that refuses it.
+        """Run a statement in a database; None is the system database, or the home one where that rejects it.
 
-        The system database answers while the others are down, but only SHOW and procedures, and no clause more.
+        The system database is open while the others are down, but runs only SHOW and procedures, without other clauses.
         """
         if self._connection is None:
             raise QueryError("connect", "there was no ping yet")
@@ -178,7 +177,7 @@ class Neo4jSession:
         return [row for row in rows if not row.get("db") or self._datastore.matches(str(row["db"]))]
 
     async def run(self, text: str, parameters: Mapping[str, object] = NO_PARAMETERS) -> list[Row]:
-        """Run a statement where the query that is being fetched belongs, within its time limit on the server."""
+        """Run a statement in the query's database; the server enforces the query's timeout."""
         return await self._datastore.run(text, self._database, self._seconds, parameters)
 
     async def read(self, page: str) -> list[Row]:

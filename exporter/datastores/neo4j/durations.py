@@ -1,4 +1,4 @@
-"""A latency histogram out of the server's ring of completed queries, in Community as well."""
+"""A latency histogram of completed queries, from the ring buffer that the server keeps, in Community as well."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from exporter.queries.query import Row
 BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _NEVER = 2**62
 
-# The server's clock alone decides what is new. Two seconds are left for entries still on their way into the ring.
-# Neither a query's text nor its parameters are returned.
+# Only the server's clock decides which entries are new. An entry may reach the ring late: the last two seconds are left
+# for the next poll. Neither a query's text nor its parameters are returned.
 _COMPLETED = """
 CALL db.stats.retrieve('QUERIES', {maxInvocations: 8192}) YIELD data
 WHERE NOT data.query CONTAINS $app
@@ -29,7 +29,7 @@ RETURN timestamp() - 2000 AS until, oldest, completed
 
 
 class Durations:
-    """Count one database's completed queries, each once, over polls of a ring that forgets the oldest."""
+    """Count one database's completed queries, each once, over polls of a ring that overwrites the oldest."""
 
     def __init__(self) -> None:
         self._histogram = Histogram(BOUNDS)
@@ -41,14 +41,14 @@ class Durations:
 
     @property
     def since(self) -> int:
-        """The server's time in milliseconds up to which queries are counted; nothing is, at the first look."""
+        """Return the server's time in milliseconds up to which queries are counted; the first poll counts none."""
         return _NEVER if self._since is None else self._since
 
     def add(self, until: int, oldest: int | None, completed: Sequence[Sequence[int]], started_at: float | None) -> None:
-        """Count what one look at the ring has shown.
+        """Count the entries of one poll of the ring.
 
-        When an entry that the last look saw is gone, others may have been lost unseen: that is a gap. A restart
-        empties the ring and is none.
+        When an entry that the last poll saw is gone, others may have been lost before they were counted: that is a
+        gap. A restart empties the ring and is no gap.
         """
         for total, compiling in completed:
             self._histogram.observe(total / 1e6)

@@ -1,4 +1,4 @@
-"""What is known about a server beyond that it answers."""
+"""The round trip of a ping, and the facts of a server: version, edition, role, start, capabilities."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from exporter.versions import version_satisfies
 
 SYSTEM = "system"
 
-_PING = "CALL db.ping() YIELD success RETURN timestamp() AS told"
+_PING = "CALL db.ping() YIELD success RETURN timestamp() AS now"
 # The start time in the same round trip shows a restart that fell between two pings.
 _PING_AND_START = """
 CALL db.ping() YIELD success
 CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes
-RETURN attributes.StartTime.value AS started, timestamp() AS told
+RETURN attributes.StartTime.value AS started, timestamp() AS now
 """
 _START = "CALL dbms.queryJmx('java.lang:type=Runtime') YIELD attributes RETURN attributes.StartTime.value AS started"
 _COMPONENTS = "CALL dbms.components() YIELD name, versions, edition RETURN name, versions, edition"
@@ -41,26 +41,26 @@ _ENTERPRISE_ONLY = (
     "memory_pools",
     "page_cache",
 )
-_NOT_TOLD = {
+_NEVER_AVAILABLE = {
     "disk_space": "the server does not tell the free space of its disks",
     "store_size": "the server does not tell; Enterprise's metrics and APOC Extended do",
 }
 
 
-class SignOfLife(NamedTuple):
-    """When the server started, where that is to be had, and what time it was for it, both as Unix time."""
+class RoundTrip(NamedTuple):
+    """When the server started, None where that is unknown, and its clock, both as Unix time."""
 
     started_at: float | None
-    told_at: float | None
+    server_time: float | None
 
 
-async def round_trip(connection: Connection, known: ServerInfo | None, seconds: float) -> SignOfLife:
-    """Ask the home database for a sign of life."""
+async def round_trip(connection: Connection, known: ServerInfo | None, seconds: float) -> RoundTrip:
+    """Run a statement in the home database."""
     if known is None or known.started_at is None:
         rows = await connection.run(_PING, None, seconds)
-        return SignOfLife(None, _moment(rows, "told"))
+        return RoundTrip(None, _moment(rows, "now"))
     rows = await connection.run(_PING_AND_START, None, seconds)
-    return SignOfLife(_moment(rows, "started"), _moment(rows, "told"))
+    return RoundTrip(_moment(rows, "started"), _moment(rows, "now"))
 
 
 async def closed_home(connection: Connection, error: Neo4jError, seconds: float) -> str:
@@ -74,7 +74,7 @@ async def closed_home(connection: Connection, error: Neo4jError, seconds: float)
 async def home_state(connection: Connection, seconds: float) -> str | None:
     """Return None where the home database is open, else its name and status, or "" where it was closed on purpose.
 
-    The system database knows: it answers while the others cannot start.
+    The system database knows; it is open while the others cannot start.
     """
     rows = await connection.run(_HOME, SYSTEM, seconds)
     meant = [row for row in rows if row["requested"] == "online"]
@@ -82,23 +82,26 @@ async def home_state(connection: Connection, seconds: float) -> str | None:
 
 
 async def read_facts(connection: Connection, seconds: float, *, home_open: bool = True) -> ServerInfo:
+    """Read the facts; those that the server does not offer, or the user may not read, become reasons."""
     kernel = next(row for row in await connection.run(_COMPONENTS, SYSTEM, seconds) if row["name"] == _KERNEL)
     version, edition = str(kernel["versions"][0]), str(kernel["edition"])  # type: ignore[index]  # a list of strings
-    procedures = await _told(connection, _PROCEDURES, SYSTEM, seconds)
+    procedures = await _rows_or_reason(connection, _PROCEDURES, SYSTEM, seconds)
     names = procedures if isinstance(procedures, str) else {str(row["name"]) for row in procedures}
-    start = await _told(connection, _START, SYSTEM, seconds)
-    # A closed database is not asked: the server would wait two seconds for it.
-    statistics = await _told(connection, _STATISTICS, None, seconds) if home_open else "its database is not online"
+    start = await _rows_or_reason(connection, _START, SYSTEM, seconds)
+    # Not read of a closed database: the server would wait two seconds for it.
+    statistics = (
+        await _rows_or_reason(connection, _STATISTICS, None, seconds) if home_open else "its database is not online"
+    )
     return ServerInfo(
         version=version,
         edition=edition,
-        # A server's first SHOW DATABASES may take seconds: not asked where the answer is known.
+        # Not read where it is known: a server's first SHOW DATABASES may take seconds.
         role="primary" if edition == _COMMUNITY else await _role(connection, seconds),
         started_at=None if isinstance(start, str) else _moment(start, "started"),
         capabilities={
             **_capabilities_by_edition(edition),
             **_capabilities_by_version(version),
-            **_NOT_TOLD,
+            **_NEVER_AVAILABLE,
             "apoc": names if isinstance(names, str) else _apoc(names),
             "jmx": start if isinstance(start, str) else "",
             "query_stats": statistics if isinstance(statistics, str) else _collecting(statistics),
@@ -107,13 +110,13 @@ async def read_facts(connection: Connection, seconds: float, *, home_open: bool 
 
 
 async def _role(connection: Connection, seconds: float) -> str:
-    """Return the role of the home database's copies; of a cluster's several roles none is this server's for sure."""
-    rows = await _told(connection, _ROLES, SYSTEM, seconds)
+    """Return the role of the home database's copies; in a cluster with several roles this server's is unknown."""
+    rows = await _rows_or_reason(connection, _ROLES, SYSTEM, seconds)
     return str(rows[0]["role"] or "") if not isinstance(rows, str) and len(rows) == 1 else ""
 
 
-async def _told(connection: Connection, text: str, database: str | None, seconds: float) -> list[Row] | str:
-    """Return the rows, or why the server will not tell."""
+async def _rows_or_reason(connection: Connection, text: str, database: str | None, seconds: float) -> list[Row] | str:
+    """Return the rows, or why there are none."""
     try:
         return await connection.run(text, database, seconds)
     except Neo4jError as error:
@@ -126,8 +129,8 @@ async def _told(connection: Connection, text: str, database: str | None, seconds
 
 
 def _moment(rows: Sequence[Row], column: str) -> float | None:
-    told = rows[0][column] if rows else None
-    return told / 1000 if isinstance(told, int) else None
+    milliseconds = rows[0][column] if rows else None
+    return milliseconds / 1000 if isinstance(milliseconds, int) else None
 
 
 def _capabilities_by_edition(edition: str) -> Mapping[str, str]:

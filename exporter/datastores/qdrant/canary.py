@@ -29,7 +29,7 @@ class SearchParams(Params):
 
     @model_validator(mode="after")
     def _is_a_request(self) -> "SearchParams":
-        """Let Qdrant's client judge at start-up; its import takes 0.6 s, which no search's duration then holds."""
+        """Validate the request by Qdrant's client at start-up; its import of 0.6 s is no part of a search then."""
         try:
             _request(_search_body(self, self.vector))
         except ValidationError as error:
@@ -53,7 +53,7 @@ class CountParams(Params):
 
 
 async def search(session: Session, params: SearchParams, points: list[Any]) -> Sequence[Row]:
-    """Return one row: the hits, and the seconds the server says it took.
+    """Return one row: the hits, and the seconds that the server measured.
 
     `points` holds the ids of sampled points between polls, so that a search is one request. A search by id
     ships no vector and does not find the point itself.
@@ -95,14 +95,14 @@ async def _sampled(session: Session, client: Any, params: SearchParams) -> list[
 
 
 async def _send(session: Session, client: Any, collection: str, body: Mapping[str, Any]) -> Any:
-    """Send a request through the client's REST layer: its own `query_points` hides the server's time."""
+    """Send a request through the client's REST layer: its own `query_points` drops the server's time."""
     return await client.http.search_api.query_points(
         collection_name=collection, timeout=math.ceil(session.timeout), query_request=_request(body)
     )
 
 
 def _request(body: Mapping[str, Any]) -> Any:
-    from qdrant_client import models  # noqa: PLC0415 - 0.6 s and 75 MiB, only for those who want canaries
+    from qdrant_client import models  # noqa: PLC0415 - 0.6 s and 75 MiB, only where a canary is configured
 
     return models.QueryRequest.model_validate(body)
 

@@ -1,4 +1,4 @@
-"""Rows from /telemetry about collections: what this peer holds of them and how they are."""
+"""Rows from /telemetry about collections: the shards and replicas that this peer knows of."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ class Shard:
 
     @property
     def failed(self) -> bool:
-        """Tell whether the local replica failed to load: nothing else gives it away, not even its state."""
+        """Return whether the local replica failed to load; its state does not show it."""
         return bool(at(self.local, "variant_name") == "dummy shard")
 
     @property
     def status(self) -> str:
-        """Return the status of the local replica; the server itself calls one that failed to load green."""
+        """Return the status of the local replica; one that failed to load is green for the server."""
         if self.failed:
             return "failed"
         status = at(self.local, "status")
@@ -49,7 +49,7 @@ class Shard:
 
     @property
     def points(self) -> float | None:
-        """Return the local replica's points; before 1.14 its segments alone tell them."""
+        """Return the local replica's points; before 1.14 they are the sum of its segments."""
         points = number(self.local, "num_points")
         if points is not None:
             return points
@@ -96,8 +96,8 @@ class Collection:
         return sum(shard.readable < self.replicas_wanted for shard in self.shards)
 
 
-def collections_of(telemetry: Json, most: int) -> list[Collection]:
-    """Return at most so many collections: those in trouble first, then the largest."""
+def collections_of(telemetry: Json, most: int | None = None) -> list[Collection]:
+    """Return all collections, or so many: those in trouble first, then the largest."""
     found = [_collection(telemetry, page) for page in objects(telemetry, "collections", "collections")]
     found.sort(key=lambda c: (not c.without_active_replica, not c.in_trouble, -(c.points or 0), c.name))
     return found[:most]
@@ -119,7 +119,7 @@ def _shard(page: Json, peer: object) -> Shard:
 
 def summary_rows(telemetry: Json) -> list[Row]:
     """Return one row about all collections: how many there are, and the verdict on them."""
-    found = collections_of(telemetry, 10**9)
+    found = collections_of(telemetry)
     count = number(telemetry, "collections", "number_of_collections")
     return [{"collections": count, "verdict": _verdict(c.status for c in found)}]
 
@@ -219,7 +219,7 @@ def replica_rows(found: Iterable[Collection]) -> list[Row]:
 
 def replication_rows(telemetry: Json) -> list[Row]:
     """Return one row about all replicas that this peer knows of, with the verdict on them."""
-    found = collections_of(telemetry, 10**9)
+    found = collections_of(telemetry)
     states = [state for c in found for shard in c.shards for state in shard.states.values()]
     inactive = sum(state not in _READABLE for state in states)
     without, under = sum(c.without_active_replica for c in found), sum(c.under_replicated for c in found)

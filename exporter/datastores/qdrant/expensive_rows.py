@@ -1,4 +1,4 @@
-"""Rows that cost the server more: segments, and pages that exist for one collection at a time."""
+"""Rows that cost the server more: from segments, and from one request a collection."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ def segment_rows(found: Iterable[Collection]) -> list[Row]:
 
 
 def index_rows(found: Iterable[Collection]) -> list[Row]:
-    """Return the vectors in an index by name; a vector of a plain segment is not indexed, nor need it be."""
+    """Return the vectors in an index by name; vectors of plain segments are never indexed."""
     counts: dict[tuple[str, str], float] = {}
     for collection in found:
         for segment in _segments(collection):
@@ -43,7 +43,7 @@ def _segments(collection: Collection) -> list[Json]:
 
 
 async def snapshot_rows(read: Read, collections: Iterable[str]) -> list[Row]:
-    """Return each collection's snapshots, and those of the whole storage, that lie on this peer."""
+    """Return each collection's snapshots, and those of the whole storage, on this peer."""
     places = {f"snapshot:{name}": collection_path(name, "snapshots") for name in collections}
     pages = await _each(read, {**places, "storage_snapshot": "/snapshots"})
     return [_snapshots(check, objects(page)) for check, page in pages.items()]
@@ -85,7 +85,7 @@ async def memory_rows(read: Read, collections: Iterable[str]) -> list[Row]:
 
 
 async def disk_rows(read: Read, collections: Iterable[str], size: float) -> list[Row]:
-    """Return what the files of all collections take of a disk of that size; one page that is missing is an error."""
+    """Return what the files of all collections take of a disk of that size; a page that fails is an error."""
     pages = [await read(collection_path(name, "memory")) for name in collections]
     used = total([number(page, "total", "disk_bytes") for page in pages]) if pages else 0.0
     return [{"used": used, "size": size, "used_ratio": scaled(used, 1 / size)}]
@@ -109,14 +109,14 @@ def _sum(usages: list[object], kind: str) -> float | None:
 
 
 async def _each(read: Read, paths: Mapping[str, str]) -> dict[str, object]:
-    """Read a page each; one that is refused, of a collection deleted meanwhile, costs the others nothing."""
+    """Read one page each; a page that fails, such as that of a collection just deleted, is left out."""
     pages: dict[str, object] = {}
-    refused: QueryError | None = None
+    failed: QueryError | None = None
     for key, path in paths.items():
         try:
             pages[key] = await read(path)
         except QueryError as error:
-            refused = error
-    if refused and not pages:
-        raise refused
+            failed = error
+    if failed and not pages:
+        raise failed
     return pages

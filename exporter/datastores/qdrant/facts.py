@@ -12,7 +12,7 @@ from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
 from exporter.versions import version_satisfies
 
-# A page that hangs must not make the ping fail: the server is there, this one fact is not.
+# A page that hangs must not make the ping fail: only this one fact is missing then.
 _PAGE_SECONDS = 1.0
 _LONGEST_VERSION = 100  # characters
 _SINCE: Mapping[str, str] = {

@@ -1,6 +1,5 @@
 """The operations of query files for Qdrant: functions that make rows of pages."""
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -59,10 +58,10 @@ def _each_collection(rows: Callable[[expensive_rows.Read, Sequence[str]], Awaita
 async def _disk(session: Session, _params: Params, _state: object) -> Sequence[Row]:
     if session.disk_size is None:
         return []
-    return await expensive_rows.disk_rows(session.json, await _names(session, sys.maxsize), session.disk_size)
+    return await expensive_rows.disk_rows(session.json, await _names(session), session.disk_size)
 
 
-async def _names(session: Session, most: int) -> Sequence[str]:
+async def _names(session: Session, most: int | None = None) -> Sequence[str]:
     found = await session.make_rows(collections_of, await session.read("telemetry"), most)
     return [collection.name for collection in found]
 

@@ -28,9 +28,9 @@ def server_rows(telemetry: Json, version: str) -> list[Row]:
 
 
 def _memory_used_ratio(telemetry: Json, version: str) -> float | None:
-    """Divide the heap by the machine's memory; None where that is not what limits the server.
+    """Divide the heap by the machine's memory; None where the server's limit is another.
 
-    Before 1.19 a server in a container states the memory of the whole machine, so full would look empty.
+    Before 1.19 a server in a container reports the memory of the whole machine, not its own limit.
     """
     system = at(telemetry, "app", "system")
     if at(system, "is_docker") is not False and not version_satisfies(version, ">=1.19"):
@@ -56,7 +56,7 @@ def ready_rows(status: int) -> list[Row]:
 
 
 def cluster_rows(cluster: Json) -> list[Row]:
-    """Return one row about consensus, with the verdict: no leader fails, a peer that cannot be reached warns."""
+    """Return one row about consensus with its verdict: fail without a leader, warn with an unreachable peer."""
     raft, thread = at(cluster, "raft_info"), at(cluster, "consensus_thread_status")
     working = at(thread, "consensus_thread_status") == "working"
     has_leader = at(raft, "leader") is not None
@@ -98,7 +98,7 @@ def unreachable_peer_rows(cluster: Json) -> list[Row]:
 
 
 def peer_rows(telemetry: Json) -> list[Row]:
-    """Return what /cluster/telemetry says of every peer."""
+    """Return one row a peer, from /cluster/telemetry."""
     return [
         {
             "peer_id": str(peer),
