@@ -1,4 +1,4 @@
-"""One held connection to PgBouncer's console."""
+"""One held connection to PgBouncer's console, and the reasons of its errors."""
 
 import asyncio
 import ssl
@@ -6,13 +6,15 @@ import ssl
 from exporter.config.libpq.conninfo import Conninfo
 from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.pgwire.client import Client, opened
-from exporter.datastores.pgwire.errors import ServerError
+from exporter.datastores.pgwire.errors import ServerError, reason_for
 from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.pgwire.tls import context_of
 from exporter.datastores.tls import ReloadingClientContext
+from exporter.errors import QueryError, Reason
 from exporter.queries.query import Row
 
 _CONNECT_SECONDS = 10.0
+_HANDSHAKE_SECONDS = 2.0
 
 
 class Console:
@@ -35,7 +37,7 @@ class Console:
         return await self._run(command)
 
     async def certificate(self) -> bytes | None:
-        """Return what the server shows to who connects now, in DER; None without TLS, or where it does not answer."""
+        """Return the certificate that the server shows now, in DER; None without TLS, or where it does not answer."""
         if self._client is None or self._client.certificate is None:
             return None
         try:
@@ -62,15 +64,23 @@ class Console:
                 self._client = None
 
 
-_SECONDS = 2.0
-
-
 async def certificate(info: Conninfo, tls: ssl.SSLContext | None) -> bytes | None:
-    """Shake hands and leave; return what the server showed, in DER. Raise OSError where it is not to be trusted."""
-    async with asyncio.timeout(_SECONDS):
+    """Return the certificate of a new handshake, in DER; raise OSError where it is not trusted."""
+    async with asyncio.timeout(_HANDSHAKE_SECONDS):
         _, writer = await opened(info, info.hosts[0], tls or context_of(info), required=True)
         try:
             encrypted = writer.get_extra_info("ssl_object")
             return encrypted.getpeercert(binary_form=True) if encrypted else None
         finally:
             writer.transport.abort()
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Classify an error of the console, of the network under it, or of our own."""
+    if isinstance(error, QueryError):
+        return error.reason
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, OSError | ServerError):
+        return reason_for(str(error))
+    return "decode"

@@ -1,23 +1,24 @@
-"""A PgBouncer: its console is asked on one connection for the polls and one for the looks in between."""
+"""A PgBouncer: one connection to its console for the polls, and one for the steps between them."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.base import Datastore, Lane, Session
-from exporter.datastores.pgbouncer.connection import Console
-from exporter.datastores.pgbouncer.errors import reason_of
+from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.pass_cache import PassCache
+from exporter.datastores.pgbouncer.connection import Console, reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
 from exporter.datastores.tls import CertificateExpiry, warn_unverified
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import States, run_operation, take_step
+from exporter.queries.operation import PageSession, States, run_operation, take_step
 from exporter.queries.query import Query, Row
 
-_CERTIFICATE_SECONDS = 600.0
+T = TypeVar("T")
 
 
 def open_datastore(target: PgbouncerTarget) -> Datastore:
@@ -32,9 +33,7 @@ class PgbouncerDatastore:
         self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
         self._states: States = {}
         self._expiry = CertificateExpiry()
-        self._certificate: bytes | None = None
-        self._certificate_of = 0
-        self._certificate_due = 0.0
+        self._certificate: CachedFacts[bytes | None] = CachedFacts()
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,10 +45,7 @@ class PgbouncerDatastore:
         """Ask for the version, "PgBouncer 1.18.0"."""
         console = self._consoles["fast"]
         [row] = await console.rows("SHOW VERSION")
-        if console.opened != self._certificate_of or time.monotonic() > self._certificate_due:
-            self._certificate = await console.certificate()
-            self._certificate_of, self._certificate_due = console.opened, time.monotonic() + _CERTIFICATE_SECONDS
-        not_after = await self._expiry.of(self._certificate)
+        not_after = await self._expiry.of(await self._certificate.get(console.certificate, console.opened))
         return ServerInfo(version=str(row["version"]).rpartition(" ")[2], tls_not_after=not_after)
 
     async def databases(self) -> Sequence[str]:
@@ -67,25 +63,27 @@ class PgbouncerDatastore:
 
 
 class PgbouncerSession:
-    """One pass: what SHOW told once it is not asked again."""
+    """One pass; each SHOW command is run once in it."""
 
     def __init__(self, console: Console, states: States, lane: Lane) -> None:
         self._console = console
         self._states = states
         self._lane = lane
-        self._shown: dict[str, Sequence[Row]] = {}
+        self._cache = PassCache()
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         """Run an operation, or a user's own SHOW: nothing else, for an administrator's console also obeys."""
         if query.operation is not None:
             run = take_step if self._lane == "sampler" else run_operation
-            return await run(OPERATIONS, self._states, self, query, database)
+            session: PageSession = self  # for mypy, which compares the two
+            return await run(OPERATIONS, self._states, session, query, database)
         show, _, what = str(query.query).strip().rstrip(";").partition(" ")
         if show.upper() != "SHOW":
             raise QueryError("query", f"{query.name}: the console is asked SHOW commands only")
-        return await self.show(what.strip().upper())
+        return await self.read(what.strip().upper())
 
-    async def show(self, what: str) -> Sequence[Row]:
-        if what not in self._shown:
-            self._shown[what] = await self._console.rows(f"SHOW {what}")
-        return self._shown[what]
+    async def read(self, page: str) -> Sequence[Row]:
+        return await self._cache.get(page, partial(self._console.rows, f"SHOW {page}"))
+
+    async def make_rows(self, make: Callable[..., T], *arguments: Any) -> T:
+        return make(*arguments)

@@ -1,9 +1,9 @@
-"""What SHOW tells, as rows: columns by name, for they change from version to version; seconds instead of microseconds.
+"""Rows of what SHOW returns: columns by name, as versions differ in them; seconds instead of microseconds.
 
 A column that this version does not have is None. https://www.pgbouncer.org/usage.html
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from exporter.errors import QueryError
 from exporter.queries.query import Row
@@ -28,6 +28,10 @@ _STATS_COLUMNS = (
     "total_client_parse_count", "total_server_parse_count", "total_bind_count",
 )  # fmt: skip
 _STATS_TIMES = ("total_xact_time", "total_query_time", "total_wait_time")
+_LISTS = (
+    "databases", "users", "pools", "free_clients", "used_clients", "login_clients", "free_servers", "used_servers",
+    "dns_names", "dns_zones", "dns_queries",
+)  # fmt: skip
 _CONFIG = ("max_client_conn", "default_pool_size", "max_db_connections", "max_user_connections", "query_wait_timeout")
 
 
@@ -45,9 +49,10 @@ def pool_rows(pools: Sequence[Row], databases: Sequence[Row]) -> Sequence[Row]:
     ][:_MOST_POOLS]
 
 
-def worst_pool_row(pools: Sequence[Row], databases: Sequence[Row]) -> Row:
-    """Return the largest share of a pool's size that is in use; nothing is, where there is no pool."""
-    return {"used_ratio": max((ratio for _, ratio in _with_ratios(pools, databases) if ratio is not None), default=0.0)}
+def worst_pool_rows(pools: Sequence[Row], databases: Sequence[Row]) -> Sequence[Row]:
+    """Return one row with the largest share of a pool's size that is in use: 0 without any pool."""
+    ratios = (ratio for _, ratio in _with_ratios(pools, databases) if ratio is not None)
+    return [{"used_ratio": max(ratios, default=0.0)}]
 
 
 def max_wait(pool: Row) -> float:
@@ -92,21 +97,23 @@ def database_rows(databases: Sequence[Row]) -> list[Row]:
     ]
 
 
-def list_row(lists: Sequence[Row], names: Iterable[str]) -> Row:
-    """Return one row with a column for each of the lists named."""
+def list_rows(lists: Sequence[Row]) -> Sequence[Row]:
+    """Return one row with a column for each list."""
     items = {str(row["list"]): _number(row, "items") for row in lists}
-    return {name: items.get(name) for name in names}
+    return [{name: items.get(name) for name in _LISTS}]
 
 
-def config_row(config: Sequence[Row]) -> Row:
+def config_rows(config: Sequence[Row]) -> Sequence[Row]:
+    """Return one row with a column for each setting."""
     values = {str(row["key"]): row["value"] for row in config}
-    return {name: _number(values, name) for name in _CONFIG}
+    return [{name: _number(values, name) for name in _CONFIG}]
 
 
-def client_row(lists: Sequence[Row], config: Sequence[Row]) -> Row:
-    used, limit = list_row(lists, ["used_clients"])["used_clients"], config_row(config)["max_client_conn"]
+def client_rows(lists: Sequence[Row], config: Sequence[Row]) -> Sequence[Row]:
+    """Return one row with the share of the clients that may connect."""
+    used, limit = list_rows(lists)[0]["used_clients"], config_rows(config)[0]["max_client_conn"]
     known = isinstance(used, float) and isinstance(limit, float) and limit > 0
-    return {"used_ratio": used / limit if known else None}  # type: ignore[operator]  # known to be numbers
+    return [{"used_ratio": used / limit if known else None}]  # type: ignore[operator]  # known to be numbers
 
 
 def _with_ratios(pools: Sequence[Row], databases: Sequence[Row]) -> list[tuple[Row, float | None]]:

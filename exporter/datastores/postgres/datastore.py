@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import asyncpg
 
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES, Datastore, Lane, Session
+from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.postgres.connection import CLOSE_SECONDS, LaneConnection
 from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of
@@ -18,6 +21,7 @@ from exporter.datastores.postgres.extensions import Extension
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
 from exporter.datastores.postgres.fresh_login import Login, log_in
 from exporter.datastores.postgres.operations.registry import OPERATIONS
+from exporter.datastores.postgres.session import OperationSession
 from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
@@ -28,8 +32,9 @@ if TYPE_CHECKING:
     from exporter.datastores.postgres.patroni_api import PatroniApi
 
 
-FACTS_SECONDS = 600.0
 _MOST_ROWS = 100_000  # that an operation may add up of a user's statement
+
+T = TypeVar("T")
 
 
 def open_datastore(target: PostgresTarget) -> Datastore:
@@ -55,9 +60,7 @@ class PostgresDatastore:
         self._info: ServerInfo | None = None
         self.clock_skew: float | None = None
         self._databases: Sequence[str] = ()
-        self._facts: Facts | None = None
-        self._facts_of: object = None
-        self._facts_read_at = 0.0
+        self._facts: CachedFacts[Facts] = CachedFacts()
         self._states: States = {}
 
     async def __aenter__(self) -> Self:
@@ -76,14 +79,15 @@ class PostgresDatastore:
         row = await connection.ping(PING)
         self.clock_skew = skew_of(row, began, time.time())
         await self._end_left_behind()
-        facts = await self._fresh_facts(connection, row)
+        key = (connection.opened, row["started_at"], row["version"], row["is_replica"], row["not_granted"])
+        facts = await self._facts.get(partial(self._read_facts, connection, row), key)
         if self._info is not None and self._info.started_at != row["started_at"]:
             self._states.clear()
         self._info = server_info(row, facts, await self._expiry.of(self._connector.certificate))
         self._databases = open_databases(row, facts, self._target.databases)
         self._connector.retain(self._databases)
-        for key in [key for key in self._states if key[1] not in (None, *self._databases)]:
-            del self._states[key]
+        for kept in [kept for kept in self._states if kept[1] not in (None, *self._databases)]:
+            del self._states[kept]
         return self._info
 
     async def _end_left_behind(self) -> None:
@@ -93,14 +97,10 @@ class PostgresDatastore:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._connector.left_behind.end(connection.rows)
 
-    async def _fresh_facts(self, connection: LaneConnection, ping: Row) -> Facts:
-        of = (connection.opened, ping["started_at"], ping["version"], ping["is_replica"], ping["not_granted"])
-        now = time.monotonic()
-        if self._facts is None or of != self._facts_of or now - self._facts_read_at > FACTS_SECONDS:
-            self._facts = await read_facts(connection, self._target.databases, names(ping["not_granted"]))
-            self._connector.unknown_to_pooler.clear()
-            self._facts_of, self._facts_read_at = of, now
-        return self._facts
+    async def _read_facts(self, connection: LaneConnection, ping: Row) -> Facts:
+        facts = await read_facts(connection, self._target.databases, names(ping["not_granted"]))
+        self._connector.unknown_to_pooler.clear()
+        return facts
 
     async def databases(self) -> Sequence[str]:
         """Name the databases as the last ping saw them, without those that refused us, here or in a PgBouncer."""
@@ -150,7 +150,7 @@ class PostgresSession:
     database: str | None = None
     untrusted: bool = False
     patroni: "PatroniApi | None" = None
-    readings: dict[object, object] = field(default_factory=dict)  # what operations read once for all in this pass
+    cache: PassCache = field(default_factory=PassCache)
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         """Run a query or operation where the server meets its conditions; of left out databases there are no rows."""
@@ -177,18 +177,34 @@ class PostgresSession:
         """Run a query or operation as it is."""
         if query.operation is not None:
             run = take_step if self.lane == "sampler" else run_operation
-            return await run(OPERATIONS, self.states, self, query, self.database)
+            session: OperationSession = self  # for mypy, which compares the two
+            return await run(OPERATIONS, self.states, session, query, self.database)
         if any(metric.type == "histogram" for metric in query.metrics):
             await (self.users if query.untrusted and self.users else self.connection).decode_json(self.database)
         text = query.text(self.info.version)
         return await (self.users_rows(text, most=query.max_series) if query.untrusted else self.rows(text))
 
+    def in_database(self, database: str | None) -> "PostgresSession":
+        return replace(self, database=database)
+
+    def refusal(self, database: str) -> str | None:
+        return self.connection.connector.refusals.why(database)
+
+    def is_unknown_to_pooler(self, database: str) -> bool:
+        return database in self.connection.connector.unknown_to_pooler
+
+    async def read(self, page: str) -> Any:
+        if self.patroni is None:
+            raise QueryError("unsupported", "the target names no patroni")
+        return await self.cache.get(page, partial(self.patroni.get, page))
+
+    async def make_rows(self, make: Callable[..., T], *arguments: Any) -> T:
+        return make(*arguments)
+
     async def given_rows(self, sql: str) -> Sequence[Row]:
-        """Run a statement that a query file gives an operation, in the manner of whose file it is."""
         return await (self.users_rows(sql, most=_MOST_ROWS) if self.untrusted else self.rows(sql))
 
     async def users_rows(self, sql: str, *arguments: object, most: int) -> Sequence[Row]:
-        """Run a statement that a user wrote, or one that reads what a user made, apart from all others."""
         if self.users is None:
             raise QueryError("unsupported", "the sampler asks nothing of users")
         return await self.users.untrusted_rows(sql, *arguments, most=most, seconds=self.seconds, database=self.database)
@@ -197,7 +213,6 @@ class PostgresSession:
         return await self.connection.rows(sql, *arguments, seconds=self.seconds, database=self.database)
 
     async def rows_of_relation(self, sql: str, *arguments: object, seconds: float) -> Sequence[Row]:
-        """Run a statement about one relation; no rows where that is locked, gone, broken, or too large for the time."""
         try:
             return await self.connection.rows(sql, *arguments, seconds=seconds, database=self.database)
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.InternalServerError):
@@ -206,7 +221,6 @@ class PostgresSession:
             return ()
 
     async def log_in(self, seconds: float) -> Login:
-        """Log in anew, beside the connections that are held."""
         return await log_in(self.connection.connector, seconds)
 
     async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:

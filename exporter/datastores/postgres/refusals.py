@@ -41,9 +41,6 @@ class Refusals:
     def __init__(self) -> None:
         self._known: dict[str, Refusal] = {}
 
-    def __contains__(self, database: str) -> bool:
-        return database in self._known
-
     def note(self, database: str, why: str) -> None:
         before = self._known.get(database)
         pause = min(2 * before.pause, _LONGEST_PAUSE) if before else _FIRST_PAUSE
@@ -58,8 +55,10 @@ class Refusals:
         """Forget all others."""
         self._known = {name: refusal for name, refusal in self._known.items() if name in databases}
 
-    def why(self, database: str) -> str:
-        return self._known[database].why
+    def why(self, database: str) -> str | None:
+        """Return why a database refused the last login, None where it did not."""
+        refusal = self._known.get(database)
+        return refusal.why if refusal else None
 
     def waits(self, database: str | None) -> bool:
         """Tell whether it is too early to try again."""

@@ -104,4 +104,4 @@ def test_the_pauses_grow_and_end() -> None:
     assert pauses == [30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
     assert (known.waits("app"), known.waits("other"), known.waits(None)) == (True, False, False)
     known.admit("app")
-    assert "app" not in known
+    assert known.why("app") is None

@@ -6,10 +6,10 @@ locked is left out, one that takes long is given up, and neither costs the other
 
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
-from typing import Any
 
 from pydantic import Field
 
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -63,17 +63,19 @@ class BloatParams(Params):
     seconds: float = Field(default=3.0, ge=_LEAST_SECONDS, strict=False)
 
 
-async def _tables(session: Any, params: BloatParams, _state: None) -> Sequence[Row]:
+async def _tables(session: OperationSession, params: BloatParams, _state: None) -> Sequence[Row]:
     """Return a row a table: schemaname, relname, bytes and ratio of what is free or dead."""
     return [row async for row in _measured(session, params, "heap", "pgstattuple_approx(regclass)", _TABLE)]
 
 
-async def _indexes(session: Any, params: BloatParams, _state: None) -> Sequence[Row]:
+async def _indexes(session: OperationSession, params: BloatParams, _state: None) -> Sequence[Row]:
     """Return a row a B-tree index: schemaname, relname (its table), indexrelname, density of its leaf pages."""
     return [row async for row in _measured(session, params, "btree", "pgstatindex(regclass)", _INDEX)]
 
 
-async def _measured(session: Any, params: BloatParams, method: str, signature: str, sql: str) -> AsyncIterator[Row]:
+async def _measured(
+    session: OperationSession, params: BloatParams, method: str, signature: str, sql: str
+) -> AsyncIterator[Row]:
     deadline = monotonic() + _SHARE_OF_TIMEOUT * session.seconds
     statement = sql.format(function=(await session.extensions())["pgstattuple"].function(signature))
     for relation in await session.rows(_LARGEST, method, params.max_bytes, params.relations):

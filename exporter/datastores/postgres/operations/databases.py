@@ -2,16 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
-from exporter.config.targets import Globs
 from exporter.datastores.pgwire.encoding import is_replaced
+from exporter.datastores.postgres.session import OperationSession, Record
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
-
-if TYPE_CHECKING:  # it brings the client along
-    from exporter.datastores.postgres.connector import Connector
-
 
 _DATABASES = """
 SELECT
@@ -37,18 +32,16 @@ _WHY: Mapping[str, str] = MappingProxyType(
 )
 
 
-async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _databases(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     """Return a row a state, zeros filled in: how many databases, and the names of those not visited, with why.
 
     status: warn of those that refuse us, though they should not.
     """
-    connector = session.connection.connector
     names: dict[str, list[str]] = {state: [] for state in ("visited", "refused", *_WHY)}
     for row in await session.rows(_DATABASES):
         name = str(row["datname"])
-        state = _state_of(row, session.target.databases, connector)
-        why = connector.refusals.why(name) if state == "refused" else _WHY.get(state)
-        names[state].append(f"{name}: {why}")
+        state = _state_of(row, session)
+        names[state].append(f"{name}: {_WHY.get(state) or session.refusal(name)}")
     return [
         {
             "state": state,
@@ -60,18 +53,18 @@ async def _databases(session: Any, _params: Params, _state: None) -> Sequence[Ro
     ]
 
 
-def _state_of(row: Mapping[str, Any], databases: Globs, connector: "Connector") -> str:
+def _state_of(row: Record, session: OperationSession) -> str:
     """Name the first thing that keeps a database from being visited."""
     name = str(row["datname"])
     found = {
         "broken": row["broken"],
         "template": row["template"],
         "no_connect": not row["connectable"],
-        "excluded": not databases.matches(name),
+        "excluded": not session.target.databases.matches(name),
         "not_utf8": is_replaced(name, row["octets"]),
-        "not_pooled": name in connector.unknown_to_pooler,
+        "not_pooled": session.is_unknown_to_pooler(name),
         "no_privilege": not row["permitted"],
-        "refused": name in connector.refusals,
+        "refused": session.refusal(name) is not None,
     }
     return next((state for state, holds in found.items() if holds), "visited")
 

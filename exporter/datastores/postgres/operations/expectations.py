@@ -9,6 +9,7 @@ from typing import Any
 
 from exporter.datastores.postgres.operations.expected_objects import OBJECTS, drift_row
 from exporter.datastores.postgres.operations.settings import OWN, VALUES, Setting, meets
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -42,13 +43,13 @@ WHERE NOT EXISTS (
 """
 
 
-async def _role(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _role(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     expected = session.target.expect.role
     return drift_row([f"is {session.info.role}, expected {expected}"] if session.info.role != expected else [])
 
 
-async def _settings(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    expected: Mapping[str, str] = session.target.expect.settings
+async def _settings(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    expected = session.target.expect.settings
     rows = await session.rows(_SETTINGS, OWN, list(expected))
     return drift_row(drift for row in rows if (drift := _setting_drift(row, expected[row["written"]])))
 
@@ -69,8 +70,8 @@ def _setting_drift(row: Mapping[str, Any], expected: str) -> str | None:
     return f"{row['name']} is {row['shown']}, expected {expected}{wrong}{restart}"
 
 
-async def _replicas(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    expected: int = session.target.expect.replicas
+async def _replicas(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    expected = session.target.expect.replicas or 0
     [row] = await session.rows(_REPLICAS)
     missing = max(0, expected - row["streaming"])
     if not missing:

@@ -4,16 +4,15 @@ Names are written `[database:][schema.]name`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
-from exporter.config.expectations import Partitioning
+from exporter.config.expectations import Partitioning, SchemaVersion
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 from exporter.versions import version_satisfies
 
 Written = Mapping[str, str]  # a name inside its database to how the user wrote it
-Look = Callable[[Any, Written], Awaitable[Sequence[str]]]
+Look = Callable[[OperationSession, Written], Awaitable[Sequence[str]]]
 
 _DAY = 86400.0
 _TABLES = ["r", "p", "f"]
@@ -87,10 +86,10 @@ WHERE attrelid = $1 AND attname = $2 AND NOT attisdropped
 """
 
 
-async def _extensions(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    expected: Mapping[str, str] = session.target.expect.extensions
+async def _extensions(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    expected = session.target.expect.extensions
 
-    async def look(inside: Any, names: Written) -> list[str]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         installed = {name: extension.version for name, extension in (await inside.extensions()).items()}
         drifts = []
         for name, written in names.items():
@@ -103,16 +102,16 @@ async def _extensions(session: Any, _params: Params, _state: None) -> Sequence[R
     return await _everywhere(session, expected, look)
 
 
-async def _tables(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: Any, names: Written) -> list[str]:
+async def _tables(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         found = await inside.rows(_RELATIONS, list(names), _TABLES)
         return [f"{names[row['name']]} is no table" for row in found if row["oid"] is None]
 
     return await _everywhere(session, session.target.expect.tables, look)
 
 
-async def _indexes(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: Any, names: Written) -> list[str]:
+async def _indexes(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         found = await inside.rows(_RELATIONS, list(names), _INDEXES)
         drifts = [f"{names[row['name']]} is no index" for row in found if row["oid"] is None]
         return drifts + [f"{names[row['name']]} is invalid" for row in found if row["valid"] is False]
@@ -120,8 +119,8 @@ async def _indexes(session: Any, _params: Params, _state: None) -> Sequence[Row]
     return await _everywhere(session, session.target.expect.indexes, look)
 
 
-async def _row_level_security(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: Any, names: Written) -> list[str]:
+async def _row_level_security(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         found = await inside.rows(_RELATIONS, list(names), _TABLES)
         drifts = [f"{names[row['name']]} is no table" for row in found if row["oid"] is None]
         return drifts + [
@@ -131,10 +130,10 @@ async def _row_level_security(session: Any, _params: Params, _state: None) -> Se
     return await _everywhere(session, session.target.expect.row_level_security, look)
 
 
-async def _partitioned_tables(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    expected: Mapping[str, Partitioning] = session.target.expect.partitioned_tables
+async def _partitioned_tables(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
+    expected = session.target.expect.partitioned_tables
 
-    async def look(inside: Any, names: Written) -> list[str]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         drifts = []
         for row in await inside.rows(_RELATIONS, list(names), _TABLES):
             written = names[row["name"]]
@@ -147,7 +146,7 @@ async def _partitioned_tables(session: Any, _params: Params, _state: None) -> Se
     return await _everywhere(session, expected, look)
 
 
-async def _partition_drifts(session: Any, table: Row, expected: Partitioning) -> list[str]:
+async def _partition_drifts(session: OperationSession, table: Row, expected: Partitioning) -> list[str]:
     if expected.ahead is None and expected.retention is None:
         return []
     [key] = await session.rows(_PARTITION_KEY, table["oid"])
@@ -164,10 +163,11 @@ async def _partition_drifts(session: Any, table: Row, expected: Partitioning) ->
     return drifts
 
 
-async def _schema_version(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _schema_version(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     expected = session.target.expect.schema_version
+    assert expected is not None, "the target expects no schema_version"  # noqa: S101 - its query has `when: configured`
 
-    async def look(inside: Any, names: Written) -> list[str]:
+    async def look(inside: OperationSession, names: Written) -> list[str]:
         drifts = []
         for row in await inside.rows(_RELATIONS, list(names), _READABLE):
             drift = "is no table" if row["oid"] is None else await _version_drift(inside, row, expected)
@@ -177,7 +177,7 @@ async def _schema_version(session: Any, _params: Params, _state: None) -> Sequen
     return await _everywhere(session, [expected.table], look)
 
 
-async def _version_drift(session: Any, table: Row, expected: Any) -> str | None:
+async def _version_drift(session: OperationSession, table: Row, expected: SchemaVersion) -> str | None:
     columns = await session.rows(_COLUMN, table["oid"], expected.column)
     if not columns:
         return f"has no column {expected.column}"
@@ -192,7 +192,7 @@ async def _version_drift(session: Any, table: Row, expected: Any) -> str | None:
     return None if row["met"] else f"has no {expected.column} {expected.value}"
 
 
-async def _everywhere(session: Any, written: Iterable[str], look: Look) -> Sequence[Row]:
+async def _everywhere(session: OperationSession, written: Iterable[str], look: Look) -> Sequence[Row]:
     """Look for `[database:]name` in each database, one after another; one that cannot be entered is a drift a name."""
     places: dict[str | None, dict[str, str]] = {}
     for text in written:
@@ -204,11 +204,11 @@ async def _everywhere(session: Any, written: Iterable[str], look: Look) -> Seque
         if closed:
             drifts += [f"{text} cannot be looked for: {closed}" for text in names.values()]
         else:
-            drifts += await look(replace(session, database=place), names)
+            drifts += await look(session.in_database(place), names)
     return drift_row(drifts)
 
 
-async def _closed(session: Any, database: str) -> str | None:
+async def _closed(session: OperationSession, database: str) -> str | None:
     rows = await session.rows(_ENTRANCE, database)
     if not rows:
         return "there is no such database"

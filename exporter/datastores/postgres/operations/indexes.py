@@ -1,10 +1,10 @@
 """Indexes that nothing scans, said only where the statistics are old enough to know."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic import Field
 
+from exporter.datastores.postgres.session import OperationSession
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -49,9 +49,9 @@ class UnusedParams(Params):
     days: int = Field(default=7, ge=0)
 
 
-async def _unused(session: Any, params: UnusedParams, _state: None) -> Sequence[Row]:
+async def _unused(session: OperationSession, params: UnusedParams, _state: None) -> Sequence[Row]:
     """Return one row: how many, their bytes, their names; raise QueryError where nobody can know yet."""
-    rows: Sequence[Row] = await session.rows(_UNUSED, params.days)
+    rows = await session.rows(_UNUSED, params.days)
     if not rows[0]["old"]:
         raise QueryError("unsupported", f"the statistics are younger than {params.days} days")
     return rows

@@ -1,8 +1,8 @@
 """Whether the server lets anybody in: held connections go on working on one that refuses new ones."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.histogram import Histogram
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -11,7 +11,7 @@ _SECONDS = 3.0
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-async def _login(session: Any, _params: Params, durations: Histogram) -> Sequence[Row]:
+async def _login(session: OperationSession, _params: Params, durations: Histogram) -> Sequence[Row]:
     """Return one row: how it went, why it did not, and the durations of all that succeeded."""
     login = await session.log_in(_SECONDS)
     if login.refused is None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from exporter.errors import QueryError
-from exporter.queries.operation import Operation, Params
+from exporter.queries.operation import Operation
 from exporter.queries.query import Row
 
 Json = Mapping[str, Any]
@@ -19,8 +18,7 @@ _ROLES = ("leader", "standby_leader", "sync_standby", "quorum_standby", "replica
 _STATES = ("running", "streaming", "in archive recovery")  # what is well; all others are "other"
 
 
-async def _member(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    member = await _page(session, "/patroni")
+def _member_rows(member: Json) -> Sequence[Row]:
     troubles = list(_troubles(member))
     unlocked = bool(member.get("cluster_unlocked"))
     return [
@@ -51,17 +49,15 @@ def _troubles(member: Json) -> list[str]:
     return [words for words, true in found.items() if true]
 
 
-async def _info(session: Any, _params: Params, _state: None) -> Sequence[Row]:
-    member = await _page(session, "/patroni")
+def _info_rows(member: Json) -> Sequence[Row]:
     about = member.get("patroni", {})
     role = "primary" if member.get("role") == "master" else member.get("role")
     return [{"scope": about.get("scope"), "member": about.get("name"), "role": role, "version": about.get("version")}]
 
 
-async def _cluster(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+def _cluster_rows(member: Json, cluster: Json) -> Sequence[Row]:
     """Return one row: how many leaders there are, and how far behind this member is, where that is known."""
-    own = (await _page(session, "/patroni")).get("patroni", {}).get("name")
-    members = await _members(session)
+    own, members = member.get("patroni", {}).get("name"), cluster.get("members", [])
     leaders = sum(member.get("role") in _LEADERS for member in members)
     lag = next((member.get("lag") for member in members if member.get("name") == own), None)
     return [
@@ -74,9 +70,9 @@ async def _cluster(session: Any, _params: Params, _state: None) -> Sequence[Row]
     ]
 
 
-async def _member_states(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+def _member_state_rows(cluster: Json) -> Sequence[Row]:
     """Return a row for each role and state, zeros filled in, and once the names of the members that are not well."""
-    members = await _members(session)
+    members: Sequence[Json] = cluster.get("members", [])
     counts = Counter((str(member.get("role")), _state_of(member)) for member in members)
     unwell = [f"{member.get('name')}: {member.get('state')}" for member in members if _state_of(member) == "other"]
     keys = dict.fromkeys((*((role, state) for role in _ROLES for state in (*_STATES, "other")), *sorted(counts)))
@@ -91,32 +87,11 @@ def _state_of(member: Json) -> str:
     return state if state in _STATES else "other"
 
 
-async def _members(session: Any) -> Sequence[Json]:
-    members: Sequence[Json] = (await _page(session, "/cluster")).get("members", [])
-    return members
-
-
-async def _page(session: Any, path: str) -> Json:
-    """Read a page once in a pass; what was not answered is not asked again."""
-    if session.patroni is None:
-        raise QueryError("unsupported", "the target names no patroni")
-    readings: dict[str, Json | QueryError] = session.readings
-    if path not in readings:
-        try:
-            readings[path] = await session.patroni.get(path)
-        except QueryError as error:
-            readings[path] = error
-    page = readings[path]
-    if isinstance(page, QueryError):
-        raise page
-    return page
-
-
 PATRONI: Mapping[str, Operation] = MappingProxyType(
     {
-        "patroni": Operation(_member),
-        "patroni_cluster": Operation(_cluster),
-        "patroni_info": Operation(_info),
-        "patroni_members": Operation(_member_states),
+        "patroni": Operation(_member_rows, reads=("/patroni",)),
+        "patroni_cluster": Operation(_cluster_rows, reads=("/patroni", "/cluster")),
+        "patroni_info": Operation(_info_rows, reads=("/patroni",)),
+        "patroni_members": Operation(_member_state_rows, reads=("/cluster",)),
     }
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from exporter.datastores.accumulators import IntervalRatios
 from exporter.datastores.postgres.operations.bloat import INDEX_BLOAT, TABLE_BLOAT
@@ -18,6 +17,7 @@ from exporter.datastores.postgres.operations.slow_statements import SLOW_STATEME
 from exporter.datastores.postgres.operations.statement_texts import STATEMENT_TEXTS
 from exporter.datastores.postgres.operations.statements import STATEMENTS, STATEMENTS_INFO
 from exporter.datastores.postgres.operations.top_relations import TOP_RELATIONS
+from exporter.datastores.postgres.session import OperationSession
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -33,7 +33,7 @@ class RatioParams(Params):
     rest: str
 
 
-async def _interval_ratio(session: Any, params: RatioParams, ratios: IntervalRatios[Key]) -> Sequence[Row]:
+async def _interval_ratio(session: OperationSession, params: RatioParams, ratios: IntervalRatios[Key]) -> Sequence[Row]:
     """Return each row with `ratio`, the share of part in part and rest since the last poll, and both counted on."""
     counters: dict[Key, tuple[float, float]] = {}
     for row in await session.given_rows(params.sql):
@@ -52,9 +52,10 @@ SELECT
 """
 
 
-async def _disk(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _disk(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     [row] = await session.rows(_USED)
-    size: float = session.target.disk_size
+    size = session.target.disk_size
+    assert size is not None, "the target has no disk_size"  # noqa: S101 - its query has `when: configured`
     return [{"used": row["used"], "size": size, "used_ratio": row["used"] / size}]
 
 
@@ -69,14 +70,11 @@ class ExtensionParams(Params):
     sql: str
 
 
-async def _extension(session: Any, params: ExtensionParams, _state: None) -> Sequence[Row]:
+async def _extension(session: OperationSession, params: ExtensionParams, _state: None) -> Sequence[Row]:
     extension = (await session.extensions()).get(params.extension)
     if extension is None:
         raise QueryError("unsupported", f"extension {params.extension} is not installed")
-    rows: Sequence[Row] = await session.given_rows(
-        params.sql.replace("{function}", extension.function(params.function))
-    )
-    return rows
+    return await session.given_rows(params.sql.replace("{function}", extension.function(params.function)))
 
 
 EXTENSION = Operation(_extension, ExtensionParams)

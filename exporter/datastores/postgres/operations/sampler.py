@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from exporter.datastores.accumulators import Counts, WindowMaxima
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -69,11 +69,11 @@ class Activity:
         return value if value or datname not in self.hidden else None
 
 
-async def _step(session: Any, _params: Params, activity: Activity) -> None:
+async def _step(session: OperationSession, _params: Params, activity: Activity) -> None:
     activity.look(await session.rows(_RUNNING), time.monotonic())
 
 
-async def _rows(_session: Any, _params: Params, activity: Activity) -> Sequence[Row]:
+async def _rows(_session: OperationSession, _params: Params, activity: Activity) -> Sequence[Row]:
     """Return a row a database and threshold, and one a database for its longest query of the last minute."""
     counted: list[Row] = [
         {"datname": name, "threshold": f"{threshold:.0f}", "longer": activity.seen(name, count), "longest": None}

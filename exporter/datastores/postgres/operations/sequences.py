@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -77,7 +78,7 @@ class SequencesParams(Params):
     top: int = Field(default=20, ge=1, le=500)
 
 
-async def _sequences(session: Any, params: SequencesParams, _state: None) -> Sequence[Row]:
+async def _sequences(session: OperationSession, params: SequencesParams, _state: None) -> Sequence[Row]:
     """Return a row for each of those nearest to their end: schemaname, sequencename, used (a ratio), near_its_end."""
     sequences = await session.rows(_READABLE)
     last_values: dict[object, float] = {}

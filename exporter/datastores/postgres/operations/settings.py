@@ -4,8 +4,9 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from exporter.datastores.postgres.session import OperationSession
 from exporter.datastores.postgres.session_settings import AT_LOGIN
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
@@ -64,7 +65,7 @@ class Setting(NamedTuple):
     vartype: str
 
 
-async def _settings(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _settings(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     """Return one row, a column for each setting that is a number or a switch; what the server lacks is None."""
     values: defaultdict[str, float | None] = defaultdict(lambda: None)
     values |= {row["name"]: base_value(Setting(*row.values())) for row in await session.rows(_NUMBERS, OWN)}

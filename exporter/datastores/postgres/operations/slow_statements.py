@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any
 
 from pydantic import Field
 
@@ -18,6 +17,7 @@ from exporter.datastores.postgres.operations.statement_entries import (
     Statement,
     by_statement,
 )
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -61,7 +61,9 @@ class SlowStatements:
         return self._top or ()
 
 
-async def _slow_statements(session: Any, params: SlowStatementsParams, state: SlowStatements) -> Sequence[Row]:
+async def _slow_statements(
+    session: OperationSession, params: SlowStatementsParams, state: SlowStatements
+) -> Sequence[Row]:
     """Return a row a slow statement, and one a database and threshold for how many are slower than that."""
     reading = await state.entries.read(session)
     if state.advance(reading, params, time.monotonic()):

@@ -1,11 +1,13 @@
 """The entries of pg_stat_statements, read once a pass for all who want them."""
 
 from collections.abc import Mapping
+from functools import partial
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from exporter.datastores.accumulators import Counts
 from exporter.datastores.postgres.extensions import Extension
+from exporter.datastores.postgres.session import OperationSession
 from exporter.errors import QueryError
 
 Statement = tuple[str, str, int]  # user, database and queryid, which name its series; its text is nobody's business
@@ -50,15 +52,11 @@ class Entries:
     def __init__(self) -> None:
         self._composed: tuple[str, tuple[str, ...]] | None = None
 
-    async def read(self, session: Any) -> Reading:
-        """Return what the first to ask in this pass has read."""
-        reading = session.readings.get(Entries)
-        if reading is None:
-            reading = session.readings[Entries] = await self._read(session)
-        assert isinstance(reading, Reading)  # noqa: S101 - the line above put it there
-        return reading
+    async def read(self, session: OperationSession) -> Reading:
+        """Return the entries, which are read once in a pass."""
+        return await session.cache.get("pg_stat_statements", partial(self._read, session))
 
-    async def _read(self, session: Any) -> Reading:
+    async def _read(self, session: OperationSession) -> Reading:
         sql, columns = self._composed or await _compose(session)
         self._composed = None
         rows = await session.rows(sql)
@@ -83,7 +81,7 @@ def by_statement(entries: Mapping[EntryKey, Counts]) -> dict[Statement, Counts]:
     return sums
 
 
-async def _compose(session: Any) -> tuple[str, tuple[str, ...]]:
+async def _compose(session: OperationSession) -> tuple[str, tuple[str, ...]]:
     """Return the statement that reads all entries, and the names of its counters.
 
     queryid is NULL where the role may not see other users' statements.
@@ -108,10 +106,10 @@ async def _compose(session: Any) -> tuple[str, tuple[str, ...]]:
     return sql, tuple(counters)
 
 
-async def statements_extension(session: Any, *, fresh: bool = False) -> Extension:
+async def statements_extension(session: OperationSession, *, fresh: bool = False) -> Extension:
     """Return the extension pg_stat_statements, or say why there is none."""
     reason = session.info.capabilities.get("pg_stat_statements", "")
-    extension: Extension | None = (await session.extensions(fresh=fresh)).get("pg_stat_statements")
+    extension = (await session.extensions(fresh=fresh)).get("pg_stat_statements")
     if reason or extension is None:
         raise QueryError("unsupported", reason or "extension pg_stat_statements is not installed")
     return extension

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from exporter.datastores.postgres.operations.slow_statements import SlowStatements
 from exporter.datastores.postgres.operations.statement_entries import ENTRIES, statements_extension
 from exporter.datastores.postgres.operations.statements import TopStatements
+from exporter.datastores.postgres.session import OperationSession
 from exporter.datastores.postgres.sql_text import comment_end
 from exporter.queries.operation import Operation, Params, States
 from exporter.queries.query import Row
@@ -21,7 +21,7 @@ class Texts:
         self.by_queryid: Mapping[int, str] = {}
 
 
-async def _statement_texts(session: Any, _params: Params, texts: Texts) -> Sequence[Row]:
+async def _statement_texts(session: OperationSession, _params: Params, texts: Texts) -> Sequence[Row]:
     """Return a row a statement, "queryid: text"; the slow ones first."""
     members = _members(session.states)
     known = texts.by_queryid
@@ -31,7 +31,7 @@ async def _statement_texts(session: Any, _params: Params, texts: Texts) -> Seque
     return [{"text": f"{queryid}: {text}"} for queryid, text in texts.by_queryid.items()]
 
 
-async def _read(session: Any, queryids: Sequence[int]) -> dict[int, str]:
+async def _read(session: OperationSession, queryids: Sequence[int]) -> dict[int, str]:
     """Read texts from the server; more of one than may be shown, for comments are cut."""
     function = (await statements_extension(session)).function(ENTRIES)
     rows = await session.rows(

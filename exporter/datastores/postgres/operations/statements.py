@@ -6,7 +6,6 @@ that never were. So increments are taken entry by entry and added up here.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from pydantic import Field
 
@@ -23,6 +22,7 @@ from exporter.datastores.postgres.operations.statement_entries import (
     statement_of,
     statements_extension,
 )
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -59,7 +59,7 @@ class TopStatements:
         return self._breakdown.members if self._breakdown else ()
 
 
-async def _statements(session: Any, params: StatementsParams, state: TopStatements) -> Sequence[Row]:
+async def _statements(session: OperationSession, params: StatementsParams, state: TopStatements) -> Sequence[Row]:
     """Return a row a top statement, one a database for the others (queryid "other"), one a database for all."""
     reading = await state.entries.read(session)
     breakdown = state.advance(reading, params.top, time.monotonic())
@@ -96,20 +96,19 @@ def _rows(columns: Sequence[str], breakdown: Breakdown[Statement], longest: Mapp
     return rows
 
 
-async def _statements_info(session: Any, _params: Params, _state: None) -> Sequence[Row]:
+async def _statements_info(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
     """Return one row about the view itself; a full view evicts, and what it evicts is not measured."""
     extension = await statements_extension(session, fresh=True)  # an update brings functions
     has_info = _INFO in extension.functions
     since = f"FROM {extension.function(_INFO)}()" if has_info else ""
     columns = "dealloc::float8, extract(epoch FROM stats_reset)::float8" if has_info else "NULL::float8, NULL::float8"
-    rows: Sequence[Row] = await session.rows(f"""
+    return await session.rows(f"""
         SELECT
             (SELECT count(*) FROM {extension.function(ENTRIES)}(false))::float8 AS entries,
             current_setting('pg_stat_statements.max')::float8 AS max,
             info.*
         FROM (SELECT {columns} {since}) AS info (dealloc, stats_reset)
     """)  # noqa: S608 - the functions are named as the server quotes them, the rest is our own
-    return rows
 
 
 STATEMENTS = Operation(_statements, StatementsParams, TopStatements)

@@ -8,11 +8,11 @@ from 0 when the exporter reached the server, by what each table's own counters g
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
 from operator import itemgetter
-from typing import Any
 
 from pydantic import Field
 
 from exporter.datastores.accumulators import Counts, Deltas
+from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -47,7 +47,7 @@ class _State:
         self.others: Counts = ()
 
 
-async def _top_relations(session: Any, params: TopRelationsParams, state: _State) -> Sequence[Row]:
+async def _top_relations(session: OperationSession, params: TopRelationsParams, state: _State) -> Sequence[Row]:
     """Return a row for each of the heaviest, and one with the columns `others` and `other_<counter or sum>`."""
     rows = await session.given_rows(params.sql)
     gains = state.deltas.update(_counters(rows, params.counters)) or {}

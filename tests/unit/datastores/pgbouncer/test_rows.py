@@ -1,6 +1,6 @@
 """PgBouncer's columns as other versions name them than the one that the integration tests run."""
 
-from exporter.datastores.pgbouncer.rows import database_rows, pool_rows, stats_rows, waited_rows, worst_pool_row
+from exporter.datastores.pgbouncer.rows import database_rows, pool_rows, stats_rows, waited_rows, worst_pool_rows
 
 OLD_POOL = {"database": "app", "user": "me", "cl_active": 1, "cl_waiting": 2, "sv_active": 3, "sv_idle": 1,
             "sv_used": 1, "sv_tested": 1, "sv_login": 0, "maxwait": 7, "pool_mode": "session"}  # fmt: skip
@@ -25,7 +25,7 @@ def test_newer_columns_are_found_by_their_names() -> None:
 
 def test_a_pool_without_a_size_has_no_ratio_and_no_pool_is_no_load() -> None:
     assert pool_rows([OLD_POOL], [{"name": "app", "pool_size": 0}])[0]["used_ratio"] is None
-    assert worst_pool_row([OLD_POOL], []) == {"used_ratio": 0.0}
+    assert worst_pool_rows([OLD_POOL], []) == [{"used_ratio": 0.0}]
 
 
 def test_of_very_many_pools_those_in_trouble_are_shown() -> None:

@@ -7,20 +7,24 @@ import httpx
 import pytest
 from pydantic import HttpUrl
 
+from exporter.config.stores.postgres import PostgresTarget
+from exporter.datastores.postgres.connection import LaneConnection
+from exporter.datastores.postgres.connector import Connector
+from exporter.datastores.postgres.datastore import PostgresSession
 from exporter.datastores.postgres.operations.patroni import PATRONI
 from exporter.datastores.postgres.patroni_api import PatroniApi
 from exporter.errors import QueryError
+from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import Params
 from exporter.queries.query import Row
+from tests.support.collect import target_of
 
 
-class Session:
+class FakePatroni(PatroniApi):
     """Answers with fixed pages, and remembers what was asked."""
 
     def __init__(self, **pages: object) -> None:
         self._pages = {f"/{name}": page for name, page in pages.items()}
-        self.patroni = self
-        self.readings: dict[object, object] = {}
         self.asked: list[str] = []
 
     async def get(self, path: str) -> Any:
@@ -31,14 +35,21 @@ class Session:
         return page
 
 
-async def rows(session: Session, operation: str) -> Sequence[Row]:
+def session_with(patroni: FakePatroni) -> PostgresSession:
+    target = target_of({"name": "db", "store": "postgres", "url": "postgresql://db1", "patroni": "http://db1:8008"})
+    assert isinstance(target, PostgresTarget)
+    connection = LaneConnection(Connector(target))
+    return PostgresSession(target, connection, ServerInfo(version="17.2"), {}, moves=0, patroni=patroni)
+
+
+async def rows(session: PostgresSession, operation: str) -> Sequence[Row]:
     return await PATRONI[operation].run(session, Params(), None)
 
 
 async def test_an_older_version_says_master_and_gives_no_name() -> None:
     member = {"state": "running", "role": "master", "timeline": 3, "patroni": {"version": "2.1.4", "scope": "demo"}}
     members = [{"name": "one", "role": "leader", "state": "running"}, {"name": "two", "role": "replica", "lag": 5}]
-    session = Session(patroni=member, cluster={"members": members})
+    session = session_with(FakePatroni(patroni=member, cluster={"members": members}))
     [info] = await rows(session, "patroni_info")
     [one] = await rows(session, "patroni")
     [cluster] = await rows(session, "patroni_cluster")
@@ -55,7 +66,8 @@ async def test_an_older_version_says_master_and_gives_no_name() -> None:
 )  # fmt: skip
 async def test_exactly_one_member_leads(roles: list[str], status: str, troubles: list[str]) -> None:
     members = [{"name": str(number), "role": role, "lag": "unknown"} for number, role in enumerate(roles)]
-    [row] = await rows(Session(patroni={"patroni": {"name": "0"}}, cluster={"members": members}), "patroni_cluster")
+    patroni = FakePatroni(patroni={"patroni": {"name": "0"}}, cluster={"members": members})
+    [row] = await rows(session_with(patroni), "patroni_cluster")
 
     assert (row["status"], row["troubles"], row["lag"]) == (status, troubles, None)
 
@@ -64,7 +76,7 @@ async def test_members_that_are_not_well_are_named() -> None:
     members = [{"name": "one", "role": "leader", "state": "running"},
                {"name": "two", "role": "replica", "state": "start failed"},
                {"name": "new", "role": "arbiter", "state": "running"}]  # fmt: skip
-    found = await rows(Session(cluster={"members": members}), "patroni_members")
+    found = await rows(session_with(FakePatroni(cluster={"members": members})), "patroni_members")
     counts = {(row["role"], row["state"]): row["members"] for row in found}
 
     assert counts["leader", "running"] == counts["replica", "other"] == counts["arbiter", "running"] == 1
@@ -73,13 +85,14 @@ async def test_members_that_are_not_well_are_named() -> None:
 
 
 async def test_what_was_not_answered_is_not_asked_again_in_the_same_pass() -> None:
-    session = Session(patroni=QueryError("timeout", "no answer"))
+    patroni = FakePatroni(patroni=QueryError("timeout", "no answer"))
+    session = session_with(patroni)
     for operation in ("patroni", "patroni_info", "patroni_cluster"):
         with pytest.raises(QueryError) as caught:
             await rows(session, operation)
         assert caught.value.reason == "timeout"
 
-    assert session.asked == ["/patroni"]
+    assert patroni.asked == ["/patroni"]
 
 
 @pytest.mark.parametrize(
