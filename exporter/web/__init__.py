@@ -1,1 +1,1 @@
-"""HTTP alone: who may ask, what is answered, and the server; every answer is made from the snapshot."""
+"""HTTP: server, access control and endpoints. Responses are made from the snapshot; no request reaches a store."""

@@ -1,4 +1,4 @@
-"""The HTTP side: every answer is made from the snapshot, no request ever touches a store."""
+"""The application: routes, error handlers and middleware around one service."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +21,8 @@ from exporter.web.middleware import AccessMiddleware, error_response
 from exporter.web.status_endpoints import StatusPageEndpoints
 
 _METHODS = ["GET", "HEAD", "OPTIONS"]
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
@@ -57,11 +59,11 @@ def create_app(
     app = FastAPI(
         lifespan=lifespan,
         openapi_url=None,
-        exception_handlers={HTTPException: _refuse, Exception: _fail},
-        redirect_slashes=False,  # HAProxy takes a redirect for health
+        exception_handlers={HTTPException: _http_error, Exception: _server_error},
+        redirect_slashes=False,  # HAProxy takes a redirect for a healthy response
         routes=[
-            *(Route(path, _answer(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
-            Route("/-/reload", _answer(pages.reload), methods=["POST"]),
+            *(Route(path, _with_options(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
+            Route("/-/reload", _with_options(pages.reload), methods=["POST"]),
         ],
     )
     app.add_middleware(AccessMiddleware, service=service, web_file=web_file)
@@ -71,33 +73,30 @@ def create_app(
 
 
 def _web_file(config: Config, service: Service) -> WebFile:
-    def tell_expiry(loaded: Loaded) -> None:
+    def publish_expiry(loaded: Loaded) -> None:
         expiry = {} if loaded.not_after is None else {"datatier_tls_not_after_timestamp_seconds": loaded.not_after}
         service.exposition.set_exporter_metrics(expiry)
 
-    return WebFile(config.web.config_file, tell_expiry)
+    return WebFile(config.web.config_file, publish_expiry)
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-def _answer(endpoint: Endpoint) -> Endpoint:
-    """Answer OPTIONS, HAProxy's default check, with the status alone, and when to ask again."""
+def _with_options(endpoint: Endpoint) -> Endpoint:
+    """Answer OPTIONS, the default check of HAProxy, with the status and Retry-After of the endpoint, without a body."""
 
     async def answer(request: Request) -> Response:
         response = await endpoint(request)
         if request.method == "OPTIONS":
-            again = {name: value for name, value in response.headers.items() if name == "retry-after"}
-            response = Response(None, response.status_code, {"Allow": ", ".join(_METHODS), **again})
+            kept = {name: value for name, value in response.headers.items() if name == "retry-after"}
+            response = Response(None, response.status_code, {"Allow": ", ".join(_METHODS), **kept})
         return response
 
     return answer
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - that is what it is asked for
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the handler is registered for it
     return error_response(error.status_code, error.headers)
 
 
-async def _fail(_: Request, __: Exception) -> Response:
+async def _server_error(_: Request, __: Exception) -> Response:
     return error_response(500)

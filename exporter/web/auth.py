@@ -1,4 +1,4 @@
-"""Who may see the pages: those who have the token, or a user's password; everybody, when neither is configured."""
+"""Authenticate requests by bearer token or user and password; without either configured, every client may see all."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from exporter.errors import no_thread
 
 
 class Authenticator:
-    """Judge what a client says of itself; token, users and passwords are those of the moment."""
+    """Check Authorization headers against the current token and users, which a reload or a new file may change."""
 
     def __init__(self, web: Callable[[], Web], web_file: WebFile) -> None:
         self._web = web
@@ -27,12 +27,12 @@ class Authenticator:
         self._passwords = PasswordVerifier()
 
     def challenges(self) -> list[str]:
-        """Name the ways to authenticate; without one, everybody is trusted."""
+        """Return the challenges for WWW-Authenticate; if there are none, every client is authenticated."""
         basic = ['Basic realm="datatier-exporter"'] if self._web_file.config.basic_auth_users else []
         return [*basic, "Bearer"] if self._web().guarded else basic
 
     async def authenticate(self, authorization: str, client: str) -> bool:
-        """Judge an Authorization header; raise TooManyPending when too many passwords wait to be checked."""
+        """Return whether the credentials are right; raise TooManyPending when too many passwords wait for a check."""
         if not self.challenges():
             return True
         scheme, _, credentials = authorization.partition(" ")
@@ -58,47 +58,50 @@ class Authenticator:
         return bool(users and colon) and await self._passwords.verify(users, name, password, client)
 
 
-_REMEMBERED = 128
-_WAITING = 64
-_WAITING_EACH = 4  # of one client: a flood from there leaves room for others
-_BYTES = 72  # bcrypt sees no more, and neither do the tools that make the hashes
+_MAX_VERIFIED = 128
+_MAX_PENDING = 64
+_MAX_PENDING_PER_CLIENT = 4  # a flood from one client leaves room for others
+_MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest, as do the tools that make the hashes
 
 
-class TooManyPending(Exception):  # noqa: N818 - nothing is wrong with the password
-    """Too many passwords wait to be checked."""
+class TooManyPending(Exception):  # noqa: N818 - the password may be right
+    """Signal that too many passwords wait for a check."""
 
 
-class _Share:
-    """Hold what one client has of the queue: as many as wait, one of them in the executor at a time."""
+class _ClientQueue:
+    """Hold the pending checks of one client; one of them at a time is in the executor."""
 
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
-        self.waiting = 0
+        self.pending = 0
 
 
 class PasswordVerifier:
-    """Check passwords one after another; a right one is remembered, by a hash that only this process can make."""
+    """Check passwords one after another in a thread, since bcrypt is slow, and remember those that were right.
+
+    They are remembered as digests under a key that only this process has.
+    """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "bcrypt")
         self._key = os.urandom(32)
-        self._right: dict[bytes, None] = {}
-        self._shares: dict[str, _Share] = {}
+        self._verified: dict[bytes, None] = {}
+        self._queues: dict[str, _ClientQueue] = {}
 
     async def verify(self, users: Mapping[str, SecretStr], user: str, password: bytes, client: str) -> bool:
-        """Tell whether a user has this password; raise TooManyPending rather than let a crowd of guesses queue up.
+        """Return whether the user has this password; raise TooManyPending if the queue is full.
 
-        Clients take turns, so that nobody waits for the many guesses of somebody else.
+        Clients take turns, so that the many guesses of one do not delay the others.
         """
         hashed = users[user].get_secret_value().encode() if user in users else _dummy_hash(users)
         proof = self._proof(user, hashed, password)
-        if user in users and proof in self._right:
+        if user in users and proof in self._verified:
             return True
         async with self._turn(client):
             try:
                 matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
             except RuntimeError as error:
-                if no_thread(error):  # none for bcrypt, which would stop the loop
+                if no_thread(error):  # bcrypt cannot run here: it would block the event loop
                     raise TooManyPending from None
                 raise
         if matches and user in users:
@@ -108,19 +111,20 @@ class PasswordVerifier:
 
     @asynccontextmanager
     async def _turn(self, client: str) -> AsyncIterator[None]:
-        share = self._shares.setdefault(client, _Share())
+        queue = self._queues.setdefault(client, _ClientQueue())
         try:
-            if share.waiting >= _WAITING_EACH or sum(each.waiting for each in self._shares.values()) >= _WAITING:
+            pending = sum(each.pending for each in self._queues.values())
+            if queue.pending >= _MAX_PENDING_PER_CLIENT or pending >= _MAX_PENDING:
                 raise TooManyPending
-            share.waiting += 1
+            queue.pending += 1
             try:
-                async with share.turn:
+                async with queue.turn:
                     yield
             finally:
-                share.waiting -= 1
+                queue.pending -= 1
         finally:
-            if not share.waiting:
-                self._shares.pop(client, None)
+            if not queue.pending:
+                self._queues.pop(client, None)
 
     def _proof(self, user: str, hashed: bytes, password: bytes) -> bytes:
         digest = hashlib.blake2b(key=self._key)
@@ -129,15 +133,15 @@ class PasswordVerifier:
         return digest.digest()
 
     def _remember(self, proof: bytes) -> None:
-        self._right[proof] = None
-        while len(self._right) > _REMEMBERED:
-            del self._right[next(iter(self._right))]
+        self._verified[proof] = None
+        while len(self._verified) > _MAX_VERIFIED:
+            del self._verified[next(iter(self._verified))]
 
 
 def _dummy_hash(users: Mapping[str, SecretStr]) -> bytes:
-    """Return the hash an unknown user is checked against: guessing names is to cost what guessing passwords does."""
+    """Return the costliest hash, to check unknown users against: response times must not reveal which users exist."""
     return max(users.values(), key=lambda hashed: hashed.get_secret_value()[4:6]).get_secret_value().encode()
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:
-    return bcrypt.checkpw(password[:_BYTES], hashed)
+    return bcrypt.checkpw(password[:_MAX_PASSWORD_BYTES], hashed)

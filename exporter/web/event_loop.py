@@ -1,4 +1,4 @@
-"""The event loop: uvloop's, mended where it and its users do not get on."""
+"""The event loop: uvloop with corrections for uvicorn and the store clients."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from exporter.web.protocol import REQUEST_SECONDS
 
 
 class PatchedUvloop(uvloop.Loop):
-    """Give a TLS handshake as long as a request, close each socket once, be silent on what nobody waits for."""
+    """Limit TLS handshakes, close each socket only once, and do not log connection losses that no task awaits."""
 
     async def create_server(self, *arguments: Any, **settings: Any) -> Any:
-        """Listen; raise OSError where no socket can be had: asyncio and uvloop would return a server without any.
+        """Listen, with a limit for TLS handshakes: uvicorn sets none, and the default is a minute.
 
-        uvicorn leaves a handshake the minute that is usual.
+        Raise OSError when no socket can be opened: asyncio and uvloop would return a server without any.
         """
         seconds = REQUEST_SECONDS if settings.get("ssl") else None
         server: Any = await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
@@ -23,11 +23,11 @@ class PatchedUvloop(uvloop.Loop):
         return server
 
     async def create_connection(self, protocol_factory: Any, *arguments: Any, **settings: Any) -> Any:
-        """Connect, and count what arrives for whoever asks; a socket that was given is the transport's alone.
+        """Connect; count received bytes if a meter is set, and detach a socket that the caller passed in.
 
-        uvloop leaves it the number of its descriptor, for two to close. When a transport whose peer has ended is
-        collected as garbage the socket goes first, and the transport then closes what has that number by now:
-        any other connection of this process. Neo4j's driver brings its own sockets.
+        uvloop leaves the descriptor to both the socket and the transport. When the garbage collector frees them, the
+        socket closes it first, and the transport then closes whatever got the same number since: another connection
+        of this process. The driver of Neo4j passes its own sockets.
         """
         if meter := METER.get():
             protocol_factory = meter.watching(protocol_factory)
@@ -37,6 +37,6 @@ class PatchedUvloop(uvloop.Loop):
         return connected
 
     def call_exception_handler(self, context: Any) -> None:
-        """Report, but not a connection's loss that came with the deadline of the only one who waited."""
+        """Log an exception, except the loss of a connection whose awaiting task has reached its deadline."""
         if not ("future" in context and isinstance(context.get("exception"), OSError)):
             super().call_exception_handler(context)

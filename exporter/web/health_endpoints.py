@@ -1,4 +1,4 @@
-"""The pages of health: the data tier's, for load balancers and people, and the process's own, for its supervisor."""
+"""The health endpoints: of the data tier, for load balancers and people, and of this process, for its supervisor."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -18,27 +18,28 @@ from exporter.polling.schedule import seconds_to_next_poll
 from exporter.service import Service
 from exporter.state.events import Instant
 from exporter.web.middleware import is_authenticated
+from exporter.web.responses import plain_response
 
 _VIEW = ("verbose", "exclude")
-_SOON = 1  # seconds until something that will end by itself may have ended
-_Page = Callable[["HealthEndpoints", Request], Awaitable[Response]]
+_RETRY_SECONDS = 1  # when no target fails, and the cause ends by itself, such as a start
+_Method = Callable[["HealthEndpoints", Request], Awaitable[Response]]
 
 
-def _told(page: _Page) -> _Page:
-    """Answer 400, and what there is, to parameters that are wrong."""
+def _checks_parameters(method: _Method) -> _Method:
+    """Answer 400 with the message of a ValueError, which names the parameters there are."""
 
-    @wraps(page)
+    @wraps(method)
     async def answer(self: "HealthEndpoints", request: Request) -> Response:
         try:
-            return await page(self, request)
+            return await method(self, request)
         except ValueError as error:
-            return _plain(str(error), 400)
+            return plain_response(str(error), 400)
 
     return answer
 
 
 class View(NamedTuple):
-    """What may be asked of every page but that of one target: a line each, and what to leave out."""
+    """Hold the parameters of all endpoints but that of one target: one line for each item, and names to leave out."""
 
     verbose: bool
     excluded: frozenset[str]
@@ -63,25 +64,25 @@ def _probe_view(request: Request) -> View:
 
 
 class HealthEndpoints:
-    """The endpoints; none touches a store."""
+    """Answer from the snapshot; no request reaches a store."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    @_told
+    @_checks_parameters
     async def livez(self, request: Request) -> Response:
         now = self._service.now()
         lines = alive(self._service.snapshot, now)
         return self._process(request, lines, now, [line.name for line in lines if line.failed])
 
-    @_told
+    @_checks_parameters
     async def startupz(self, request: Request) -> Response:
         now = self._service.now()
         return self._process(request, self._started(now), now)
 
-    @_told
+    @_checks_parameters
     async def readyz(self, request: Request) -> Response:
-        """Ask the process alone, and with `readyz: {require: [group]}` the targets of these groups."""
+        """Check the process alone, and with `readyz: {require: [group]}` also the targets of these groups."""
         now, view, snapshot = self._service.now(), _probe_view(request), self._service.snapshot
         required = self._service.config.readyz.require
         groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
@@ -89,23 +90,23 @@ class HealthEndpoints:
         failing = [part.health.name for parts in groups.values() for part in parts if part.health.counted == "fail"]
         return self._process(request, lines, now, failing)
 
-    @_told
+    @_checks_parameters
     async def health(self, request: Request) -> Response:
         return self._of_targets(request, [*self._service.snapshot.targets])
 
-    @_told
+    @_checks_parameters
     async def group_health(self, request: Request) -> Response:
         names = self._service.snapshot.members(request.path_params["name"])
         if not names:
-            return _plain("no target is in such a group", 404)
+            return plain_response("no target is in such a group", 404)
         return self._of_targets(request, names)
 
-    @_told
+    @_checks_parameters
     async def target_health(self, request: Request) -> Response:
-        """Judge one target, by the query's own conditions too: ?role=primary&max_lag=10s&max_age=30s."""
+        """Check one target, also against conditions of the request: ?role=primary&max_lag=10s&max_age=30s."""
         name, snapshot, now = request.path_params["name"], self._service.snapshot, self._service.now()
         if name not in snapshot.targets:
-            return _plain("no such target is configured", 404)
+            return plain_response("no such target is configured", 404)
         conditions = conditions_of(request.query_params.multi_items())
         ready = self._service.health.refresh(name, now)
         judged = judge(
@@ -121,19 +122,19 @@ class HealthEndpoints:
         return self._respond(request, report, now, in_lines=view.verbose)
 
     def _respond(self, request: Request, report: HealthReport, now: Instant, *, in_lines: bool) -> Response:
-        """Return the whole body, a line a target, or without credentials the status alone."""
+        """Respond with the whole body, a line for each target, or, without authentication, the status alone."""
         code, headers = (503, self._retry_after(report.failing, now)) if report.status == "fail" else (200, {})
         if not is_authenticated(request):
             return _json(f'{{"status": "{report.status}"}}\n', code, headers)
         if in_lines:
-            return _plain(report.verbose(_check_name(request)), code, headers)
+            return plain_response(report.verbose(_check_name(request)), code, headers)
         return _json(report.json(), code, headers)
 
     def _started(self, now: Instant) -> list[Line]:
         return started(self._service.snapshot, self._service.start_deadline, now)
 
     def _process(self, request: Request, lines: Sequence[Line], now: Instant, failing: Sequence[str] = ()) -> Response:
-        """Answer ok, or a line for each thing looked at when one of them fails or somebody wants to know."""
+        """Respond with ok, or with a line for each check if one fails or the request is for verbose output."""
         view, names = _probe_view(request), [line.name for line in lines]
         lines = view.lines(lines)
         failed = any(line.failed for line in lines)
@@ -143,22 +144,18 @@ class HealthEndpoints:
                 *view.notes([*names, *self._service.snapshot.targets]),
                 *exporter_faults(self._service.snapshot, now),
             ]
-            return _plain(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
-        return _plain("failed" if failed else "ok", code, headers)
+            return plain_response(verbose(_check_name(request), lines, notes, failed=failed), code, headers)
+        return plain_response("failed" if failed else "ok", code, headers)
 
     def _retry_after(self, names: Iterable[str], now: Instant) -> dict[str, str]:
-        """Say in how many seconds the first of these targets will have been polled again."""
+        """Return the header with the seconds until the first of these targets has been polled again."""
         snapshot = self._service.snapshot
         waits = [seconds_to_next_poll(snapshot.targets[name], snapshot.status[name], now) for name in names]
-        return {"Retry-After": str(math.ceil(min(waits, default=_SOON)))}
+        return {"Retry-After": str(math.ceil(min(waits, default=_RETRY_SECONDS)))}
 
 
 def _check_name(request: Request) -> str:
     return request.url.path.rpartition("/")[2]
-
-
-def _plain(text: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(text + "\n", status, headers, media_type="text/plain")
 
 
 def _json(text: str, status: int, headers: dict[str, str]) -> Response:

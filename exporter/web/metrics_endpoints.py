@@ -1,4 +1,4 @@
-"""The endpoints of metrics, findings, discovery and reload."""
+"""The endpoints for metrics, findings, service discovery and reload."""
 
 import asyncio
 import json
@@ -16,23 +16,24 @@ from exporter.exposition.page import Page
 from exporter.exposition.text_format import Format
 from exporter.service import Service
 from exporter.state.snapshot import findings
-from exporter.web.responses import BlocksResponse, deflate, gzipped
+from exporter.web.responses import BlocksResponse, deflate, gzipped, plain_response
 
 _T = TypeVar("_T")
 
 
 class MetricsEndpoints:
-    """The endpoints."""
+    """Serve ready blocks; joining and compressing a page is done once, for all requests until the next poll."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def metrics(self, request: Request) -> Response:
-        """Serve all targets' samples and the exporter's own, or at /probe?target=NAME one's."""
+        """Serve the samples of all targets and the exporter, or of one target at /probe?target=NAME."""
         target = request.query_params.get("target") if request.url.path == "/probe" else None
         known = target in self._service.snapshot.targets or target == EXPORTER
         if request.url.path == "/probe" and not known:
-            return _plain("no such target is configured", 404) if target else _plain("say /probe?target=NAME", 400)
+            problem = ("no such target is configured", 404) if target else ("say /probe?target=NAME", 400)
+            return plain_response(*problem)
         kind, content_type = choose_format(request.headers.get("accept", ""))
         page = self._service.exposition.page(kind, self._service.now(), target)
         own = self._own(kind, page, target)
@@ -49,35 +50,30 @@ class MetricsEndpoints:
         return b"# EOF\n" if kind == "openmetrics" else b""
 
     async def discovery(self, request: Request) -> Response:
-        """Tell Prometheus' http_sd to scrape each target by itself, here, where the client found us."""
+        """Serve http_sd of Prometheus: each target is scraped by itself, at the address of this request."""
         found = discovery(self._service.snapshot.targets.values(), request.url.scheme, request.url.netloc)
         return Response(json.dumps(found, indent=1) + "\n", media_type="application/json")
 
     async def reload(self, _: Request) -> Response:
-        """Read the configuration again, where that is allowed; what is wrong with it is the answer."""
+        """Read the configuration again, if that is enabled; respond with its problems."""
         if not self._service.config.web.reload:
-            return _plain("not enabled; the configuration must say web: {reload: true}", 403)
+            return plain_response("not enabled; the configuration must say web: {reload: true}", 403)
         problems = await self._service.reloader.reload()
-        return _plain("\n".join(problems), 500) if problems else _plain("reloaded")
+        return plain_response("\n".join(problems), 500) if problems else plain_response("reloaded")
 
     async def findings(self, request: Request) -> Response:
-        """Serve what counts stand for, of all targets or one: the tables without a primary key, by name."""
+        """Serve the names behind counts, such as the tables without a primary key, of all targets or one."""
         snapshot, name = self._service.snapshot, request.path_params.get("name")
         if name is not None and name not in snapshot.targets:
-            return _plain("no such target is configured", 404)
-        found = {
-            target: findings(snapshot, target, self._service.now()) for target in ([name] if name else snapshot.targets)
-        }
+            return plain_response("no such target is configured", 404)
+        now, names = self._service.now(), [name] if name else [*snapshot.targets]
+        found = {target: findings(snapshot, target, now) for target in names}
         return Response(json.dumps(found[name] if name else found, indent=1) + "\n", media_type="application/json")
 
 
 async def _once(page: Page, make: Callable[[Iterable[bytes]], _T]) -> _T:
-    """Make what is sent of a page: once for all its scrapers, and off the event loop."""
+    """Make a response body from a page in a thread, once for all requests for that page."""
     if make not in page.made:
         page.made[make] = asyncio.create_task(in_thread(make, page.blocks()), name="page")
     made: _T = await asyncio.shield(page.made[make])
     return made
-
-
-def _plain(text: str, status: int = 200) -> Response:
-    return Response(text + "\n", status, media_type="text/plain")

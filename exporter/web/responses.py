@@ -1,4 +1,4 @@
-"""Bodies of responses: a page in ready pieces, and one gzip stream of two parts."""
+"""Responses: plain text, a page sent in blocks, and a gzip stream made of a cached and a fresh part."""
 
 import struct
 import zlib
@@ -9,8 +9,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 
+def plain_response(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(text + "\n", status, headers, media_type="text/plain")
+
+
 class BlocksResponse(Response):
-    """Send blocks one after the other, each when there is room for it."""
+    """Send blocks one after another, each when the transport has room for it, without joining them."""
 
     def __init__(self, blocks: Sequence[bytes], headers: Mapping[str, str]) -> None:
         super().__init__(headers={**headers, "Content-Length": str(sum(map(len, blocks)))})
@@ -24,12 +28,12 @@ class BlocksResponse(Response):
         await send({"type": "http.response.body", "body": self._blocks[-1]})
 
 
-_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # deflate, no name, no time, fastest, any system
+_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"  # deflate, no name, no time, fastest, unknown system
 _RAW = -zlib.MAX_WBITS
 
 
 class Deflated(NamedTuple):
-    """Hold a part of a stream, open for more, and what the stream's end must say of it."""
+    """Hold the first part of a gzip stream, and what its trailer needs: checksum and size of the plain text."""
 
     data: bytes
     checksum: int
@@ -37,7 +41,7 @@ class Deflated(NamedTuple):
 
 
 def deflate(blocks: Iterable[bytes]) -> Deflated:
-    """Compress the first part block by block; level 1 takes a fifth of level 9's time."""
+    """Compress the first part; level 1 takes a fifth of the time of level 9."""
     deflater = zlib.compressobj(1, wbits=_RAW)
     data, checksum, size = [], 0, 0
     for block in blocks:
@@ -48,7 +52,7 @@ def deflate(blocks: Iterable[bytes]) -> Deflated:
 
 
 def gzipped(first: Deflated, rest: bytes) -> bytes:
-    """Return the whole stream."""
+    """Complete a gzip stream with its second part."""
     deflater = zlib.compressobj(1, wbits=_RAW)
     data = deflater.compress(rest) + deflater.flush()
     end = struct.pack("<LL", zlib.crc32(rest, first.checksum), (first.size + len(rest)) & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""The process: uvicorn with a drain between the signal and the end."""
+"""The server process: uvicorn, draining between SIGTERM and its end."""
 
 import asyncio
 import gc
@@ -20,18 +20,18 @@ from exporter.settings import RuntimeConfig
 from exporter.web.app import create_app
 from exporter.web.protocol import IDLE_SECONDS, BoundedHttpProtocol
 
-# Nearly all that a poll makes is freed by its count. By default the collector would look at everything several times in
-# each 15 s of a thousand targets, stop the loop for a tenth of a second each time, and find nothing.
-_GARBAGE = (10_000, 10, 10)
+# Reference counting frees nearly all that a poll allocates. With the default thresholds and a thousand targets, several
+# full collections each 15 s would block the event loop for a tenth of a second each, and free nothing.
+_GC_THRESHOLDS = (10_000, 10, 10)
 
 _log = structlog.get_logger("exporter")
 
 
 class DrainingServer(uvicorn.Server):
-    """Keep answering for a while after SIGTERM: uvicorn would close its listener at once.
+    """Drain after SIGTERM: keep answering while load balancers take the process out; uvicorn would close at once.
 
-    Sleep until then: uvicorn would wake ten times a second to see whether to end and to set the Date header, which
-    costs more CPU than polling a server every 15 s. The pages bring their own Date.
+    The main loop sleeps until the end. That of uvicorn wakes ten times a second to check for an exit and to set the
+    Date header, which costs more CPU than polling a server every 15 s; AccessMiddleware sets Date instead.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
@@ -46,7 +46,7 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Drain on the first SIGTERM; stop at once on Ctrl-C or a crash, without waiting on a second signal."""
+        """Drain on the first SIGTERM; stop on Ctrl-C, a crash or the second SIGTERM; the next signal forces it."""
         loop = asyncio.get_running_loop()
         if self.should_exit:
             self.force_exit = True
@@ -62,9 +62,9 @@ class DrainingServer(uvicorn.Server):
 def serve(settings: RuntimeConfig, load: Load, listen: str) -> int:
     """Run until a signal; return the exit code. `load` reads the settings again for a reload.
 
-    SIGHUP is blocked by the caller, and let in when a reload can be done.
+    The caller has blocked SIGHUP; it is unblocked when a reload is possible.
     """
-    gc.set_threshold(*_GARBAGE)
+    gc.set_threshold(*_GC_THRESHOLDS)
     log_crashes()
     keep_alive()
     app = create_app(settings, load)
@@ -72,15 +72,15 @@ def serve(settings: RuntimeConfig, load: Load, listen: str) -> int:
     counts = {name: len(found) for name, found in (("targets", settings.config.targets), ("queries", settings.queries))}
     _log.info("starting", version=__version__, listen=listen, **counts)
     DrainingServer(server_settings(app, listen), service).run()
-    keep_alive()  # a thread that never returns does not hold the end up
+    keep_alive()  # also if a thread never returns
     _log.info("stopped")
     return 1 if service.crashed else 0
 
 
 def everywhere() -> list[str]:
-    """Return the address of every family that this machine has; two sockets, so that IPv4 clients keep their names."""
+    """Return the wildcard address of each family of this machine; separate sockets keep IPv4 addresses unmapped."""
     found = []
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - it was asked for
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - the configured default
         with suppress(OSError), socket.socket(family) as probe:
             probe.bind((address, 0))
             found.append(address)
@@ -88,12 +88,12 @@ def everywhere() -> list[str]:
 
 
 def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
-    """Say how the application is served."""
+    """Return the settings of uvicorn for the application."""
     host, port = parse_listen(listen)
     context = app.state.web_file.context()
     return uvicorn.Config(
         app,
-        host=[host] if host else everywhere(),  # type: ignore[arg-type]  # the loop takes several
+        host=[host] if host else everywhere(),  # type: ignore[arg-type]  # the loop takes a list
         port=port,
         http=BoundedHttpProtocol,
         ws="none",
@@ -105,6 +105,6 @@ def server_settings(app: FastAPI, listen: str) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         log_config=None,
-        log_level="error",  # strangers' bad requests fill no log
+        log_level="error",  # invalid requests must not fill the log
         access_log=False,
     )

@@ -69,15 +69,15 @@ async def test_who_is_gone_is_forgotten() -> None:
 
 async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; no password can be read from it, nor found by trying in another process."""
-    monkeypatch.setattr(auth, "_REMEMBERED", 2)
+    monkeypatch.setattr(auth, "_MAX_VERIFIED", 2)
     known, other = PasswordVerifier(), PasswordVerifier()
     users = {name: hashed(name) for name in ("a", "b", "c")}
     for name in users:
         assert await known.verify(users, name, name.encode(), "a")
     await other.verify(users, "c", b"c", "a")
 
-    assert len(known._right) == 2  # noqa: SLF001 - it is not to be seen from outside
-    assert set(known._right).isdisjoint(other._right)  # noqa: SLF001
+    assert len(known._verified) == 2  # noqa: SLF001 - it is not to be seen from outside
+    assert set(known._verified).isdisjoint(other._verified)  # noqa: SLF001
 
 
 async def test_long_passwords_count_as_the_tools_count_them() -> None:
@@ -112,7 +112,7 @@ async def test_a_crowd_of_guesses_is_sent_away(monkeypatch: pytest.MonkeyPatch) 
     assert (found.count(False), sum(isinstance(one, TooManyPending) for one in found)) == (4, 36)
     assert await asyncio.gather(*others) == [False] * 60
     assert await known.verify(USERS, "bob", b"builder", "a")
-    assert known._shares == {}  # noqa: SLF001 - nobody is remembered who does not wait
+    assert known._queues == {}  # noqa: SLF001 - nobody is remembered who does not wait
 
 
 async def test_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
