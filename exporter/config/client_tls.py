@@ -1,4 +1,4 @@
-"""The one place that makes the TLS context of a client."""
+"""The TLS contexts of clients, made in one place."""
 
 import ssl
 from functools import lru_cache
@@ -9,7 +9,7 @@ from exporter.config.files import Stamp, lent_file, stamp
 
 
 class TlsFiles(NamedTuple):
-    """What a context is made of; without ca it trusts the machine's authorities, without key it is in cert."""
+    """The files of a context; without ca it trusts the machine's authorities, without key the key is in cert."""
 
     ca: Path | None
     cert: Path | None
@@ -18,7 +18,7 @@ class TlsFiles(NamedTuple):
 
 
 def client_context(files: TlsFiles) -> ssl.SSLContext:
-    """Return a context of the files as they are now, shared by all who ask for the same; raise OSError."""
+    """Return a context of the files as they are now, shared by all targets with the same files; raise OSError."""
     return _loaded(files, tuple(stamp(file) for file in files[:3] if file is not None))
 
 
@@ -48,7 +48,7 @@ def _load_authority(context: ssl.SSLContext, file: Path) -> None:
 def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
     try:
         with lent_file(cert) as cert_name, lent_file(key or cert) as key_name:
-            context.load_cert_chain(cert_name, key_name, password=_refused)
+            context.load_cert_chain(cert_name, key_name, password=_no_password)
     except ssl.SSLError as error:
         problem = "not one's key" if error.reason == "KEY_VALUES_MISMATCH" else "no certificate and key in PEM"
         raise ssl.SSLError(
@@ -56,6 +56,6 @@ def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
         ) from None
 
 
-def _refused() -> str:
-    """Stand in for a person: OpenSSL would ask on the terminal."""
+def _no_password() -> str:
+    """Raise instead of giving a password: OpenSSL would prompt on the terminal."""
     raise OSError("the private key is encrypted: give one without a password")

@@ -1,4 +1,4 @@
-"""Files that users name, read within a bound and a deadline: each may be a pipe, endless, or on a mount that hangs."""
+"""Read files that users name, within a bound and a deadline: one may be a pipe, endless, or on a mount that hangs."""
 
 import asyncio
 import errno
@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 MOST_BYTES = 2**20  # of a secret, a certificate or a bundle of them
 _PATIENCE = 5.0  # seconds: a mount that is made on demand may take some
-_ON_THE_LOOP = 1.0  # seconds: nothing else is answered meanwhile
+_ON_THE_LOOP = 1.0  # seconds: the loop is blocked meanwhile
 _IMPATIENCE = 0.1  # seconds: while another file hangs, so that a hundred on one mount do not add up
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -22,7 +22,7 @@ _hanging: dict[Path, Thread] = {}
 
 
 class Stamp(NamedTuple):
-    """Tell whether a file is still the same one, with the same content."""
+    """What differs when a file is another one, or has other content."""
 
     modified: int
     inode: int
@@ -30,7 +30,7 @@ class Stamp(NamedTuple):
 
 
 def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
-    """Return a regular file's content; raise OSError for anything else, a larger one, and one that does not answer."""
+    """Return a regular file's content; raise OSError for anything else, a larger one, one that takes too long."""
     return in_time(path, lambda: _read(path, most))
 
 
@@ -41,12 +41,12 @@ def stamp(path: Path, most: int = MOST_BYTES) -> Stamp:
 
 
 def in_time(path: Path, look: Callable[[], _Found]) -> _Found:
-    """Return what a look at a path finds; raise OSError when it takes too long.
+    """Return what `look` returns for a path; raise OSError when it takes too long.
 
-    Who waits for a mount that hangs cannot be interrupted: a thread does, one for each path, and while it does
-    nobody else tries. The end of the process does not wait for it.
+    A call on a mount that hangs cannot be interrupted: a thread makes it, one for each path, and until it ends no other
+    call is made on that path. The end of the process does not wait for it.
     """
-    _forget_who_answered()
+    _forget_finished()
     if path in _hanging:
         raise OSError(errno.EIO, "it still does not answer", str(path))
     found: list[_Found | OSError] = []
@@ -72,12 +72,12 @@ def _patience() -> float:
         return _IMPATIENCE
     try:
         asyncio.get_running_loop()
-    except RuntimeError:  # a start, a check or a reload: who waits holds nobody else up
+    except RuntimeError:  # a start, a check or a reload, where no loop is blocked
         return _PATIENCE
     return min(_ON_THE_LOOP, _PATIENCE)
 
 
-def _forget_who_answered() -> None:
+def _forget_finished() -> None:
     for path, thread in list(_hanging.items()):
         if not thread.is_alive():
             _hanging.pop(path, None)
@@ -121,14 +121,14 @@ def _too_large(most: int) -> OSError:
 
 @contextmanager
 def lent_file(file: Path) -> Iterator[str]:
-    """Yield a name under which a file's content is read without waiting; raise OSError as `read_bounded` does."""
+    """Yield a name under which a file's content can be read at once; raise OSError as `read_bounded` does."""
     with lent(read_bounded(file)) as name:
         yield name
 
 
 @contextmanager
 def lent(content: bytes) -> Iterator[str]:
-    """Yield a name under which content is read; on Linux it touches no disk."""
+    """Yield a name under which content can be read; on Linux it is not written to a disk."""
     if hasattr(os, "memfd_create"):
         file = open(os.memfd_create("lent"), "w+b", buffering=0)  # noqa: PTH123, SIM115 - a descriptor is no path
     else:

@@ -1,4 +1,4 @@
-"""The web file as it is now: looked at again when it or a certificate changed; a broken one changes nothing."""
+"""The web file, read again when it or a certificate has changed; a broken one changes nothing."""
 
 import ssl
 import time
@@ -25,7 +25,7 @@ class Loaded(NamedTuple):
 
 
 class WebFile:
-    """Give what the file says; without a file, what an empty one would say. `changed` hears of each new reading."""
+    """Hold the content of the file, an empty one without a file; `changed` is called after each time it is read."""
 
     def __init__(self, path: Path | None, changed: Callable[[Loaded], None] = lambda _: None) -> None:
         self._path = path
@@ -37,7 +37,7 @@ class WebFile:
 
     @property
     def loaded(self) -> Loaded:
-        """Return what holds now; the files are looked at once a second at most."""
+        """Return the present content; the files are checked once a second at most."""
         now = time.monotonic()
         if self._path is not None and now - self._looked_at >= _LOOK_EVERY:
             self._looked_at = now
@@ -50,7 +50,7 @@ class WebFile:
         return self.loaded.config
 
     def context(self) -> ssl.SSLContext | None:
-        """Return a context for the whole life of the process, None where pages are plain HTTP."""
+        """Return a context for the lifetime of the process, None for plain HTTP."""
         return ReloadingServerContext(self._present) if self._loaded.context else None
 
     def _present(self) -> ssl.SSLContext:
@@ -64,7 +64,7 @@ class WebFile:
         except ConfigError as error:
             problems = error.problems
         else:
-            problems = [f"{path}: {problem}" for problem in _opens(self._loaded, loaded)]
+            problems = [f"{path}: {problem}" for problem in _weakened(self._loaded, loaded)]
         if problems:
             _log.error("web file not taken over, the last good one stays", error="; ".join(problems))
             return
@@ -73,7 +73,7 @@ class WebFile:
         _log.info("web file read again", file=str(path))
 
     def _load(self, path: Path) -> Loaded:
-        self._seen[path] = _stamp(path)  # before it is read: what changes meanwhile is read again
+        self._seen[path] = _stamp(path)  # before it is read: a change meanwhile is read, too
         config, document = read_web_config(path)
         tls = config.tls_server_config
         self._seen = {file: _stamp(file) for file in tls.files.values()} | {path: self._seen[path]}
@@ -85,8 +85,8 @@ class WebFile:
             raise ConfigError([document.error_at(("tls_server_config", error.key), str(error))]) from None
 
 
-def _opens(before: Loaded, after: Loaded) -> Iterator[str]:
-    """Say what a file that is half written, or emptied by a slip, must not switch off."""
+def _weakened(before: Loaded, after: Loaded) -> Iterator[str]:
+    """Yield what a file that is half written, or empty by mistake, must not switch off."""
     if (before.context is None) != (after.context is None):
         yield "tls_server_config: TLS begins and ends only with a restart"
     if before.config.basic_auth_users and not after.config.basic_auth_users:

@@ -13,7 +13,7 @@ Counts = tuple[float, ...]
 class Deltas(Generic[K]):
     """Turn counters that restart, vanish and return into increments, key by key.
 
-    A key that was not there before, and one of whose counters any fell, count from zero.
+    A key that is new, and one with a counter that fell, count from zero.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Deltas(Generic[K]):
 
 
 class Interval(NamedTuple):
-    """Hold two counters' growth since the first update, and the first one's share of the last interval's growth."""
+    """The growth of two counters since the first update, and the share of the first one in the last interval."""
 
     part: float
     rest: float
@@ -44,9 +44,9 @@ class Interval(NamedTuple):
 
 
 class IntervalRatios(Generic[K]):
-    """Compute the share of one counter in two over each interval, and count on where their source falls.
+    """Compute the share of one counter in two over each interval.
 
-    Such counters are sums that fall when a summand is dropped: of that interval nothing can be said, so it adds
+    Their sources are sums that fall when a summand is dropped: the growth in that interval is unknown, so it adds
     nothing.
     """
 
@@ -131,11 +131,10 @@ class TopMembers(Generic[K]):
 class Breakdown(Generic[K]):
     """Count by key for those that weighed most over a window, by group for the others, and by group for all.
 
-    None of these counters ever falls, and between any two polls the increases of those that are there at both add
-    up: members and other grow by what the total grows. So a member begins at 0 (what it did until then was the
-    other's: who sees a counter for the first time knows no increase) and takes its count along when it leaves (to
-    hand it to the other would look like a burst of work there; the total cannot fall either). Hence the present
-    values add up to the total less what those counted that left.
+    No counter ever falls, and between two polls the members and the others grow by as much as the total. So a member
+    begins at 0: what it did before was counted with the others, and a new series shows no increase. A member that
+    leaves takes its count along: adding it to the others would look like a burst of work, and the total cannot fall.
+    Hence the values add up to the total less the counts of the members that left.
     """
 
     def __init__(
@@ -149,7 +148,7 @@ class Breakdown(Generic[K]):
         self.totals: dict[str, Counts] = {}
 
     def start(self, counters: Mapping[K, Counts], now: float) -> None:
-        """Take the counters' first values for the ranking alone; what they counted is past."""
+        """Use the first values of the counters for the ranking only: their increase is unknown."""
         self._top.seed({key: counts[self._weight] for key, counts in counters.items()}, now)
         self.members = dict.fromkeys(self._top, self._zeros)
         self.others = dict.fromkeys(map(self._group, counters), self._zeros)
@@ -185,7 +184,7 @@ def _grow(counters: dict[K, Counts], key: K, counts: Counts) -> None:
 
 
 class WindowMaxima(Generic[K]):
-    """Remember the largest values of each key over a window of time: what a look in between would have missed."""
+    """Remember the largest values of each key over a window of time, for peaks between two polls."""
 
     def __init__(self, window: float = 60.0) -> None:
         self._window = window
@@ -195,7 +194,7 @@ class WindowMaxima(Generic[K]):
         self._looks.append((now, values))
 
     def maxima(self, now: float) -> dict[K, Counts]:
-        """Return each key's largest values, one by one; a key is gone when the window has passed it."""
+        """Return the largest of each of a key's values; a key that was not added in the window is left out."""
         while self._looks and now - self._looks[0][0] > self._window:
             self._looks.popleft()
         largest: dict[K, Counts] = {}

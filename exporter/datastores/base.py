@@ -9,21 +9,21 @@ from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Query, Row
 
 Lane = Literal["fast", "slow", "sampler"]
-LANES: tuple[Lane, ...] = ("fast", "slow")  # where queries are asked; in the sampler, operations take their steps
+LANES: tuple[Lane, ...] = ("fast", "slow")  # that run queries; the sampler runs the steps of operations
 
 
 class Session(Protocol):
     """One pass of a lane on the lane's own connection."""
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
-        """Run a query or operation; a page read once in this pass is not read again."""
+        """Run a query or operation; each page is read once in a pass."""
 
 
 class Datastore(Protocol):
     """One server. Entering does no I/O, so a dead server never stops start-up; leaving frees every connection.
 
-    clock_skew: how many seconds the server's clock was ahead of ours at the last ping, one that was refused too; None
-    where its answer did not tell.
+    clock_skew: how many seconds the server's clock was ahead of ours at the last ping, also one that was refused; None
+    where the response had no time.
     """
 
     @property
@@ -36,7 +36,7 @@ class Datastore(Protocol):
         """Make one authenticated round trip."""
 
     async def databases(self) -> Sequence[str]:
-        """Name the databases that a query of scope database visits."""
+        """Return the names of the databases that a query of scope database visits."""
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]: ...
 

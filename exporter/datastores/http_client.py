@@ -1,4 +1,4 @@
-"""HTTP clients of what speaks HTTP: every answer is read whole, within one deadline and one bound of bytes."""
+"""HTTP clients that read each response whole, within one deadline and one bound of bytes."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ import httpx
 from exporter.datastores.keepalive import SOCKET_OPTIONS
 from exporter.errors import QueryError, Reason
 
-# httpx would import these with its first request, and break where descriptors are too few for that.
-_CARRIERS = (anyio, httpcore)
+# httpx would import these with its first request, which fails where no file descriptors are left.
+_IMPORTED_EARLY = (anyio, httpcore)
 BODY_BYTES = 8 * 2**20
-# After so many pieces of a body, which may be a byte each, they are put together, and the loop has its turn. One buffer
-# that grows would leave its former places behind, between the pieces: 8 MiB would take 60.
+# So many pieces of a body, which may be a byte each, are joined before the loop continues with other tasks. One growing
+# buffer would leave holes in memory each time it moves: 8 MiB would take 60.
 _PIECES = 64
-# What RemoteProtocolError says when the server closed the connection, or sent too much; it is garbage otherwise.
+# Words of a RemoteProtocolError when the server closed the connection, or sent too much; otherwise it sent garbage.
 _PROTOCOL_ERRORS: Mapping[str, Reason] = {"closed": "connect", "disconnected": "connect", "too long": "limit"}
 
 
@@ -34,10 +34,10 @@ def http_client(
     transport: httpx.AsyncBaseTransport | None = None,
     body_bytes: int = BODY_BYTES,
 ) -> httpx.AsyncClient:
-    """Make a client of one server, for the few connections that our lanes need; tests give a transport.
+    """Make a client of one server, for the few connections of our lanes; tests give a transport.
 
-    seconds: for a whole answer, unless a request names its own `timeout`. body_bytes: of one answer, unless a
-    request's extension `body_bytes` says otherwise. No redirect is followed.
+    seconds: for a whole response, unless a request has its own `timeout`. body_bytes: of one response, unless a
+    request has the extension `body_bytes`. No redirect is followed.
     """
     for name in ("httpx", "httpcore"):  # each request with its address at INFO, the host at DEBUG
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -47,7 +47,7 @@ def http_client(
 
 
 def http_transport(tls: ssl.SSLContext | None, connections: int) -> httpx.AsyncBaseTransport:
-    """Make what carries requests, unbounded; without TLS no authority is loaded, which would take 30 ms."""
+    """Make a transport without bounds; without TLS no authority is loaded, which would take 30 ms."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=1, keepalive_expiry=None)
     return httpx.AsyncHTTPTransport(
         verify=tls or False, trust_env=False, limits=limits, socket_options=list(SOCKET_OPTIONS)
@@ -55,7 +55,7 @@ def http_transport(tls: ssl.SSLContext | None, connections: int) -> httpx.AsyncB
 
 
 def http_reason(error: BaseException) -> Reason | None:
-    """Classify what such a client raises; None for what is no error of HTTP, or of a network."""
+    """Classify what such a client raises; None for an error of neither HTTP nor the network."""
     if isinstance(error, QueryError):
         return error.reason
     if isinstance(error, httpx.TimeoutException | TimeoutError):
@@ -69,17 +69,17 @@ def http_reason(error: BaseException) -> Reason | None:
 
 
 def date_of(headers: Mapping[str, str]) -> float | None:
-    """Return what time it was for the server when it answered, as Unix time; None where it does not tell."""
+    """Return the server's time when it responded, as Unix time; None without a valid date."""
     try:
-        return parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC).timestamp() + 0.5  # seconds, cut off
+        return parsedate_to_datetime(headers["date"]).replace(tzinfo=UTC).timestamp() + 0.5  # it has whole seconds
     except (KeyError, ValueError, OverflowError):
         return None
 
 
 class Bounded(httpx.AsyncBaseTransport):
-    """Read each answer whole: a server that drips, never ends or compresses costs a typed error, and no memory.
+    """Read each response whole: one that is slow, endless or compressed costs a typed error, and no memory.
 
-    Cookies are not taken: a server that sets others with each answer would fill the client's jar for ever.
+    Cookies are dropped: a server that sets new ones with each response would fill the client's memory.
     The request's read timeout is the deadline of the whole exchange, from the connection to the last byte. The
     response's extension `clock_skew` is how many seconds the server's clock is ahead of ours, or None.
     """
@@ -89,7 +89,7 @@ class Bounded(httpx.AsyncBaseTransport):
         self._body_bytes = body_bytes
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # 5 kB can inflate to gigabytes, so nothing is inflated at all.
+        # 5 kB can inflate to gigabytes.
         request.headers["accept-encoding"] = "identity"
         seconds = request.extensions.get("timeout", {}).get("read")
         try:
@@ -104,12 +104,12 @@ class Bounded(httpx.AsyncBaseTransport):
     async def _exchange(self, request: httpx.Request) -> httpx.Response:
         began = time.time()
         response = await self._inner.handle_async_request(request)
-        told, half_way = date_of(response.headers), (began + time.time()) / 2
+        date, half_way = date_of(response.headers), (began + time.time()) / 2
         try:
             content = await self._body(request, response)
         finally:
             await response.aclose()
-        extensions = {**response.extensions, "clock_skew": None if told is None else told - half_way}
+        extensions = {**response.extensions, "clock_skew": None if date is None else date - half_way}
         headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"set-cookie"]
         return httpx.Response(response.status_code, headers=headers, content=content, extensions=extensions)
 

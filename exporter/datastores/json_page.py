@@ -7,15 +7,15 @@ from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 
 PARSED_BYTES = 32 * 2**20
-# What each sign of a text costs at most once parsed: 2 MB of `[]` or of `{"a":1}` become 50 MB.
+# The most memory that each character of a text takes once parsed: 2 MB of `[]` or of `{"a":1}` become 50 MB.
 _COSTS = {b"{": 200, b"[": 80, b",": 40}
 _LONGEST_INTEGER = 300  # digits: what a float can hold
 
 
 async def parse_json(content: bytes, what: str, most: int = PARSED_BYTES) -> Any:
-    """Return what a JSON text holds; raise QueryError, which calls it by `what`, for one too large or malformed.
+    """Parse a JSON text; raise QueryError, with the name `what`, for one too large or malformed.
 
-    most: the memory it may take, in bytes, as `cost` estimates it.
+    most: the memory that it may take, in bytes, as `cost` estimates it.
     """
     return await off_loop(len(content), _parsed, content, what, most)
 
@@ -38,7 +38,7 @@ def cost(content: bytes) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object; that this is Python lets other threads run meanwhile, which the parser alone does not."""
+    """Make an object, in Python: so other threads run meanwhile, which the parser in C prevents."""
     return dict(pairs)
 
 
@@ -49,7 +49,7 @@ def _integer(digits: str) -> int:
 
 
 def _decimal(digits: str) -> float:
-    """Read a number; Python again, for the same reason."""
+    """Parse a number, in Python for the same reason."""
     return float(digits)
 
 

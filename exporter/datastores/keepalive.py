@@ -1,4 +1,4 @@
-"""Sockets that notice when their peer has vanished without a word: within half a minute instead of two hours."""
+"""Socket options that detect a vanished peer within half a minute instead of two hours."""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from exporter.config.libpq.conninfo import Conninfo
 
 IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 15, 5, 3
-LOST_MILLISECONDS = 1000 * (IDLE_SECONDS + INTERVAL_SECONDS * PROBES)  # what was sent is answered within, or never
+LOST_MILLISECONDS = 1000 * (IDLE_SECONDS + INTERVAL_SECONDS * PROBES)  # to acknowledge what was sent
 
 _TCP_OPTIONS = {
     "TCP_KEEPIDLE": IDLE_SECONDS,
@@ -21,7 +21,7 @@ SocketOption = tuple[int, int, int]
 def _options() -> Iterator[SocketOption]:
     yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
     for name, value in _TCP_OPTIONS.items():
-        if hasattr(socket, name):  # Linux has them all
+        if hasattr(socket, name):  # Linux has all of them
             yield socket.IPPROTO_TCP, getattr(socket, name), value
 
 
@@ -36,7 +36,7 @@ _WORDS = {
 
 
 def keepalive(info: Conninfo) -> Iterator[SocketOption]:
-    """Yield the options of a TCP socket, where libpq's words say so with other numbers; 0 is the system's."""
+    """Yield the options of a TCP socket, with the numbers of libpq's parameters where they are set, but 0."""
     yield from SOCKET_OPTIONS
     if info.word("keepalives", "1").lower() in ("0", "off", "false", "no"):
         yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0

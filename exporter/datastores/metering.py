@@ -1,4 +1,4 @@
-"""How much a server may send, counted where its bytes arrive: a client that puts messages together knows no end."""
+"""Bound what a server sends, as its bytes arrive: Neo4j's driver joins the parts of a message without a bound."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,9 @@ METER: ContextVar["Meter | None"] = ContextVar("METER", default=None)
 
 
 class Meter:
-    """Count what comes over each connection that is made for it; cut one that brings more than `limit` bytes.
+    """Count the bytes of each connection made through it; abort one that brings more than `limit`.
 
-    exceeded: whether one was cut since the last start.
+    exceeded: whether one was aborted since the last start.
     """
 
     def __init__(self, limit: int) -> None:
@@ -20,12 +20,12 @@ class Meter:
         self._answers = 0
 
     def start(self) -> None:
-        """Begin with another answer, on whichever connection it comes."""
+        """Count the next response, on any of the connections."""
         self._answers += 1
         self.exceeded = False
 
     def watching(self, protocol_factory: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a factory of protocols whose data is counted before they get it."""
+        """Return a factory of protocols whose data is counted before they receive it."""
 
         def factory() -> Any:
             protocol = protocol_factory()

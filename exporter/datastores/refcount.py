@@ -1,14 +1,13 @@
-"""A client that several passes use at once, and that one of them may give up."""
+"""A client that several passes use at once, and that one of them may close."""
 
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 
 class RefCounted:
-    """Count who uses a client, in `async with`, and close it when the last of them is done.
+    """Count the users of a client, each an `async with`, and close it after the last one.
 
-    A client that is closed earlier forgets what it is just about to open: such a connection would stay, and nobody
-    could close it.
+    A client that is closed while it opens a connection would lose track of that connection, which then stays open.
     """
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -17,7 +16,7 @@ class RefCounted:
         self._closing = False
 
     async def close_when_idle(self) -> None:
-        """Close the client, or leave that to its last user."""
+        """Close the client now, or after its last user."""
         self._closing = True
         await self._close_if_unused()
 

@@ -1,4 +1,4 @@
-"""What of the admin pages anybody reads: most of each is histograms, which need not be held in memory for a pass."""
+"""The parts of the admin pages that operations read: most of a page is histograms, which are not kept for a pass."""
 
 from collections.abc import Callable, Collection, Mapping
 from itertools import chain
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from exporter.datastores.json_path import Json, objects
 from exporter.errors import QueryError
 
-_BUCKETS, _NODES, _DRIVES = 20_000, 2_000, 50_000  # at most: more than a page of the size that is read can hold
+_BUCKETS, _NODES, _DRIVES = 20_000, 2_000, 50_000  # more than a page of the largest size can hold
 _WORD = 200  # characters of a text: versions, states, names
 
 
 class AdminPage(NamedTuple):
-    """An admin call, the key that its answer always has and another program's has not, and what to keep of it."""
+    """An admin call, a key that only its response has, and a function that returns the parts to keep."""
 
     call: str
     sign: str
@@ -64,7 +64,7 @@ def _node(node: Json) -> Json:
 
 
 def _picked(found: object, names: Collection[str]) -> dict[str, object]:
-    """Return what is there of an object's plain values, and of its arrays; texts are cut."""
+    """Return those of an object's plain values and arrays that exist; texts are cut."""
     if not isinstance(found, Mapping):
         return {}
     return {name: _word(found[name]) for name in names if name in found and not isinstance(found[name], Mapping)}

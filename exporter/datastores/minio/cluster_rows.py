@@ -1,4 +1,4 @@
-"""Rows about drives and nodes: from the admin call, or the little that the metrics page knows of them."""
+"""Rows about drives and nodes: from the admin call, or from the metrics page, which has less."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def drive_rows(info: Json) -> list[Row]:
 
 
 def drive_rows_of_page(page: NativePage, drives_per_set: Sequence[int]) -> list[Row]:
-    """Return the same as far as the metrics page tells: what is not online counts as offline."""
+    """Return the same as far as the metrics page has it: all that is not online counts as offline."""
     families = {
         "online": "minio_cluster_health_erasure_set_online_drives",
         "healing": "minio_cluster_health_erasure_set_healing_drives",

@@ -13,7 +13,7 @@ from exporter.datastores.http_client import http_client
 from exporter.datastores.json_page import parse_json
 from exporter.datastores.json_path import Json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.proof import Answer, error_response, health_of, knows_keys
+from exporter.datastores.minio.proof import Response, error_response, health_of, knows_keys
 from exporter.datastores.minio.responses import Health
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
@@ -81,9 +81,9 @@ class Connection:
         without the name of one, a random name is used, for which NoSuchBucket proves that the signature was right.
         """
         bucket = bucket if _BUCKET.fullmatch(bucket) else self._nowhere
-        answer = await self._signed(f"/{bucket}?location=", _SMALL)
-        if not knows_keys(answer):
-            raise error_response("S3 call", answer)
+        response = await self._signed(f"/{bucket}?location=", _SMALL)
+        if not knows_keys(response):
+            raise error_response("S3 call", response)
 
     async def page(self, name: str) -> Any:
         """Read the metrics page, or one of ADMIN_PAGES."""
@@ -97,13 +97,13 @@ class Connection:
         page = ADMIN_PAGES[name]
         what = f"admin call {page.call}"
         async with self._large, timeout(_ADMIN_SECONDS):  # one at a time: each takes much memory for a moment
-            answer = await self._signed(f"/minio/admin/v3/{page.call}", _ADMIN)
-            if answer.status != _OK or not answer.body[:_SMALL].lstrip().startswith(b"{"):
-                raise error_response(what, answer)
-            content = await parse_json(_ascii(answer.body), what, _PARSED)
+            response = await self._signed(f"/minio/admin/v3/{page.call}", _ADMIN)
+            if response.status != _OK or not response.body[:_SMALL].lstrip().startswith(b"{"):
+                raise error_response(what, response)
+            content = await parse_json(_ascii(response.body), what, _PARSED)
             if not isinstance(content, dict) or page.sign not in content:
-                raise error_response(what, answer)
-            return await off_loop(len(answer.body), page.kept, content)
+                raise error_response(what, response)
+            return await off_loop(len(response.body), page.kept, content)
 
     async def health(self, endpoint: str) -> Health:
         path = f"/minio/health/{endpoint}"
@@ -112,23 +112,23 @@ class Connection:
     async def metrics(self) -> NativePage:
         headers = self._signer.bearer() if self._signer else {}
         path = "/minio/v2/metrics/cluster"
-        answer = await self._get(path, {"Accept": "text/plain;version=0.0.4", **headers}, _METRICS)
-        page = NativePage(answer.body, _MOST_SAMPLES)
-        if answer.status != _OK or not page.has("minio_"):
-            raise error_response("metrics page", answer)
+        response = await self._get(path, {"Accept": "text/plain;version=0.0.4", **headers}, _METRICS)
+        page = NativePage(response.body, _MOST_SAMPLES)
+        if response.status != _OK or not page.has("minio_"):
+            raise error_response("metrics page", response)
         return page
 
-    async def _signed(self, path: str, most: int) -> Answer:
+    async def _signed(self, path: str, most: int) -> Response:
         if self._signer is None:
             raise QueryError("unsupported", NO_KEYS)
         return await self._get(path, self._signer.signed(self._base + path), most)
 
-    async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Answer:
+    async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Response:
         renewing, self._renewing = self._renewing, {}
         async with self._shared:
             response = await self._client.get(path, headers={**headers, **renewing}, extensions={"body_bytes": most})
         self.skew = response.extensions["clock_skew"]
-        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+        return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
 
 
 def _ascii(page: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What a server is, what it can answer and what our keys may ask, beyond the round trip of a ping."""
+"""What a server is, which pages it has and which of them our keys may read, beyond the round trip of a ping."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ _Identity = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What read_facts saw; `denied` names the pages that our keys may not read.
+    """What read_facts found; `denied` names the pages that our keys may not read.
 
     drives_per_set: the size of an erasure set, by pool.
-    identity: each node's start time, empty when unknown; another one means the rest is out of date.
-    bucket: the name of one that our keys may see, empty where there is none.
-    complete: False when a page was not read in time, or what answered was not the server.
+    identity: each node's start time, empty when unknown; with another one the rest is out of date.
+    bucket: the name of one that our keys may list, empty where there is none.
+    complete: False when a page was not read in time, or something other than an S3 server responded.
     """
 
     info: ServerInfo
@@ -45,7 +45,7 @@ class Facts:
 
 
 async def read_facts(connection: Connection, seconds: float) -> Facts:
-    """Read every page once, as far as the seconds reach; one that is not known to be missing counts as available."""
+    """Read each page once, as many as the seconds allow; a page that is not known to be missing counts as available."""
     live = await _outcome(connection.health("live"))
     if isinstance(live, ErrorResponse) and live.lacks_endpoint:
         return _not_minio(connection)
@@ -85,7 +85,7 @@ def identity_of(page: object) -> _Identity:
 
 
 def _pages(connection: Connection) -> Sequence[str]:
-    """Name the pages that can be asked for, the cheap ones first; admin calls need keys."""
+    """Return the names of the pages, the cheap ones first; admin calls need keys."""
     return ("usage", "account", "info", "metrics") if connection.keys else ("metrics",)
 
 
@@ -96,7 +96,7 @@ async def _read_pages(connection: Connection, seconds: float) -> Mapping[str, ob
             for name in _pages(connection):
                 answers[name] = await _outcome(connection.page(name))
     except TimeoutError:
-        pass  # the queries that need the page will tell
+        pass  # the queries that need the page report it
     return answers
 
 
@@ -140,7 +140,7 @@ def _capabilities(connection: Connection, answers: Mapping[str, object]) -> dict
 
 
 def _why_not(answer: object, what: str) -> str:
-    """Say that something is missing, only when the server did; being error or in trouble is another matter."""
+    """Return that an API is missing, only when the server said so: a refusal or a failure does not prove it."""
     return f"the server has no {what}" if isinstance(answer, ErrorResponse) and answer.not_found else ""
 
 
@@ -156,7 +156,7 @@ def _statement(action: str) -> str:
 
 
 def _sees_no_bucket(account: object, usage: object) -> bool:
-    """Tell whether our keys hide every bucket that the scanner has counted; hiding some may be intended."""
+    """Return whether our keys may list none of the buckets that the scanner counted; hiding some may be intended."""
     if not isinstance(account, Mapping) or not isinstance(usage, Mapping):
         return False
     return not objects(account, "Buckets") and bool(usage.get("bucketsUsageInfo"))
@@ -167,7 +167,7 @@ def _nodes(info: object) -> Sequence[Json]:
 
 
 def _version(info: object, page: object) -> str:
-    """Return the lowest version of the cluster's nodes, so that no condition promises too much."""
+    """Return the lowest version of the cluster's nodes, so that a query's condition holds for all of them."""
     versions = [str(node["version"]) for node in _nodes(info) if node.get("version")]
     if not versions and isinstance(page, NativePage):
         versions = [labels.get("version", "") for _, labels, _ in page.samples("minio_software_version_info")]
@@ -180,7 +180,7 @@ def _edition(info: object) -> str:
 
 
 def _role(info: object, page: object, account: object) -> str:
-    """Return distributed, single-node or single-drive; empty when nothing tells."""
+    """Return distributed, single-node or single-drive; empty when unknown."""
     nodes = float(len(_nodes(info)))
     if not nodes and isinstance(page, NativePage):
         counts = [page.value(f"minio_cluster_nodes_{state}_total") for state in ("online", "offline")]
@@ -198,7 +198,7 @@ def _drives_per_set(account: object) -> Sequence[int]:
 
 
 def _started_at(info: object, page: object) -> float | None:
-    """Return when the node that started last did so: behind one address, any node's restart is a change."""
+    """Return when the last node started: behind one address, any node's restart is a change."""
     starts = [value for _, value in identity_of(page)]
     uptimes = [uptime for node in _nodes(info) if (uptime := number(node, "uptime")) is not None]
     if not starts and uptimes:

@@ -8,11 +8,11 @@ from pydantic import Field
 from exporter.queries.operation import Params
 from exporter.queries.query import Row
 
-_FAVOUR = 1.25  # what has series may be so much smaller: places change hands seldom
+_FAVOUR = 1.25  # a member may be so much smaller than a bucket outside, so that members change seldom
 
 
 class LargestParams(Params):
-    """Say how many buckets have series of their own."""
+    """How many buckets have series of their own."""
 
     top: int = Field(default=2000, ge=1, le=2000)
 
@@ -24,7 +24,7 @@ class Members:
         self._names: frozenset[object] = frozenset()
 
     def divide(self, sizes: Mapping[object, float], top: int) -> frozenset[object]:
-        """Choose the names of the largest, and keep them in mind."""
+        """Choose and remember the names of the largest."""
         weights = {name: size * (_FAVOUR if name in self._names else 1) for name, size in sizes.items()}
         self._names = frozenset(nlargest(top, weights, key=weights.__getitem__))
         return self._names
@@ -33,7 +33,7 @@ class Members:
 def with_others(rows: Iterable[Row], chosen: frozenset[object], sums: Sequence[str]) -> list[Row]:
     """Return the rows of the chosen buckets, and one with the columns `others` and `other_<sum>` for those left.
 
-    A sum is None where none of the others tells the number.
+    A sum is None where the number is known of none of the others.
     """
     kept: list[Row] = []
     left: list[Row] = []

@@ -1,4 +1,4 @@
-"""Rows from the server's own metrics page; facts of the whole cluster lose the label of the node that answered."""
+"""Rows from the server's own metrics page; values of the whole cluster have no label of the node that answered."""
 
 import math
 from collections import defaultdict

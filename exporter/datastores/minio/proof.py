@@ -1,7 +1,7 @@
-"""What an answer proves about who gave it: MinIO, another S3 server, or something else that listens there.
+"""What a response proves about its sender: MinIO, another S3 server, or another program on the same port.
 
-Proxies, login pages, consoles and programs of other kinds answer any path, often with HTTP 200. So a status alone
-proves nothing: an S3 server says why in a document of its own, and MinIO's health endpoints say nothing at all, under
+Proxies, login pages, consoles and other programs respond on any path, often with HTTP 200. So a status alone proves
+nothing: an S3 server sends its errors as documents of its own, and MinIO's health endpoints send an empty body with
 headers that only S3 servers send.
 """
 
@@ -15,75 +15,75 @@ from exporter.datastores.minio.xml_page import XmlPage, read_xml
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,99}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,40}")
-_SMALL = 64 * 1024  # bytes: what says why there is nothing else
-_ANSWERS = {200, 503}  # of a health endpoint: yes and no
+_SMALL = 64 * 1024  # bytes of an error document
+_HEALTH_STATUSES = {200, 503}
 _OK, _REDIRECTS = 200, range(300, 400)
 
 
-class Answer(NamedTuple):
-    """One HTTP answer, its headers by lower-case name."""
+class Response(NamedTuple):
+    """An HTTP response, its headers by lower-case name."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def error_response(what: str, answer: Answer) -> ErrorResponse:
-    """Return why an answer is not what was asked for, in the server's own word where it has one."""
-    return ErrorResponse(what, answer.status, code_of(answer), _kind(answer))
+def error_response(what: str, response: Response) -> ErrorResponse:
+    """Return the error for a response that is not the requested one, with the server's error code where it has one."""
+    return ErrorResponse(what, response.status, code_of(response), _kind(response))
 
 
-def code_of(answer: Answer) -> str:
-    """Return the server's word for what is wrong, empty where the answer is no S3 server's or MinIO's."""
-    if answer.status < _REDIRECTS.start or len(answer.body) > _SMALL:
+def code_of(response: Response) -> str:
+    """Return the error code of a response, empty where no S3 server sent it."""
+    if response.status < _REDIRECTS.start or len(response.body) > _SMALL:
         return ""
-    code = _error(answer).get("Code", "") or _json_code(answer)
+    code = _error(response).get("Code", "") or _json_code(response)
     return code if _CODE.fullmatch(code) else ""
 
 
-def knows_keys(answer: Answer) -> bool:
-    """Tell whether this is the good answer to the question where a bucket lies."""
-    page = _xml(answer)
-    return answer.status == _OK and page is not None and page.root == "LocationConstraint"
+def knows_keys(response: Response) -> bool:
+    """Return whether this is a bucket's location, which only accepted keys get."""
+    page = _xml(response)
+    return response.status == _OK and page is not None and page.root == "LocationConstraint"
 
 
-def health_of(what: str, answer: Answer) -> Health:
-    """Return the answer of one of MinIO's health endpoints; raise ErrorResponse for what is no such answer."""
-    silent = not answer.body or (answer.status != _OK and code_of(answer) != "")
+def health_of(what: str, response: Response) -> Health:
+    """Return the response of one of MinIO's health endpoints; raise ErrorResponse for any other response."""
+    silent = not response.body or (response.status != _OK and code_of(response) != "")
     # An object of that name in another server's bucket of the name minio would have a tag.
-    if answer.status not in _ANSWERS or not silent or not _of_minio(answer) or "etag" in answer.headers:
-        raise error_response(what, answer)
-    return Health(answer.status, answer.headers)
+    if response.status not in _HEALTH_STATUSES or not silent or not _of_minio(response) or "etag" in response.headers:
+        raise error_response(what, response)
+    return Health(response.status, response.headers)
 
 
-def _of_minio(answer: Answer) -> bool:
-    """Tell whether an S3 server gave the answer; a proxy in between may have put its own name in place of MinIO's."""
-    headers = answer.headers
+def _of_minio(response: Response) -> bool:
+    """Return whether an S3 server sent the response; a proxy may have replaced MinIO's name by its own."""
+    headers = response.headers
     named = headers.get("server", "").lower().startswith("minio")
     return named or "x-amz-request-id" in headers or any(name.startswith("x-minio-") for name in headers)
 
 
-def _json_code(answer: Answer) -> str:
-    """Return what MinIO's own endpoints say; JSON alone could be of any program."""
+def _json_code(response: Response) -> str:
+    """Return the error code in JSON, as MinIO's own endpoints send it; other programs send JSON, too."""
     try:
-        page = json.loads(answer.body) if _of_minio(answer) else None
+        page = json.loads(response.body) if _of_minio(response) else None
     except (ValueError, RecursionError):
         return ""
     return str(page.get("Code", "")) if isinstance(page, dict) else ""
 
 
-def _error(answer: Answer) -> Mapping[str, str]:
-    page = _xml(answer)
+def _error(response: Response) -> Mapping[str, str]:
+    page = _xml(response)
     return page.fields if page is not None and page.root == "Error" else {}
 
 
-def _xml(answer: Answer) -> XmlPage | None:
-    return read_xml(answer.body) if 0 < len(answer.body) <= _SMALL else None
+def _xml(response: Response) -> XmlPage | None:
+    return read_xml(response.body) if 0 < len(response.body) <= _SMALL else None
 
 
-def _kind(answer: Answer) -> str:
-    """Name what kind of answer it is, for who looks for the program that gave it."""
-    if answer.status in _REDIRECTS:
+def _kind(response: Response) -> str:
+    """Describe a response without an error code, to find the program that sent it."""
+    if response.status in _REDIRECTS:
         return "a redirect"
-    found = _MEDIA_TYPE.match(answer.headers.get("content-type", ""))
-    return found[0] if found else "without a content type" if answer.body else "with an empty body"
+    found = _MEDIA_TYPE.match(response.headers.get("content-type", ""))
+    return found[0] if found else "without a content type" if response.body else "with an empty body"

@@ -1,4 +1,4 @@
-"""The two ways to sign in to MinIO: AWS signature version 4 for S3 and admin calls, a bearer token for the metrics."""
+"""How requests to MinIO are signed: AWS signature version 4 for S3 and admin calls, a bearer token for the metrics."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ class Signer:
         self._token = ("", 0.0)
 
     def signed(self, url: str) -> Mapping[str, str]:
-        """Return the headers of a GET of this URL, its host as it will be sent."""
+        """Return the headers of a GET of this URL, whose host is as it will be sent."""
         now, parts = datetime.now(UTC), urlsplit(url)
         headers = sign_v4_s3(
             method="GET",
@@ -48,10 +48,10 @@ class Signer:
         return {name: value for name, value in headers.items() if isinstance(value, str)}
 
     def bearer(self) -> Mapping[str, str]:
-        """Return the header that the metrics page asks for; a token is used for half of its life."""
+        """Return the header for the metrics page; a token is used for half of its lifetime."""
         token, expires = self._token
         now = time.time()
-        if not 0 < expires - now <= LIFETIME_SECONDS / 2:  # a clock that jumped makes a new one, too
+        if not 0 < expires - now <= LIFETIME_SECONDS / 2:  # after a jump of the clock, too
             token = metrics_token(*self.keys, now)
             self._token = (token, now + LIFETIME_SECONDS / 2)
         return {"Authorization": f"Bearer {token}"}
@@ -63,7 +63,7 @@ LIFETIME_SECONDS = 3600
 def metrics_token(access_key: str, secret_key: str, now: float) -> str:
     """Return a JSON web token, HS512.
 
-    It has no `iat` or `nbf`, so that a server whose clock is behind takes it, too.
+    It has no `iat` or `nbf`, so that a server whose clock is behind accepts it.
     """
     claims = {"exp": int(now) + LIFETIME_SECONDS, "iss": "prometheus", "sub": access_key}
     signed = _encoded({"alg": "HS512", "typ": "JWT"}) + b"." + _encoded(claims)

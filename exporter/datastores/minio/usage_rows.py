@@ -1,4 +1,4 @@
-"""Rows about buckets: what the scanner counted, and the flags the server keeps in memory."""
+"""Rows about buckets: the scanner's counts, and the flags that the server keeps in memory."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -60,7 +60,7 @@ def bucket_rows_of_account(account: Json, params: LargestParams, members: Member
 
 
 def flag_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
-    """Return what is switched on for each of the largest buckets; no quota is no sample."""
+    """Return the features of each of the largest buckets; without a quota there is no sample of it."""
     rows: list[Row] = []
     for bucket in objects(account, "Buckets"):
         details = _object(bucket, "details")
@@ -77,7 +77,7 @@ def flag_rows(account: Json, params: LargestParams, members: Members) -> list[Ro
 
 
 def versioning_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
-    """Return the state of versioning, one row a bucket and state; of the others how many are in each state."""
+    """Return the state of versioning, one row a bucket and state, and how many of the others are in each state."""
     chosen = _largest(account, params, members)
     rows: list[Row] = []
     others = dict.fromkeys(_VERSIONING_STATES, 0.0)
@@ -105,7 +105,7 @@ def _sizes(rows: Sequence[Row]) -> dict[object, float]:
 
 
 def _scanned_at(usage: Json) -> float:
-    """Return when the scanner last saved its counts; before its first round they are 0 and mean nothing."""
+    """Return when the scanner last saved its counts; before its first round they are all 0."""
     time = datetime.fromisoformat(str(usage["lastUpdate"]))
     if time < datetime(1970, 1, 1, tzinfo=UTC):
         raise QueryError("unsupported", "the scanner has not finished its first round")

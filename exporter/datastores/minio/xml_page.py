@@ -1,21 +1,21 @@
-"""Read the small XML documents that S3 servers answer with; what has a DTD is refused, as entities can grow."""
+"""Parse the small XML documents of S3 servers; one with a DTD is rejected, as entities can grow."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 from xml.parsers import expat
 
-_FIELD = 2  # the depth at which S3's answers say what they have to say
+_FIELD = 2  # the depth of the fields in S3's documents
 
 
 class XmlPage(NamedTuple):
-    """The name of the root, and the texts of the elements right below it; names are without their namespace."""
+    """The name of the root, and the texts of the elements right below it; names have no namespace."""
 
     root: str
     fields: Mapping[str, str]
 
 
 def read_xml(body: bytes) -> XmlPage | None:
-    """Return what a document says, None for what is no XML; nothing outside of the document is read."""
+    """Parse a document; return None where it is no XML. Nothing outside of the document is read."""
     reader = _Reader()
     try:
         reader.parser.Parse(body, True)  # noqa: FBT003 - expat's signature
