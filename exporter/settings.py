@@ -14,8 +14,9 @@ from exporter.config.thresholds import THRESHOLDS, Limit, limits
 from exporter.config.web_config_file import WebFile
 from exporter.datastores import operations
 from exporter.errors import ConfigError
-from exporter.queries.loader import Known, builtin_names, load_queries
+from exporter.queries.loader import builtin_names, load_queries
 from exporter.queries.query import Query
+from exporter.queries.query_file import QueryContext
 from exporter.state.checks import OUR_OWN
 from exporter.state.events import MonitoredTarget
 
@@ -69,7 +70,7 @@ def read_queries(
     stores: Iterable[str], sources: Sequence[Path] = (), thresholds: Mapping[str, Limit] = THRESHOLDS
 ) -> tuple[Query, ...]:
     """Load the built-in and the users' queries of some stores; raise ConfigError with every problem."""
-    return load_queries(stores, Known(operations, thresholds), sources)
+    return load_queries(stores, QueryContext(operations, thresholds), sources)
 
 
 def monitored_target(config: Config, target: Target) -> MonitoredTarget:
