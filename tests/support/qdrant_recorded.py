@@ -30,14 +30,14 @@ def metrics(scene: str) -> bytes:
 
 
 def transport(
-    answers: Mapping[str, Answer], asked: list[str] | None = None, key: str | None = None
+    answers: Mapping[str, Answer], requested: list[str] | None = None, key: str | None = None
 ) -> httpx.MockTransport:
-    """Answer from a mapping of paths, note what was asked, and refuse every other key where there is one."""
+    """Respond from a mapping of paths, note the requests, and reject other keys where one is given."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode()
-        if asked is not None:
-            asked.append(path)
+        if requested is not None:
+            requested.append(path)
         if key is not None and request.headers.get("api-key") != key:
             return httpx.Response(401, text="Invalid API key or JWT")
         status, text = answers.get(path, (404, ""))

@@ -1,18 +1,16 @@
 """What operations use of a session; every page is read once in a pass."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from exporter.queries.conditions import ServerInfo
+from exporter.queries.operation import PageSession
 
 if TYPE_CHECKING:  # the client is loaded for canaries alone
     from qdrant_client import AsyncQdrantClient
 
-_T = TypeVar("_T")
 
-
-class Session(Protocol):
+class Session(PageSession, Protocol):
     """The session as operations see it."""
 
     @property
@@ -35,9 +33,6 @@ class Session(Protocol):
 
     async def json(self, path: str, body: object = None) -> object:
         """Return the `result` of a page; raise QueryError for every status but 200. With a body it is not cached."""
-
-    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
-        """Call `make` with pages and parameters, off the event loop where this pass has read much."""
 
     async def search_client(self) -> "AsyncQdrantClient":
         """Return Qdrant's own client."""

@@ -1,17 +1,15 @@
-"""What Neo4j's client does without a server: addresses, rows, reasons."""
+"""What Neo4j's datastore does without a server: URLs, rows, a pass."""
 
 import asyncio
 from functools import partial
 from typing import Any
 
 import pytest
-from neo4j.exceptions import Neo4jError, ServiceUnavailable
 
 from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.config.targets import Globs
 from exporter.datastores.neo4j.connection import driver_url
 from exporter.datastores.neo4j.datastore import Neo4jDatastore, unwind_rows
-from exporter.datastores.neo4j.errors import reason_of
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
@@ -40,12 +38,8 @@ class HangingServer(Neo4jDatastore):
         return await asyncio.Future()
 
 
-def error(code: str) -> Neo4jError:
-    return Neo4jError._hydrate_neo4j(code=code, message="said the server")  # noqa: SLF001 - as the driver makes them
-
-
-def test_the_driver_is_given_neither_login_nor_tls_by_its_uri() -> None:
-    """It refuses a login there, and a context of ours beside a scheme that speaks of TLS."""
+def test_driver_url_has_no_tls() -> None:
+    """The driver rejects a TLS context beside a scheme of TLS."""
     assert driver_url(target("neo4j+s://graph:7687")) == "neo4j://graph:7687"
     assert driver_url(target("bolt+ssc://graph")) == "bolt://graph"
 
@@ -79,40 +73,8 @@ async def test_statement_that_hangs_runs_once_a_pass() -> None:
 
 
 def test_globs_choose_databases() -> None:
-    """What is included and not excluded is visited."""
+    """Databases that are included and not excluded are visited."""
     names = ["neo4j", "orders", "orders-test"]
 
     assert list(filter(Globs().matches, names)) == names
     assert list(filter(Globs(include=("orders*",), exclude=("*-test",)).matches, names)) == ["orders"]
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        ("Neo.ClientError.Security.Unauthorized", "auth"),
-        ("Neo.ClientError.Security.AuthenticationRateLimit", "auth"),
-        ("Neo.ClientError.Security.CredentialsExpired", "auth"),
-        ("Neo.ClientError.Security.Forbidden", "privilege"),
-        ("Neo.ClientError.Procedure.ProcedureNotFound", "unsupported"),
-        ("Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration", "timeout"),
-        ("Neo.TransientError.Database.DatabaseUnavailable", "connect"),
-        ("Neo.ClientError.Statement.SyntaxError", "query"),
-        ("Neo.DatabaseError.General.UnknownError", "query"),
-    ],
-)
-def test_servers_codes_have_reasons(code: str, reason: str) -> None:
-    """What the server says is classified by its code, never by its words."""
-    assert reason_of(error(code)) == reason
-
-
-def test_drivers_errors_have_reasons() -> None:
-    """A server that cannot be reached and one that is silent are two reasons."""
-    silent = ServiceUnavailable("no handshake")
-    silent.__cause__ = TimeoutError()
-
-    assert reason_of(ServiceUnavailable("refused")) == "connect"
-    assert reason_of(silent) == "timeout"
-    assert reason_of(TimeoutError()) == "timeout"
-    assert reason_of(ConnectionResetError()) == "connect"
-    assert reason_of(KeyError("column")) == "decode"
-    assert reason_of(QueryError("limit", "too many")) == "limit"

@@ -97,7 +97,7 @@ async def test_whatever_comes_has_an_end(answer: Answer, reason: str) -> None:
 
 
 def test_check_is_bounded_too(tmp_path: Path) -> None:
-    """It asks the same servers, on the same event loop."""
+    """The command reads the same servers, on the same event loop."""
     with bolt_server(endless_message) as port:
         target = f"{{name: graph, store: neo4j, url: 'bolt://127.0.0.1:{port}', password: x}}"
         config = write(tmp_path / "datatier.yaml", f"targets: [{target}]\n")

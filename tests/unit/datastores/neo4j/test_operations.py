@@ -126,7 +126,7 @@ def test_first_look_counts_nothing_and_shows_zeros() -> None:
 
 
 def test_durations_land_in_buckets_of_seconds() -> None:
-    """The server tells microseconds: all of it, and the compiling part."""
+    """The server reports microseconds: the whole duration, and that of compiling."""
     durations = Durations()
     durations.add(5000, 100, [], 1.0)
     durations.add(6000, 100, [(4_000, 1_000), (2_000_000, 0)], 1.0)

@@ -1,4 +1,4 @@
-"""Collections, shards and the cluster, from what a real server told."""
+"""Collections, shards and the cluster, from recorded pages of a real server."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_numbers_of_collections() -> None:
 
 
 def test_segments_and_indexed_vectors() -> None:
-    """Level 4 tells segments, and by vector what is indexed."""
+    """Level 4 contains segments, and the indexed vectors of each."""
     found = collections_of(page("2-two-collections", SEGMENTS), 200)
 
     assert _one(segment_rows(found), collection="docs") == {
@@ -77,7 +77,7 @@ def test_segments_and_indexed_vectors() -> None:
 
 
 def test_a_collection_that_failed_to_load_is_not_green() -> None:
-    """The server says green, ready and Active; the dummy shard gives it away."""
+    """Its status is green, ready and Active for the server; only the dummy shard shows the failure."""
     telemetry = page("7-collection-failed-to-load", TELEMETRY)
     found = collections_of(telemetry, 200)
     docs = _one(collection_rows(telemetry, found), collection="docs")
@@ -117,7 +117,7 @@ def test_a_dead_peer_shows_in_messages_at_once() -> None:
 
 
 def test_cluster_telemetry_tells_who_answers() -> None:
-    """A killed and a frozen peer are not responsive; what they did not say is no sample."""
+    """A killed and a frozen peer are not responsive; their missing values are no samples."""
     rows = peer_rows(page("6-cluster-one-killed-one-frozen", "/cluster/telemetry"))
 
     assert sorted((row["responsive"], row["commit"]) for row in rows if row["commit"]) == [(1.0, 18.0)]
@@ -150,7 +150,7 @@ def test_the_verdict_on_a_status(status: str | None, verdict: str) -> None:
 
 
 def test_points_before_1_14() -> None:
-    """A shard tells no number of points there; its segments do, on the same page."""
+    """A shard has no number of points there; its segments have, on the same page."""
     telemetry = _telemetry(a="green")
     segments = [{"info": {"num_points": 3}}, {"info": {"num_points": 4}}]
     telemetry["collections"]["collections"][0]["shards"][0]["local"] = {
@@ -178,7 +178,7 @@ def test_the_bound_keeps_collections_in_trouble() -> None:
 
 
 def test_a_collection_held_by_other_peers_alone_has_no_status() -> None:
-    """Whoever holds it tells how it is; here it has no row, and no blame."""
+    """The peer that holds it reports its status; here it has no row."""
     telemetry = _telemetry(a="green")
     telemetry["collections"]["collections"][0]["shards"][0]["local"] = None
 

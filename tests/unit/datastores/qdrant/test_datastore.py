@@ -1,4 +1,4 @@
-"""The client against recorded answers: what it asks, and what it makes of refusals."""
+"""The datastore against recorded responses: its requests, and the reasons of errors."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def _fetch(store: QdrantDatastore, name: str) -> Any:
         return await session.fetch(_query(name))
 
 
-async def test_ping_tells_who_the_server_is() -> None:
+async def test_ping_returns_the_facts() -> None:
     """Version, role, start and capabilities with their reasons."""
     async with datastore(transport(TWO)) as store:
         info = await store.ping()
@@ -49,18 +49,18 @@ async def test_ping_tells_who_the_server_is() -> None:
 
 
 async def test_ping_is_one_request_once_the_server_is_known() -> None:
-    """What does not change is not asked for at every ping."""
-    asked: list[str] = []
-    async with datastore(transport(TWO, asked)) as store:
+    """Facts that rarely change are not read at every ping."""
+    requested: list[str] = []
+    async with datastore(transport(TWO, requested)) as store:
         await store.ping()
-        asked.clear()
+        requested.clear()
         await store.ping()
 
-    assert asked == ["/collections"]
+    assert requested == ["/collections"]
 
 
 async def test_a_peer_of_a_cluster() -> None:
-    """Its role is peer, whoever leads."""
+    """Its role is peer, of the leader as well."""
     async with datastore(transport(CLUSTER)) as store:
         info = await store.ping()
 
@@ -68,7 +68,7 @@ async def test_a_peer_of_a_cluster() -> None:
 
 
 async def test_an_old_server_lacks_what_came_later() -> None:
-    """A capability that came with a later version says which."""
+    """A capability of a later version names that version as the reason."""
     old = {**EMPTY, "/": (200, json.dumps({"title": "qdrant", "version": "1.9.7"}))}
     async with datastore(transport(old)) as store:
         info = await store.ping()
@@ -79,20 +79,20 @@ async def test_an_old_server_lacks_what_came_later() -> None:
 
 async def test_every_query_reads_each_page_once() -> None:
     """Twenty query files cost a pass one telemetry, one metrics page."""
-    asked: list[str] = []
-    async with datastore(transport(CLUSTER, asked)) as store:
+    requested: list[str] = []
+    async with datastore(transport(CLUSTER, requested)) as store:
         info = await store.ping()
-        asked.clear()
+        requested.clear()
         async with store.session("fast") as session:
             for query in _queries():
                 if not query.when.unmet(info) and query.interval is None:
                     query.samples(await session.fetch(query))
 
-    assert sorted(asked) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
+    assert sorted(requested) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
 
 
 async def test_the_disk_against_its_configured_size() -> None:
-    """A check like every other store's, of pages that an engine wrote; a cluster's peers cannot tell."""
+    """It feeds the check diskSpace; a peer of a cluster has no such query, for it knows only its own shards."""
     query = _query("disk")
     async with datastore(transport(TWO), disk_size="400MiB") as store:
         info = await store.ping()
@@ -107,10 +107,10 @@ async def test_the_disk_against_its_configured_size() -> None:
         assert query.when.unmet(await store.ping()) == "needs role single"
 
 
-async def test_a_refused_page_is_not_asked_for_again() -> None:
-    """One refusal answers all queries on a page in this pass; the next pass asks again."""
-    asked: list[str] = []
-    async with datastore(transport({**TWO, "/metrics": (408, "")}, asked)) as store:
+async def test_failed_page_is_read_once_a_pass() -> None:
+    """All queries of a page share its failure in this pass; the next pass requests it again."""
+    requested: list[str] = []
+    async with datastore(transport({**TWO, "/metrics": (408, "")}, requested)) as store:
         await store.ping()
         for _ in range(2):
             async with store.session("fast") as session:
@@ -120,7 +120,7 @@ async def test_a_refused_page_is_not_asked_for_again() -> None:
 
                     assert error.value.reason == "timeout"
 
-    assert asked.count("/metrics") == 2
+    assert requested.count("/metrics") == 2
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ async def test_a_refused_page_is_not_asked_for_again() -> None:
     ],
 )
 async def test_a_refused_ping(answer: Answer, reason: str) -> None:
-    """A ping answered with an error says which kind."""
+    """The reason of a failed ping follows from the status code."""
     async with datastore(transport({**TWO, "/collections": answer})) as store:
         with pytest.raises(QueryError) as error:
             await store.ping()
@@ -251,8 +251,8 @@ async def test_a_restart_is_noticed() -> None:
     assert after.started_at == before.started_at + 3600
 
 
-async def test_facts_that_do_not_come_cost_the_ping_nothing() -> None:
-    """Pages that hang leave facts unknown, the server is up all the same; they are asked for again at the next ping."""
+async def test_facts_that_hang_do_not_fail_the_ping() -> None:
+    """Facts of pages that hang are unknown and read again at the next ping, which does not fail."""
     stuck = {"/telemetry", "/cluster"}
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from exporter.datastores.json_path import timestamp
 from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows, snapshot_rows
 from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError
@@ -53,7 +52,7 @@ async def test_memory_by_component() -> None:
 
 
 async def test_disk_is_the_sum_of_all_collections() -> None:
-    """Against what the user says the disk holds; without collections it is empty."""
+    """The size is configured; without collections the disk is empty."""
     answers = {f"/collections/{name}/memory": {"total": {"disk_bytes": size}} for name, size in (("a", 30), ("b", 20))}
 
     assert await disk_rows(_reader(answers), ["a", "b"], 200.0) == [{"used": 50.0, "size": 200.0, "used_ratio": 0.25}]
@@ -75,17 +74,3 @@ async def test_all_refused_is_an_error() -> None:
 def test_names_are_quoted_in_paths() -> None:
     """A collection may be named with what a path gives a meaning to."""
     assert collection_path("a/b c", "memory") == "/collections/a%2Fb%20c/memory"
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2026-11-21T02:45:10.022324343Z", 1795229110.022324),
-        ("2026-11-21T02:43:55", 1795229035.0),
-        ("soon", None),
-        (None, None),
-    ],
-)
-def test_timestamps(text: str | None, seconds: float | None) -> None:
-    """With nanoseconds, without a zone, or none at all."""
-    assert timestamp(text) == seconds

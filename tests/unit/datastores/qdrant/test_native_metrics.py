@@ -52,8 +52,8 @@ def test_requests_of_one_operation_are_added_up() -> None:
     assert counts["rest", "index", "200"] == 1.0
 
 
-def test_requests_nobody_sent_yet_are_zero() -> None:
-    """A server that was asked nothing has its search and upsert counters at 0, in every label set they will have."""
+def test_requests_not_sent_yet_are_zero() -> None:
+    """A server without requests has its search and upsert counters at 0, in every label set they will have."""
     rows = request_rows(metrics_page(b'app_info{name="qdrant"} 1\n'), "1.18.3")
 
     assert {(r["protocol"], r["operation"], r["status"], r["requests"]) for r in rows} == {
@@ -151,7 +151,7 @@ def test_picked_metrics_are_joined_by_their_labels() -> None:
 
 
 def test_limits_of_the_process() -> None:
-    """Used by allowed; nothing where the server does not say what is allowed."""
+    """Used divided by allowed; no row where the limit is missing."""
     page = metrics_page(b"process_open_fds 50\nprocess_max_fds 200\nprocess_open_mmaps 7\n")
 
     assert limit_rows(page) == [{"resource": "file_descriptors", "used_ratio": 0.25}]

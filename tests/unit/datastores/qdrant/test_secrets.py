@@ -42,7 +42,7 @@ async def test_a_key_file_that_is_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failing", ["connect", "refused", "header"])
 async def test_no_secret_and_no_address_in_errors_and_logs(failing: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever goes wrong: neither the key nor the server's address, nor its peers', is told."""
+    """No error contains the key, the server's address or its peers' addresses."""
     tonic = '{"status": {"error": "tcp connect error: http://qdrant.test:6335/ at 10.0.0.7:6335 refused"}}'
     key = KEY if failing == "header" else "planted-key"
 
@@ -60,5 +60,5 @@ async def test_no_secret_and_no_address_in_errors_and_logs(failing: str, caplog:
             with pytest.raises((QueryError, httpx.ConnectError)) as error:
                 await store.ping()
 
-    told = f"{error.value!r} {error.value} {caplog.text}"
-    assert not [secret for secret in (key, "qdrant.test", "10.0.0.7") if secret in told]
+    shown = f"{error.value!r} {error.value} {caplog.text}"
+    assert not [secret for secret in (key, "qdrant.test", "10.0.0.7") if secret in shown]
