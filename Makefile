@@ -30,7 +30,7 @@ test: .venv/dev
 ifdef TESTS
 	$(BIN)/pytest $(PARALLEL) $(TESTS)
 else
-	$(BIN)/pytest $(PARALLEL) --cov $(UNIT)  # fails under the coverage that pyproject.toml asks for
+	$(BIN)/pytest $(PARALLEL) $(UNIT) --cov  # fails under the coverage that pyproject.toml asks for
 	-$(BIN)/python -m testkit fetch  # what cannot be had is a skip with its reason, on CI a failure
 	$(BIN)/pytest $(PARALLEL) $(SERVERS)
 endif
