@@ -4,6 +4,7 @@ BIN := .venv/bin
 UNIT := tests/unit tests/repository --ignore tests/repository/programs
 SERVERS := tests/repository/programs tests/integration tests/end_to_end
 WORKERS ?= 2
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would compile the same modules
 
 .PHONY: help check unit test slow demo format bench docs preview lock clean
 help:

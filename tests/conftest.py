@@ -26,8 +26,8 @@ LONGEST = (
     "repository/programs/test_alert_mutants.py",
     "unit/web/test_protocol.py",
     "unit/test_reload.py",
-    "unit/config/test_server_tls.py",
     "unit/fuzz/test_long_texts.py",
+    "repository/test_repository.py",
     "unit/fuzz/test_described_requests.py",
     "unit/fuzz/test_odd_values.py",
 )

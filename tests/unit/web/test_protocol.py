@@ -28,11 +28,11 @@ def site(tmp_path: Path) -> Iterator[WebSite]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give clients a second for everything."""
+    """Give clients half a second for everything."""
     for name in ("REQUEST_SECONDS", "ANSWER_SECONDS"):
-        monkeypatch.setattr(protocol, name, 1.0)
-    monkeypatch.setattr(server, "IDLE_SECONDS", 1.0)
-    monkeypatch.setattr(event_loop, "REQUEST_SECONDS", 1.0)
+        monkeypatch.setattr(protocol, name, 0.5)
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(event_loop, "REQUEST_SECONDS", 0.5)
 
 
 @pytest.mark.parametrize(
