@@ -1,4 +1,4 @@
-"""The check command: connect, run each query once, and say what a person can do about each fault."""
+"""The check command: connect to each target, run each query once, and report failures and missing privileges."""
 
 import asyncio
 import json
@@ -41,11 +41,11 @@ async def _check_target(settings: RuntimeConfig, target: Target, logins: Logins)
         except QueryError as error:
             return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
-        stepping = [query for query in queries if query.step_every is not None]  # their rows show no failed step
+        stepping = [query for query in queries if query.step_every is not None]  # a failed step does not show in rows
         results = await _run_all(monitored, "sampler", stepping, datastore, info)
         for name in LANES:
-            asked = [query for query in queries if lane(query) == name]
-            results += await _run_all(monitored, name, asked, datastore, info)
+            in_lane = [query for query in queries if lane(query) == name]
+            results += await _run_all(monitored, name, in_lane, datastore, info)
     return {
         **report,
         "up": True,
@@ -62,7 +62,7 @@ async def _check_target(settings: RuntimeConfig, target: Target, logins: Logins)
 async def _run_all(
     target: MonitoredTarget, name: Lane, queries: Sequence[Query], datastore: Datastore, info: ServerInfo
 ) -> list[Result]:
-    """Run a lane's queries: of the server, then database by database."""
+    """Run the queries of a lane: those of the server, then those of each database."""
     results: list[Result] = []
     if not queries:
         return results
@@ -78,13 +78,13 @@ async def _run_all(
                 run = QueryRun(target, query, database, info, query.timeout)
                 results.append(await execute_query(run, session, datastore))
     except QueryError as error:
-        answered = {result.query.name for result in results}
-        results += [failed_result(target, query, error) for query in queries if query.name not in answered]
+        done = {result.query.name for result in results}
+        results += [failed_result(target, query, error) for query in queries if query.name not in done]
     return results
 
 
 def _query_report(query: Query, results: Iterable[Result], secrets: Iterable[str]) -> dict[str, Any]:
-    """Add up a query's databases; the first error stands for all."""
+    """Sum the runs of a query over its databases; of several errors report the first."""
     runs = [result for result in results if result.query is query]
     error = next((result.error for result in runs if result.error is not None), None)
     report: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _why(error: QueryError, secrets: Iterable[str]) -> dict[str, str]:
 
 
 def failed(reports: Iterable[dict[str, Any]]) -> bool:
-    """Tell whether a target is down or a query fails; what a server does not support is no failure."""
+    """Return whether a target is down or a query fails; an unsupported query is no failure."""
     return any(
         not report["up"] or any(query.get("reason", "unsupported") != "unsupported" for query in report["queries"])
         for report in reports

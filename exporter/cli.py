@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"datatier-exporter {__version__}")
         return 0
     if options.command == "serve":
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # one that comes during the start waits for its end
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])  # until a reload is possible
     try:
         if options.command == "rules":
             return _rules(options)
@@ -43,31 +43,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `check | head`: nobody reads on; Python would complain once more at its own end
+    except BrokenPipeError:  # as in `check | head`; without the null device, Python would report it again on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _occupy_standard_streams() -> None:
-    """Put the null device where a standard stream is closed: uvloop aborts when a connection has such a number."""
+    """Open the null device for closed standard streams: uvloop aborts when a socket gets one of their descriptors."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD_STREAM:
         pass
     os.close(descriptor)
 
 
 def _check(settings: RuntimeConfig, kind: str) -> int:
-    from exporter import check  # noqa: PLC0415 - serve does not need it
-    from exporter.web.event_loop import PatchedUvloop  # noqa: PLC0415 - the others do not need it
+    from exporter import check  # noqa: PLC0415 - imported only by this command
+    from exporter.web.event_loop import PatchedUvloop  # noqa: PLC0415
 
-    with asyncio.Runner(loop_factory=PatchedUvloop) as runner:  # the service's: it bounds what a server may send
+    with asyncio.Runner(loop_factory=PatchedUvloop) as runner:  # as in serve: it limits what a server may send
         reports = runner.run(check.check(settings))
     print(check.as_json(reports) if kind == "json" else check.as_text(reports), flush=True)
     return 1 if check.failed(reports) else 0
 
 
 def _rules(options: argparse.Namespace) -> int:
-    from exporter import alert_rules  # noqa: PLC0415 - nobody else needs the catalogue
-    from exporter.alert_rules import TargetLimits  # noqa: PLC0415 - as above
+    from exporter import alert_rules  # noqa: PLC0415 - imported only by this command
+    from exporter.alert_rules import TargetLimits  # noqa: PLC0415
 
     config = load_config(options.config) if options.config else None
     wanted = options.names or (
@@ -89,7 +89,7 @@ def _rules(options: argparse.Namespace) -> int:
 
 
 def _serve(settings: RuntimeConfig, source: ConfigLoader, listen: str | None) -> int:
-    from exporter.web.server import serve  # noqa: PLC0415 - check does not need a web server
+    from exporter.web.server import serve  # noqa: PLC0415 - imported only by this command
 
     return serve(settings, source.load, listen or settings.config.listen)
 
@@ -158,7 +158,3 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
     parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Errors that stop a start, and errors that become results: what users are told, in typed reasons."""
+"""ConfigError stops a start; QueryError, with a typed reason, becomes a result."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Reason = Literal["connect", "auth", "timeout", "privilege", "unsupported", "quer
 
 
 class QueryError(Exception):
-    """Say why a query has no samples: a typed reason for users, a message for the log, the series it cost."""
+    """Explain why a query has no samples: a reason for users, a message for the log, the number of dropped series."""
 
     def __init__(self, reason: Reason, message: str, dropped: int = 0) -> None:
         super().__init__(message)
@@ -17,35 +17,32 @@ class QueryError(Exception):
 
     @property
     def shown(self) -> str:
-        """Return what may be shown of it: what repeats a driver's error is for the log alone."""
+        """Return what clients may see: the message, or the reason alone if the message repeats an error of a driver."""
         return self.reason if self.__cause__ else str(self)
 
 
 class NoSessionError(QueryError):
-    """Say that nobody was let in to ask: into one database, if it is named, or into none at all."""
+    """Explain why no session was possible: in one database, if it is named, or on the whole server."""
 
     def __init__(self, reason: Reason, message: str, database: str | None = None) -> None:
         super().__init__(reason, message)
         self.database = database
 
 
-_MOST_PROBLEMS = 100
-_LONGEST_PROBLEM = 5_000  # characters
+_MAX_PROBLEMS = 100
+_MAX_PROBLEM = 5_000  # characters
 
 
 class ConfigError(Exception):
-    """Stop start-up: each problem is one readable line."""
+    """Report what is wrong with the configuration, each problem as one readable line."""
 
     def __init__(self, problems: list[str]) -> None:
-        more = len(problems) - _MOST_PROBLEMS
-        told = [*problems[:_MOST_PROBLEMS], f"and {more} more problems"] if more > 0 else problems
-        self.problems = [visible(problem[:_LONGEST_PROBLEM]) for problem in told]
+        more = len(problems) - _MAX_PROBLEMS
+        listed = [*problems[:_MAX_PROBLEMS], f"and {more} more problems"] if more > 0 else problems
+        self.problems = [visible(problem[:_MAX_PROBLEM]) for problem in listed]
         super().__init__("\n".join(self.problems))
 
 
-_NO_THREAD = "can't start new thread"
-
-
 def no_thread(error: BaseException) -> bool:
-    """Tell whether the system refused a thread: it gives no error number, but words."""
-    return isinstance(error, RuntimeError) and _NO_THREAD in str(error)
+    """Return whether the system could start no thread: Python raises this error without a number."""
+    return isinstance(error, RuntimeError) and "can't start new thread" in str(error)

@@ -1,4 +1,4 @@
-"""Logging: logfmt or JSON, one line an event, and no configured secret in any of them."""
+"""Logging: one line for each event, as logfmt or JSON, without any configured secret."""
 
 import logging
 import os
@@ -11,23 +11,23 @@ import structlog
 
 LogFormat = Literal["logfmt", "json"]
 LOG_LEVELS = ("debug", "info", "warning", "error")
-_LONGEST = 20_000  # characters of a field
+_MAX_FIELD = 20_000  # characters
 _TRACEBACKS = ("exception", "stack")
-_SHORTEST_SECRET = 4  # shorter ones would blank out ordinary words
+_MIN_SECRET = 4  # characters: replacing shorter ones would garble ordinary words
 
 _log = structlog.get_logger("exporter")
 
 
 def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[str]]) -> None:
-    """Send structlog's and the standard library's events to stderr, every present secret blanked out."""
+    """Write the events of structlog and the standard library to stderr, with the current secrets replaced by ***."""
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.format_exc_info,
-        _texts,
+        _as_text,
         _redactor(secrets),
-        _harmless,
+        _printable,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -43,20 +43,20 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_nothing, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _without_none, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.WARNING)  # clients speak up when something is wrong, and only then
+    root.setLevel(logging.WARNING)  # store clients log details below that
     logging.getLogger("exporter").setLevel(level.upper())
 
 
 class _Handler(logging.Handler):
-    """Write lines to a file descriptor, and lose them where that fails or would have to wait.
+    """Write lines to a file descriptor; drop those whose write would fail or block.
 
-    A full disk or a log collector that hangs must not stop the service. The loss is told with the first line that
-    can be written again.
+    A full disk or a log collector that hangs must not stop the service. The number of dropped lines is logged when
+    writing works again.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -64,7 +64,7 @@ class _Handler(logging.Handler):
         self._descriptor = descriptor
         self._writable = select.poll()
         self._writable.register(descriptor, select.POLLOUT)
-        self._lost = 0
+        self._dropped = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         line = (self.format(record) + "\n").encode(errors="backslashreplace")
@@ -72,14 +72,14 @@ class _Handler(logging.Handler):
             written = self._write(line)
         except OSError:
             written = False
-        lost, self._lost = self._lost, 0
+        dropped, self._dropped = self._dropped, 0
         if not written:
-            self._lost = lost + 1
-        elif lost:
-            _log.warning("log lines were lost: standard error could not be written", lines=lost)
+            self._dropped = dropped + 1
+        elif dropped:
+            _log.warning("log lines were lost: standard error could not be written", lines=dropped)
 
     def _write(self, line: bytes) -> bool:
-        """Write in pieces that a pipe takes whole when it takes anything."""
+        """Write in pieces that a pipe accepts whole or not at all."""
         for start in range(0, len(line), select.PIPE_BUF):
             if not any(events & select.POLLOUT for _, events in self._writable.poll(0)):
                 return False
@@ -88,9 +88,9 @@ class _Handler(logging.Handler):
 
 
 def blanked(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without any of the secrets, the longest first: one may be the beginning of another."""
+    """Replace the secrets in a text, the longest first, since one may be a prefix of another."""
     for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
+        if len(secret) >= _MIN_SECRET:
             text = text.replace(secret, "***")
     return text
 
@@ -105,8 +105,8 @@ def _redactor(secrets: Callable[[], Iterable[str]]) -> structlog.typing.Processo
     return redact
 
 
-def _texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Turn every field that the others are to look at into a text, an error's into one line."""
+def _as_text(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Convert fields to text, so that the next processors see them, and errors to a single line."""
     for key, value in event.items():
         if not (key.startswith("_") or isinstance(value, str | int | float | None)):
             event[key] = str(value)
@@ -115,24 +115,24 @@ def _texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
-def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Write out what would act on a terminal, cut what would fill a disk; the lines of a traceback stay lines."""
+def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape control characters and truncate long fields; tracebacks keep their lines."""
     for key, value in event.items():
         if isinstance(value, str):
-            cut = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}… ({len(value)} characters)"
+            cut = value if len(value) <= _MAX_FIELD else f"{value[:_MAX_FIELD]}… ({len(value)} characters)"
             event[key] = visible(cut, "\n" if key in _TRACEBACKS else "")
     return event
 
 
-def _without_nothing(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _without_none(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: value for key, value in event.items() if value is not None}
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Write out what is not printable: control characters, ends of lines, changes of direction, half surrogates.
+    """Escape what is not printable, such as control characters, line breaks, direction marks and lone surrogates.
 
-    keep: characters that stay as they are.
+    keep: characters to leave as they are.
     """
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in text)
+    return "".join(char if char.isprintable() or char in keep else ascii(char)[1:-1] for char in text)

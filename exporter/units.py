@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: 500ms, 1h30m, 500GiB; and durations as they read them: 3 h 12 min."""
+"""Parse durations and sizes, such as 1h30m and 500GiB, and format durations, such as 3 h 12 min."""
 
 import math
 import re
@@ -7,20 +7,20 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST = 36525 * 86400.0
-_MOST_CHARACTERS = 100
+_CENTURY = 36525 * 86400.0
+_MAX_CHARACTERS = 100
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 def parse_duration(value: object) -> float:
-    """Return seconds; raise ValueError for anything but a positive duration with its unit."""
+    """Return seconds; raise ValueError for anything but a positive duration with a unit."""
     text = str(value)
-    parts = _PART.findall(text[:_MOST_CHARACTERS])
+    parts = _PART.findall(text[:_MAX_CHARACTERS])
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"{text[:_MOST_CHARACTERS]!r} is not a duration such as 500ms, 15s, 5m or 1h30m")
+        raise ValueError(f"{text[:_MAX_CHARACTERS]!r} is not a duration such as 500ms, 15s, 5m or 1h30m")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if not 0 < seconds < _LONGEST:
+    if not 0 < seconds < _CENTURY:
         raise ValueError("a duration must be longer than nothing, and shorter than a century")
     return seconds
 
@@ -29,7 +29,7 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 
 
 def span(seconds: float) -> str:
-    """Return how long something lasts, in its two largest units: 52 s, 4 min, 3 h 12 min, 12 d."""
+    """Format seconds in the two largest units: 52 s, 4 min, 3 h 12 min, 12 d."""
     left = max(0, math.floor(seconds))
     parts: list[tuple[int, str]] = []
     for unit, size in _SPANS:

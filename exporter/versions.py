@@ -1,4 +1,4 @@
-"""Versions of servers, compared as numbers."""
+"""Compare versions of servers as numbers."""
 
 import operator
 import re
@@ -25,8 +25,8 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 def version_satisfies(version: str, specifier: str) -> bool:
-    """Tell whether every clause of ">=15,<18" holds."""
-    # All are tried first: a clause that is none is an error wherever it stands.
+    """Return whether every clause holds, as in ">=15,<18"; raise ValueError for one that is malformed."""
+    # A list, not a generator: all clauses are parsed even if the first does not hold.
     holds = [_clause_holds(version_key(version), clause) for clause in specifier.split(",")]
     return all(holds)
 

@@ -84,7 +84,7 @@ def surroundings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
     (folder / "bin").mkdir()
     (folder / "bin" / "promtool").symlink_to(program("promtool"))
     command = folder / "bin" / "datatier-exporter"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m exporter.cli "$@"\n')
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m exporter "$@"\n')
     command.chmod(0o755)
     quiet = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
     with (
