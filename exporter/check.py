@@ -19,7 +19,7 @@ from exporter.queries.query import Query
 from exporter.settings import RuntimeConfig, monitored_target, queries_for
 from exporter.state.events import MonitoredTarget, Result
 
-_PING_SECONDS = 10.0
+PING_SECONDS = 10.0
 
 
 async def check(settings: RuntimeConfig) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ async def _check_target(settings: RuntimeConfig, target: Target, logins: Logins)
     began = time.perf_counter()
     async with logins.guarded(target, open_datastore(target)) as datastore:
         try:
-            info = await within_deadline(datastore.ping, _PING_SECONDS, datastore.reason)
+            info = await within_deadline(datastore.ping, PING_SECONDS, datastore.reason)
         except QueryError as error:
             return {**report, **_why(error, secrets), "queries": []}
         milliseconds = _milliseconds(time.perf_counter() - began)
@@ -73,7 +73,7 @@ async def _run_all(
                 if query.scope == "server":
                     run = QueryRun(target, query, None, info, query.timeout)
                     results.append(await execute_query(run, session, datastore))
-            databases = await within_deadline(datastore.databases, _PING_SECONDS, datastore.reason) if inside else ()
+            databases = await within_deadline(datastore.databases, PING_SECONDS, datastore.reason) if inside else ()
             for query, database in database_visits(inside, databases):
                 run = QueryRun(target, query, database, info, query.timeout)
                 results.append(await execute_query(run, session, datastore))

@@ -12,8 +12,8 @@ from threading import Thread
 from typing import NamedTuple, TypeVar
 
 MOST_BYTES = 2**20  # of a secret, a certificate or a bundle of them
-_PATIENCE = 5.0  # seconds: a mount that is made on demand may take some
-_ON_THE_LOOP = 1.0  # seconds: the loop is blocked meanwhile
+PATIENCE = 5.0  # seconds: a mount that is made on demand may take some
+ON_THE_LOOP = 1.0  # seconds: the loop is blocked meanwhile
 _IMPATIENCE = 0.1  # seconds: while another file hangs, so that a hundred on one mount do not add up
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -73,8 +73,8 @@ def _patience() -> float:
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # a start, a check or a reload, where no loop is blocked
-        return _PATIENCE
-    return min(_ON_THE_LOOP, _PATIENCE)
+        return PATIENCE
+    return min(ON_THE_LOOP, PATIENCE)
 
 
 def _forget_finished() -> None:

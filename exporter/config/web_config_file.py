@@ -13,7 +13,7 @@ from exporter.config.server_tls import ReloadingServerContext, TlsError, certifi
 from exporter.config.web_config import WebConfig, read_web_config
 from exporter.errors import ConfigError
 
-_LOOK_EVERY = 1.0
+LOOK_EVERY = 1.0
 
 _log = structlog.get_logger("exporter")
 
@@ -39,7 +39,7 @@ class WebFile:
     def loaded(self) -> Loaded:
         """Return the present content; the files are checked once a second at most."""
         now = time.monotonic()
-        if self._path is not None and now - self._looked_at >= _LOOK_EVERY:
+        if self._path is not None and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
             if self._seen != {file: _stamp(file) for file in self._seen}:
                 self._reload(self._path)

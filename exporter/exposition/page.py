@@ -17,7 +17,7 @@ from exporter.queries.values import Labels
 from exporter.state.events import Instant, Key, Result
 from exporter.state.snapshot import Snapshot
 
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 _EXPORTER_LABELS = f'store="{EXPORTER}",target="{EXPORTER}"'
 
 
@@ -57,7 +57,7 @@ class Page:
             lines = [fragment.lines[name] for fragment in self.fragments if name in fragment.lines]
             block += [first, *lines]
             size += sum(map(len, lines))
-            if size >= _BLOCK:
+            if size >= BLOCK:
                 yield b"".join(block)
                 block, size = [], 0
         yield b"".join(block)

@@ -11,7 +11,7 @@ from exporter import __version__
 from exporter.exposition.page import Page
 from exporter.exposition.text_format import Format
 
-_LAG_EVERY = 5.0
+LAG_EVERY = 5.0
 
 
 class SelfMetrics:
@@ -67,5 +67,5 @@ class SelfMetrics:
         """Measure for ever how late a sleep ends."""
         while True:
             began = time.perf_counter()
-            await asyncio.sleep(_LAG_EVERY)
-            self._lag.set(max(0.0, time.perf_counter() - began - _LAG_EVERY))
+            await asyncio.sleep(LAG_EVERY)
+            self._lag.set(max(0.0, time.perf_counter() - began - LAG_EVERY))

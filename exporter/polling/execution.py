@@ -20,7 +20,7 @@ from exporter.state.local_fault import local_fault
 _T = TypeVar("_T")
 
 PING_SECONDS = 5.0
-_CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +118,4 @@ async def open_session(datastore: Datastore, lane: Lane, seconds: float = PING_S
         yield session
     finally:
         with suppress(QueryError):
-            await within_deadline(lambda: manager.__aexit__(None, None, None), _CLOSE_SECONDS, datastore.reason)
+            await within_deadline(lambda: manager.__aexit__(None, None, None), CLOSE_SECONDS, datastore.reason)

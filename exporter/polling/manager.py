@@ -22,7 +22,7 @@ from exporter.state.events import Event, MonitoredTarget, Ping, Poll, fresh_seco
 from exporter.state.local_fault import local_fault
 
 _OPEN_SECONDS = 60.0  # for an import from a slow disk
-_END_SECONDS = 5.0  # for a poller to close its connections
+END_SECONDS = 5.0  # for a poller to close its connections
 
 _log = structlog.get_logger("exporter")
 
@@ -85,6 +85,6 @@ def _import_failed(_: BaseException) -> Reason:
 
 
 async def _wait_for_end(task: asyncio.Task[None]) -> None:
-    _, pending = await asyncio.wait([task], timeout=_END_SECONDS)
+    _, pending = await asyncio.wait([task], timeout=END_SECONDS)
     if pending:
-        _log.warning("a poller does not end: left behind", target=task.get_name(), seconds=_END_SECONDS)
+        _log.warning("a poller does not end: left behind", target=task.get_name(), seconds=END_SECONDS)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from exporter.datastores.base import Datastore, Session
-from exporter.datastores.logins import PAUSE as _AUTH_PAUSE
+from exporter.datastores.logins import PAUSE as AUTH_PAUSE
 from exporter.errors import NoSessionError, QueryError, Reason
 from exporter.polling.agenda import Agenda, Item
 from exporter.polling.execution import (
@@ -30,7 +30,7 @@ from exporter.state.local_fault import LocalFault, local_fault
 
 Publish = Callable[[Event], None]
 
-_PASS_SHARE = 0.8  # of the interval: what a fast pass may take
+PASS_SHARE = 0.8  # of the interval: what a fast pass may take
 _PASS_LIMIT = 10.0
 _MIN_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
 _GIVE_UP_AFTER = 3  # databases in a row that refuse a session, or queries in a row that time out
@@ -47,7 +47,7 @@ class Poller:
         self._datastore = datastore
         self._queries = queries
         self._publish = publish
-        self._pass_seconds = min(_PASS_SHARE * target.interval, _PASS_LIMIT)
+        self._pass_seconds = min(PASS_SHARE * target.interval, _PASS_LIMIT)
         self._info: ServerInfo | None = None
         self._up = asyncio.Event()
         self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])
@@ -72,7 +72,7 @@ class Poller:
             error = await self._fast_pass()
             now = time.monotonic()
             self._publish(self._poll(now, now - began, skipped))
-            pause = max(0.0, _AUTH_PAUSE - (now - began)) if error and error.reason == "auth" else 0.0
+            pause = max(0.0, AUTH_PAUSE - (now - began)) if error and error.reason == "auth" else 0.0
             skipped = int((now - began) / self._target.interval)
             await asyncio.sleep(pause + seconds_to_tick(self._target, time.time() + pause))
 
@@ -108,7 +108,7 @@ class Poller:
         except QueryError as failed:
             self._info, error, fault = None, failed, local_fault(failed)
         duration = time.perf_counter() - began
-        pause = _AUTH_PAUSE if error and error.reason == "auth" else 0.0
+        pause = AUTH_PAUSE if error and error.reason == "auth" else 0.0
         fresh_until = time.monotonic() + fresh_seconds(self._target.interval) + pause
         skew = self._datastore.clock_skew
         self._publish(Ping(self._target.name, time.time(), fresh_until, duration, self._info, error, fault, skew))

@@ -13,7 +13,7 @@ from typing import Self
 
 import structlog
 
-_EVERY = 5.0  # seconds between two checks of the event loop
+EVERY = 5.0  # seconds between two checks of the event loop
 _PATIENCE = 6  # failed checks in a row
 _LAST_RESORT = 60.0  # seconds: longer than the watchdog thread takes, which logs more
 
@@ -86,13 +86,13 @@ class Watchdog:
         while failed < _PATIENCE:
             self._passed.clear()
             self._loop.call_soon_threadsafe(self._check)
-            if self._closed.wait(_EVERY):
+            if self._closed.wait(EVERY):
                 return
             failed = 0 if self._passed.is_set() else failed + 1
         self._end()
 
     def _end(self) -> None:
-        last_resort = threading.Timer(_EVERY, os._exit, (1,))  # logging may be blocked by the same cause
+        last_resort = threading.Timer(EVERY, os._exit, (1,))  # logging may be blocked by the same cause
         last_resort.daemon = True
         last_resort.start()
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to read the stack of another thread

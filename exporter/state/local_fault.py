@@ -39,7 +39,7 @@ def _fault(error: BaseException) -> LocalFault | None:
         return "resources"
     if isinstance(error, ImportError) and any(os.strerror(out) in str(error) for out in _OUT_OF):
         return "resources"  # the dynamic linker reports no number, only the system's text
-    return "network" if number in _NO_ROUTE and not _has_route() else None
+    return "network" if number in _NO_ROUTE and not has_route() else None
 
 
 def _roots(error: BaseException) -> Iterator[BaseException]:
@@ -54,7 +54,7 @@ def _roots(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _has_route() -> bool:
+def has_route() -> bool:
     """Return whether there is a route for IPv4 or IPv6; connecting a UDP socket looks it up and sends nothing.
 
     One unreachable address proves nothing: a host has several, and a machine without IPv6 cannot reach half of them.

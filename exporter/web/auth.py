@@ -58,7 +58,7 @@ class Authenticator:
         return bool(users and colon) and await self._passwords.verify(users, name, password, client)
 
 
-_MAX_VERIFIED = 128
+MAX_VERIFIED = 128
 _MAX_PENDING = 64
 _MAX_PENDING_PER_CLIENT = 4  # a flood from one client leaves room for others
 _MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest, as do the tools that make the hashes
@@ -134,7 +134,7 @@ class PasswordVerifier:
 
     def _remember(self, proof: bytes) -> None:
         self._verified[proof] = None
-        while len(self._verified) > _MAX_VERIFIED:
+        while len(self._verified) > MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
 
 

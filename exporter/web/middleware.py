@@ -20,7 +20,7 @@ from exporter.web.protocol import origin
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _PROBES = ("/livez", "/startupz", "/readyz", "/health")
-_MAX_CONCURRENT = 40  # requests that are no probes: as many as node_exporter accepts
+MAX_CONCURRENT = 40  # requests that are no probes: as many as node_exporter accepts
 _MAX_CONCURRENT_PER_CLIENT = 30  # clients that read slowly leave room for others
 _MAX_CLIENTS = 1024  # that the rate limiter knows; a forgotten client starts with all tokens
 _BODY_END_SECONDS = 1.0
@@ -81,7 +81,7 @@ class AccessMiddleware:
         if not self._rate_limiter.allow(self._web_file.config.rate_limit, client):
             return error_response(HTTPStatus.TOO_MANY_REQUESTS)
         authenticated = await self._authenticate(headers, client)
-        busy = self._active.total() >= _MAX_CONCURRENT or self._active[client] >= _MAX_CONCURRENT_PER_CLIENT
+        busy = self._active.total() >= MAX_CONCURRENT or self._active[client] >= _MAX_CONCURRENT_PER_CLIENT
         if authenticated is None or busy:
             return error_response(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"})
         return None if authenticated else self._unauthorized()

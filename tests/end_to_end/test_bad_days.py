@@ -41,7 +41,7 @@ def critical(ran: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
     """It can answer no probe: the process ends, and the log says where it hung."""
-    code = "import time; from exporter.polling import event_log, watchdog; watchdog._EVERY = 0.2"
+    code = "import time; from exporter.polling import event_log, watchdog; watchdog.EVERY = 0.2"
     ran = ended(tmp_path, f"{code}\nevent_log.EventLogger.log = lambda *_: time.sleep(60)\n{RUN}", free_port())
 
     assert ran.returncode == 1
@@ -54,7 +54,7 @@ import asyncio
 from exporter.state import events
 events.fresh_seconds = lambda interval: interval
 from exporter.polling import execution, poller, watchdog
-watchdog._EVERY = 0.2
+watchdog.EVERY = 0.2
 async def within_deadline(*_):
     while True:
         try:
@@ -125,7 +125,7 @@ def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pi
 
 def test_who_was_frozen_is_not_stuck() -> None:
     """A container that is paused and resumed goes on."""
-    with Patched(closed("qdrant"), "from exporter.polling import watchdog; watchdog._EVERY = 0.2") as exporter:
+    with Patched(closed("qdrant"), "from exporter.polling import watchdog; watchdog.EVERY = 0.2") as exporter:
         os.kill(exporter.pid, signal.SIGSTOP)
         time.sleep(3)
         os.kill(exporter.pid, signal.SIGCONT)

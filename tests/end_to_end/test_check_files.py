@@ -76,7 +76,7 @@ def test_no_variable_waits_for_a_pipe(tmp_path: Path, pipe: Path) -> None:
 HANGING = """
 import pathlib, threading
 from exporter.config import files
-files._PATIENCE = 0.2
+files.PATIENCE = 0.2
 stat = pathlib.Path.stat
 def hang(path, **options):
     return threading.Event().wait() if path.name == "hanging" else stat(path, **options)

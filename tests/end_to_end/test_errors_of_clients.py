@@ -87,7 +87,7 @@ def test_without_descriptors_nothing_can_be_asked() -> None:
 
 def test_this_machine_has_a_way_or_none(offline: tuple[str, ...]) -> None:
     """Looked up without sending anything."""
-    code = "from exporter.state.local_fault import _has_route; print(_has_route())"
+    code = "from exporter.state.local_fault import has_route; print(has_route())"
     run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
     done = run([*offline, sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
 

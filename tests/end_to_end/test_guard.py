@@ -167,7 +167,7 @@ def test_credentials_that_cannot_be_read(both: TestClient, credentials: str) -> 
 
 def test_users_change_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken file keeps those there were, and so does one that is half written or emptied."""
-    monkeypatch.setattr("exporter.config.web_config_file._LOOK_EVERY", 0.0)
+    monkeypatch.setattr("exporter.config.web_config_file.LOOK_EVERY", 0.0)
     file = write(tmp_path / "web.yml", f"basic_auth_users: {{alice: '{hashed('one').get_secret_value()}'}}\n")
     site = client(config_file=file)
 

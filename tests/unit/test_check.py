@@ -137,7 +137,7 @@ async def test_a_session_that_cannot_be_had(fakes: dict[str, Fake]) -> None:
 
 async def test_a_ping_that_hangs(fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch) -> None:
     """A person waits for ten seconds at most."""
-    monkeypatch.setattr(check, "_PING_SECONDS", 0.01)
+    monkeypatch.setattr(check, "PING_SECONDS", 0.01)
     fakes["orders"].pinged = HANG
     [report] = await checked(query())
 

@@ -203,7 +203,7 @@ async def test_a_poller_that_does_not_end_delays_no_other(
     opened: dict[str, list[Fake]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is silenced, left behind after a while, and told of."""
-    monkeypatch.setattr(manager, "_END_SECONDS", 1.0)
+    monkeypatch.setattr(manager, "END_SECONDS", 1.0)
     monkeypatch.setattr(Stubborn, "closed", asyncio.Event())
     files = Files(target("stubborn"), target("invoices"))
     async with run(files) as service:

@@ -29,7 +29,7 @@ from exporter.units import span
 _CONSOLE = "InvalidArgument"  # the code of MinIO's console for our signed request, which has no invalid argument
 _RETRY_SECONDS = 60.0
 # A missing node delays its peers' pages, 10,000 buckets take a second: a ping does not wait for them.
-_PING_SECONDS = 1.0
+PING_SECONDS = 1.0
 _PATIENCE_SECONDS = 20.0
 # Of a server that is up and accepts our keys, also without read quorum, which the health checks show.
 _ALIVE_CODES = {"NoSuchBucket", "InternalError", "SlowDown", "SlowDownRead", "SlowDownWrite"}
@@ -93,7 +93,7 @@ class MinioDatastore:
         await self._round_trip()
         if self._facts.known is None or not self._facts.valid:
             self._facts.valid = True  # before the read: an invalidation meanwhile must count
-            return await self._read_facts(_PING_SECONDS, 0.0)
+            return await self._read_facts(PING_SECONDS, 0.0)
         if expired and (self._refresh is None or self._refresh.done()):
             self._refresh = asyncio.create_task(self._refresh_facts(), name=f"{self._target.name} facts")
         return self._facts.known

@@ -43,7 +43,7 @@ _ALWAYS: Mapping[str, str] = {
     "client_min_messages": "warning",
 }
 # pg_temp is named, and last, as it would come first otherwise.
-_SEARCH_PATH = "pg_catalog, pg_temp"
+SEARCH_PATH = "pg_catalog, pg_temp"
 _OURS: Mapping[str, str] = {
     # How a statement is read.
     "standard_conforming_strings": "on",
@@ -73,13 +73,13 @@ def at_login(seconds: float) -> Mapping[str, str]:
 
 def ours(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
     """Return what is run before statements of our own: settings for the session or the transaction, then a check."""
-    return f"{_path(local, _SEARCH_PATH)}; {_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
+    return f"{_path(local, SEARCH_PATH)}; {_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
 
 
 def users_own(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
     """Return what is run before statements of users, who find the search path and the formats that they know."""
     settings = _set(connection, _ALWAYS, seconds, local)
-    return f"{_path(local, _SEARCH_PATH)}; {settings}; {check}; {_path(local, 'DEFAULT')}"
+    return f"{_path(local, SEARCH_PATH)}; {settings}; {check}; {_path(local, 'DEFAULT')}"
 
 
 def _path(local: bool, path: str) -> str:  # noqa: FBT001

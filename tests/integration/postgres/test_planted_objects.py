@@ -152,7 +152,7 @@ async def test_it_would_run_without_a_search_path_of_ours(
 ) -> None:
     """The last test here: from now on the log tells of what ran."""
     before = len(ran(bent.server))
-    monkeypatch.setattr(session_settings, "_SEARCH_PATH", path)
+    monkeypatch.setattr(session_settings, "SEARCH_PATH", path)
     with suppress(Exception):  # what is planted answers nothing
         await everything(at_home(bent.server.target("db")), "static", "oldest_xmin", "largest_indexes")
 

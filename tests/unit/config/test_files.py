@@ -64,7 +64,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
 
 def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each look at it ends, no second one is made meanwhile, others are not held up, and it may come back."""
-    monkeypatch.setattr("exporter.config.files._PATIENCE", 0.05)
+    monkeypatch.setattr("exporter.config.files.PATIENCE", 0.05)
     back, looks = Event(), list[Path]()
     hanging, well = tmp_path / "hanging", write(tmp_path / "well", "fine")
 
@@ -82,7 +82,7 @@ def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read_bounded(well) == b"fine"
 
     back.set()
-    monkeypatch.setattr("exporter.config.files._PATIENCE", 5)
+    monkeypatch.setattr("exporter.config.files.PATIENCE", 5)
     while True:
         try:
             assert in_time(hanging, lambda: "new") == "new"
@@ -95,7 +95,7 @@ async def test_a_mount_that_hangs_holds_the_event_loop_for_less_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A login reads its secret there; the start and a reload, which hold nobody up, wait for longer."""
-    monkeypatch.setattr("exporter.config.files._ON_THE_LOOP", 0.05)
+    monkeypatch.setattr("exporter.config.files.ON_THE_LOOP", 0.05)
     back = Event()
     with pytest.raises(OSError, match=r"no answer within 0\.05 s"):
         in_time(tmp_path / "hangs", lambda: back.wait(30))

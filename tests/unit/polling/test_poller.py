@@ -193,7 +193,7 @@ async def test_a_session_that_hangs_ends_with_its_pass() -> None:
 
 async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are there already; and one that hangs does not stop the next poll."""
-    monkeypatch.setattr(execution, "_CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(execution, "CLOSE_SECONDS", 0.01)
     for closing in (RuntimeError("bug"), HANG):
         fake = Fake()
         fake.closing = closing

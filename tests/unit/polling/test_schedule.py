@@ -56,7 +56,7 @@ async def test_a_query_is_asked_at_its_interval() -> None:
 
 async def test_after_a_refused_password_a_target_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three bad passwords lock a Neo4j user out for everybody; what it last said stays fresh meanwhile."""
-    monkeypatch.setattr(poller, "_AUTH_PAUSE", 0.3)
+    monkeypatch.setattr(poller, "AUTH_PAUSE", 0.3)
     fake = Fake()
     fake.pinged = PermissionError("no")
     async with Watch(fake, target=FAST) as watch:
@@ -91,7 +91,7 @@ def test_lanes(changes: dict[str, str], expected: str) -> None:
 
 async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pass that took longer than its interval is followed by no second one at once."""
-    monkeypatch.setattr(poller, "_PASS_SHARE", 3.0)
+    monkeypatch.setattr(poller, "PASS_SHARE", 3.0)
     fake = Fake(sizes=HANG)
     watch = await after(2, fake, asked(timeout="120ms"))
 

@@ -45,13 +45,13 @@ def test_what_lies_behind_an_error(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, fault: LocalFault | None
 ) -> None:
     """It is ours only when everything that was tried failed for the same reason of ours."""
-    monkeypatch.setattr(module, "_has_route", no_way)
+    monkeypatch.setattr(module, "has_route", no_way)
 
     assert local_fault(error) == fault
 
 
 def test_one_address_without_a_way_is_not_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name has addresses that a machine without IPv6 cannot reach."""
-    monkeypatch.setattr(module, "_has_route", lambda: True)
+    monkeypatch.setattr(module, "has_route", lambda: True)
 
     assert local_fault(OSError(errno.ENETUNREACH, "v6")) is None

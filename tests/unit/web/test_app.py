@@ -217,7 +217,7 @@ def test_a_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPa
     """Whole, with its length told, and by its head alone to who asks for that."""
     site.poll("orders")
     small = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
-    monkeypatch.setattr(page, "_BLOCK", 100)
+    monkeypatch.setattr(page, "BLOCK", 100)
     site.poll("orders")
     large = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
     head = site.client.head("/probe?target=orders", headers={"Accept-Encoding": "identity"})

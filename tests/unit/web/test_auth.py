@@ -69,7 +69,7 @@ async def test_who_is_gone_is_forgotten() -> None:
 
 async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; no password can be read from it, nor found by trying in another process."""
-    monkeypatch.setattr(auth, "_MAX_VERIFIED", 2)
+    monkeypatch.setattr(auth, "MAX_VERIFIED", 2)
     known, other = PasswordVerifier(), PasswordVerifier()
     users = {name: hashed(name) for name in ("a", "b", "c")}
     for name in users:

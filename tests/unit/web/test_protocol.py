@@ -164,7 +164,7 @@ def test_a_large_answer_arrives_whole(site: WebSite) -> None:
 
 def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are refused with a time to come back; probes are answered; then all is as before."""
-    monkeypatch.setattr(middleware, "_MAX_CONCURRENT", 3)
+    monkeypatch.setattr(middleware, "MAX_CONCURRENT", 3)
     clients = [site.connect() for _ in range(3)]
     for client in clients:
         client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")

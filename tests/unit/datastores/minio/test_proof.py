@@ -206,7 +206,7 @@ async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch:
 
 async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
     """What 10,000 buckets keep waiting is read beside the pings, and is known as soon as it is there."""
-    monkeypatch.setattr("exporter.datastores.minio.datastore._PING_SECONDS", 0.05)
+    monkeypatch.setattr("exporter.datastores.minio.datastore.PING_SECONDS", 0.05)
     ready = asyncio.Event()
 
     async def answer(request: httpx.Request) -> httpx.Response:
