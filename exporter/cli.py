@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "rules":
             return _rules(options)
-        source = ConfigLoader(options.config, options.shard, options.web_config_file)
+        loader = ConfigLoader(options.config, options.shard, options.web_config_file)
         with within_a_minute():
-            settings = source.load()
-        configure_logs(options.log_format, options.log_level, source.secrets)
+            settings = loader.load()
+        configure_logs(options.log_format, options.log_level, loader.secrets)
         if options.command == "check":
             return _check(settings, options.format)
-        return _serve(settings, source, options.listen)
+        return _serve(settings, loader, options.listen)
     except ConfigError as error:
         print("\n".join(error.problems), file=sys.stderr)
         return 2
@@ -88,10 +88,10 @@ def _rules(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(settings: RuntimeConfig, source: ConfigLoader, listen: str | None) -> int:
+def _serve(settings: RuntimeConfig, loader: ConfigLoader, listen: str | None) -> int:
     from exporter.web.server import serve  # noqa: PLC0415 - imported only by this command
 
-    return serve(settings, source.load, listen or settings.config.listen)
+    return serve(settings, loader.load, listen or settings.config.listen)
 
 
 def _parser() -> argparse.ArgumentParser:

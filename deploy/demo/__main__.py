@@ -23,7 +23,7 @@ def main() -> int:
     terminal = Terminal()
     try:
         asyncio.run(_demo(options.stores, options.seconds, terminal))
-    except asyncio.CancelledError:  # by a signal: what the user wanted
+    except asyncio.CancelledError:  # by a signal, as the user wanted
         pass
     except PROBLEMS as problem:
         terminal.say(f"The demo cannot run: {problem}")
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 async def _demo(names: list[str], seconds: float | None, terminal: Terminal) -> None:
-    """Run until a signal cancels it, the seconds are over or nobody looks any more; whatever happens, tidy up."""
+    """Run until a signal, the end of the time or a closed terminal; stop all servers in any case."""
     _stop_on_signals(terminal)
     terminal.say("datatier-exporter demo: a shop's PostgreSQL 18 and its replica, under load")
     async with stage(names, terminal) as targets:
@@ -54,7 +54,7 @@ async def _demo(names: list[str], seconds: float | None, terminal: Terminal) -> 
 
 
 def _stop_on_signals(terminal: Terminal) -> None:
-    """Let the first signal cancel the demo; later ones change nothing, tidying up is under way."""
+    """Cancel the demo on the first signal; ignore later ones, as the servers are being stopped then."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
 
@@ -65,7 +65,7 @@ def _stop_on_signals(terminal: Terminal) -> None:
         task.cancel()
 
     for number in _SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:  # nohup means: stay
+        if signal.getsignal(number) != signal.SIG_IGN or number != signal.SIGHUP:  # nohup ignores SIGHUP
             loop.add_signal_handler(number, stop)
 
 
@@ -75,7 +75,7 @@ def _say_stopping(terminal: Terminal) -> None:
 
 
 def _explanation(exporter: Exporter) -> list[str]:
-    """Tell where to look, and the configuration to copy."""
+    """Return the addresses to look at, and the configuration to copy."""
     return [
         "",
         f"  {exporter.url}/           the status page, for people",

@@ -1,4 +1,4 @@
-"""Fetch the servers in a process of its own, whose installers and compilers a signal ends with it."""
+"""Fetch the servers in a process of its own, so that a signal also ends its installers and compilers."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ from deploy.demo import REPOSITORY
 from deploy.demo.terminal import Terminal
 from testkit.machine import guard
 
-_INTERRUPTS = (signal.SIGINT,) * 5  # what it starts after the first one needs another
-_SECONDS_TO_TIDY = 3.0
+_INTERRUPTS = (signal.SIGINT,) * 5  # processes that it starts after the first one need another
+_SECONDS_TO_STOP = 3.0
 _BUILT = "minio/"
 
 
 async def fetch(names: Iterable[str], terminal: Terminal) -> dict[str, str]:
-    """Fill the cache with servers, show how it goes, and return why some cannot be had, by name."""
+    """Fill the cache with servers, show the progress, and return why some are unavailable, by name."""
     reasons: dict[str, str] = {}
     command = [sys.executable, "-m", "testkit", "fetch", *names]
     async with _running(command) as process:
@@ -36,7 +36,7 @@ async def fetch(names: Iterable[str], terminal: Terminal) -> dict[str, str]:
 
 
 async def _next_line(lines: asyncio.StreamReader, doing: dict[str, float], terminal: Terminal) -> str:
-    """Return the next line, and show meanwhile what takes how long; return "" at the end."""
+    """Return the next line, or "" at the end; while waiting, show what takes how long."""
     waiting = asyncio.ensure_future(lines.readline())
     while not waiting.done():
         await asyncio.wait([waiting], timeout=1.0)
@@ -53,7 +53,7 @@ def _title(name: str) -> str:
 
 @asynccontextmanager
 async def _running(command: list[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a command in a process group of its own; leaving it early interrupts them all, as Ctrl-C would."""
+    """Run a command in a process group of its own; interrupt the whole group on leaving, as Ctrl-C would."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=REPOSITORY, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT, start_new_session=True,
@@ -73,4 +73,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _SECONDS_TO_TIDY)
+                await asyncio.wait_for(process.wait(), _SECONDS_TO_STOP)

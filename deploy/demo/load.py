@@ -1,4 +1,4 @@
-"""A shop at work on PostgreSQL: some 150 transactions a second of several kinds, and the odd bad habit."""
+"""Load on PostgreSQL, as of a shop: some 150 transactions a second of several kinds, and some bad habits."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ Action = Callable[[asyncpg.Connection], Awaitable[object]]
 
 
 async def shop(primary: Postgres, replica: Postgres) -> None:
-    """Work on both servers until cancelled; one that goes away is tried again every second."""
+    """Put load on both servers until cancelled; connect again every second when one is down."""
     async with asyncio.TaskGroup() as group:
         for number in range(CLIENTS):
             group.create_task(_client(primary, WRITES, CLIENT_RATE), name=f"client {number}")
@@ -33,7 +33,7 @@ async def shop(primary: Postgres, replica: Postgres) -> None:
 
 
 async def _client(server: Postgres, actions: dict[Action, int], rate: float) -> None:
-    """Work through one connection, in waves of a minute."""
+    """Run transactions on one connection, at a rate that rises and falls within a minute."""
     while True:
         try:
             async with _connected(server) as database:
@@ -47,7 +47,7 @@ async def _client(server: Postgres, actions: dict[Action, int], rate: float) -> 
 
 
 async def _habit(server: Postgres, action: Action, seconds: float) -> None:
-    """Do something on a new connection every so many seconds."""
+    """Run an action on a new connection about every `seconds`."""
     while True:
         await asyncio.sleep(seconds * random.uniform(0.7, 1.3))
         try:

@@ -1,4 +1,4 @@
-"""What the demo puts up: PostgreSQL, its replica and the stores asked for, all at work."""
+"""Start what the demo shows: PostgreSQL, its replica and the stores of `WITH=`, all under load."""
 
 import asyncio
 import signal
@@ -35,7 +35,7 @@ Job = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One that `WITH=` can add: its target's name, its name for `testkit fetch`, and what it is."""
+    """A store that `WITH=` can add: the name of its target, its name for `testkit fetch`, and a title."""
 
     target: str
     fetched: str | None
@@ -54,9 +54,9 @@ STORES: Mapping[str, Store] = MappingProxyType(
 
 @asynccontextmanager
 async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[dict[str, object]]]:
-    """Fetch and start the servers, put them to work, and yield their entries for `targets:`.
+    """Fetch and start the servers, put load on them, and yield their entries for `targets:`.
 
-    A store of `names` that cannot be had is left out, with its reason; without PostgreSQL there is no demo.
+    A store of `names` that is unavailable is left out, with its reason; PostgreSQL is required.
     """
     missing = await fetch([POSTGRES, *filter(None, (STORES[name].fetched for name in names))], terminal)
     if POSTGRES in missing:
@@ -83,7 +83,7 @@ async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[
 async def _start(
     primary: Postgres, replica: Postgres, others: Mapping[str, Added], terminal: Terminal
 ) -> dict[str, Added]:
-    """Start all side by side and return which of the others run; raise why PostgreSQL does not."""
+    """Start all servers concurrently; return which of the others run, and raise the error if PostgreSQL does not."""
     began = time.monotonic()
 
     def shop() -> None:
@@ -106,10 +106,10 @@ async def _start(
 
 
 async def together(jobs: Iterable[Job], servers: Iterable[Process]) -> list[Exception | None]:
-    """Run jobs in threads and return what went wrong, one by one.
+    """Run jobs in threads; return the error of each, or None.
 
-    A signal cannot interrupt a thread halfway, which might leave a server that nobody knows: when the wait is
-    cancelled, the servers are killed and the threads end by that.
+    A thread cannot be cancelled, and a server that it starts would be left behind: when the wait is cancelled, the
+    servers are killed, which ends the threads.
     """
     jobs = list(jobs)
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""A little to do for the stores that `WITH=` adds."""
+"""Some load on the stores that `WITH=` adds."""
 
 import asyncio
 import io
@@ -18,7 +18,7 @@ _SIZE = 32  # numbers in a vector
 
 async def friends(server: Neo4j) -> None:
     """Make people know each other, some ten transactions a second."""
-    from neo4j import AsyncGraphDatabase  # noqa: PLC0415 - a store's client is loaded where it is asked for
+    from neo4j import AsyncGraphDatabase  # noqa: PLC0415 - imported only if the store is added
     from neo4j.exceptions import DriverError, Neo4jError  # noqa: PLC0415
 
     async with AsyncGraphDatabase.driver(server.url, auth=(server.user, server.password)) as driver:
@@ -65,7 +65,7 @@ async def photos(server: Minio) -> None:
 
 
 async def searches(server: Qdrant) -> None:
-    """Search for what is near, and change a point, twice a second."""
+    """Search for the nearest points, and change one, twice a second."""
     import httpx  # noqa: PLC0415
 
     points = "/collections/products/points"
@@ -92,7 +92,7 @@ def _vector() -> list[float]:
 
 
 async def _repeat(begin: Work, step: Work, seconds: float, problems: tuple[type[Exception], ...]) -> None:
-    """Take steps for ever, beginning anew after a server was away."""
+    """Take steps until cancelled, and begin again after an error."""
     while True:
         try:
             await begin()

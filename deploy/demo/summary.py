@@ -1,4 +1,4 @@
-"""The summary in the terminal, made from the exporter's own /metrics and /health and nothing else."""
+"""The summary in the terminal, made from /metrics and /health of the exporter alone."""
 
 import http.client
 import json
@@ -15,12 +15,12 @@ _HEADINGS = ("target", "state", "version", "role", "ping ms", "conns", "tx/s", "
 _LEFT = 4  # columns of words; the others are numbers
 _WIDTH = 79
 _VERSION_WIDTH = 9
-_MOST_REASONS = 4
+_MAX_REASONS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one visit to the exporter saw; `samples` by target."""
+    """The two pages as they were at one time; `samples` by target."""
 
     health: Mapping[str, Any]
     samples: Mapping[str, Sequence[Sample]]
@@ -29,7 +29,7 @@ class Reading:
 
 
 def read(host: str, port: int) -> Reading:
-    """Ask for both pages; raise OSError or HTTPException when the exporter does not answer."""
+    """Read both pages; raise OSError or HTTPException when the exporter does not answer."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.connect()
@@ -59,7 +59,7 @@ class Summary:
         self._rates: dict[str, float] = {}
 
     def lines(self, reading: Reading, age: float) -> list[str]:
-        """Return a table, what is wrong, and a line about the exporter; `age` is the demo's in seconds."""
+        """Return a table, the problems, and a line about the exporter; `age`: how many seconds the demo has run."""
         rows = [self._row(name, target, reading) for name, target in reading.health["targets"].items()]
         series = sum(map(len, reading.samples.values()))
         about = f"/health {reading.health['status']} | {series:,} series, {reading.size / 1000:,.0f} kB"
@@ -138,8 +138,8 @@ def _problems(health: Mapping[str, Any]) -> list[str]:
             *(f"query {failing['query']}: {failing['reason']}" for failing in target["failing_queries"]),
         ]
     ]
-    more = [f"and {len(found) - _MOST_REASONS} more: see /health"] if len(found) > _MOST_REASONS else []
-    return found[:_MOST_REASONS] + more
+    more = [f"and {len(found) - _MAX_REASONS} more: see /health"] if len(found) > _MAX_REASONS else []
+    return found[:_MAX_REASONS] + more
 
 
 def _reason(reason: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Write to a terminal, a pipe, or one that somebody closed."""
+"""Write to a terminal or a pipe, also after its reader has closed it."""
 
 import os
 import shutil
@@ -30,11 +30,11 @@ class Terminal:
         self._write(erase, lines)
 
     def keep(self) -> None:
-        """Let what was shown last stay."""
+        """Keep the lines that were shown last."""
         self._drawn = 0
 
     def close(self) -> None:
-        """Keep the interpreter from complaining at its end that nobody listens."""
+        """Redirect a closed standard output, about which Python would complain on exit."""
         if self.closed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -95,7 +95,7 @@ class Watchdog:
         last_resort = threading.Timer(EVERY, os._exit, (1,))  # logging may be blocked by the same cause
         last_resort.daemon = True
         last_resort.start()
-        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - the documented way to read the stack of another thread
+        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - no other way to the stack
         stack = "".join(traceback.format_stack(frame))
         _log.critical("stuck, ending the process", targets=", ".join(self._stuck_targets) or None, stack=stack)
         os._exit(1)

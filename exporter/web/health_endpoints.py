@@ -73,12 +73,12 @@ class HealthEndpoints:
     async def livez(self, request: Request) -> Response:
         now = self._service.now()
         lines = alive(self._service.snapshot, now)
-        return self._process(request, lines, now, [line.name for line in lines if line.failed])
+        return self._probe_response(request, lines, now, [line.name for line in lines if line.failed])
 
     @_checks_parameters
     async def startupz(self, request: Request) -> Response:
         now = self._service.now()
-        return self._process(request, self._started(now), now)
+        return self._probe_response(request, self._start_lines(now), now)
 
     @_checks_parameters
     async def readyz(self, request: Request) -> Response:
@@ -86,20 +86,20 @@ class HealthEndpoints:
         now, view, snapshot = self._service.now(), _probe_view(request), self._service.snapshot
         required = self._service.config.readyz.require
         groups = {group: self._service.health.of(view.of(snapshot.members(group)), now) for group in required}
-        lines = list(ready(view.lines(self._started(now)), groups, draining=self._service.draining))
+        lines = list(ready(view.lines(self._start_lines(now)), groups, draining=self._service.draining))
         failing = [part.health.name for parts in groups.values() for part in parts if part.health.counted == "fail"]
-        return self._process(request, lines, now, failing)
+        return self._probe_response(request, lines, now, failing)
 
     @_checks_parameters
     async def health(self, request: Request) -> Response:
-        return self._of_targets(request, [*self._service.snapshot.targets])
+        return self._targets_response(request, [*self._service.snapshot.targets])
 
     @_checks_parameters
     async def group_health(self, request: Request) -> Response:
         names = self._service.snapshot.members(request.path_params["name"])
         if not names:
             return plain_response("no target is in such a group", 404)
-        return self._of_targets(request, names)
+        return self._targets_response(request, names)
 
     @_checks_parameters
     async def target_health(self, request: Request) -> Response:
@@ -113,15 +113,15 @@ class HealthEndpoints:
             target_health(snapshot, name, now, raw=True) if conditions.raw else ready.health, conditions, now
         )
         part = ready if judged is ready.health else RenderedHealth.of(judged)
-        return self._respond(request, HealthReport(snapshot, [part], now), now, in_lines=conditions.verbose)
+        return self._report_response(request, HealthReport(snapshot, [part], now), now, in_lines=conditions.verbose)
 
-    def _of_targets(self, request: Request, names: Sequence[str]) -> Response:
+    def _targets_response(self, request: Request, names: Sequence[str]) -> Response:
         now, view = self._service.now(), _view(request.query_params.multi_items())
         parts = self._service.health.of(view.of(names), now)
         report = HealthReport(self._service.snapshot, parts, now, view.notes(names))
-        return self._respond(request, report, now, in_lines=view.verbose)
+        return self._report_response(request, report, now, in_lines=view.verbose)
 
-    def _respond(self, request: Request, report: HealthReport, now: Instant, *, in_lines: bool) -> Response:
+    def _report_response(self, request: Request, report: HealthReport, now: Instant, *, in_lines: bool) -> Response:
         """Respond with the whole body, a line for each target, or, without authentication, the status alone."""
         code, headers = (503, self._retry_after(report.failing, now)) if report.status == "fail" else (200, {})
         if not is_authenticated(request):
@@ -130,10 +130,12 @@ class HealthEndpoints:
             return plain_response(report.verbose(_check_name(request)), code, headers)
         return _json(report.json(), code, headers)
 
-    def _started(self, now: Instant) -> list[Line]:
+    def _start_lines(self, now: Instant) -> list[Line]:
         return started(self._service.snapshot, self._service.start_deadline, now)
 
-    def _process(self, request: Request, lines: Sequence[Line], now: Instant, failing: Sequence[str] = ()) -> Response:
+    def _probe_response(
+        self, request: Request, lines: Sequence[Line], now: Instant, failing: Sequence[str] = ()
+    ) -> Response:
         """Respond with ok, or with a line for each check if one fails or the request is for verbose output."""
         view, names = _probe_view(request), [line.name for line in lines]
         lines = view.lines(lines)
