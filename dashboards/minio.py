@@ -1,4 +1,4 @@
-"""MinIO, and what any S3 server tells: can it write, what may still fail, is it full, who asks for what."""
+"""MinIO and any S3 server: can it write, what may still fail, is it full, which requests does it serve."""
 
 from dashboards.kit import Page, Row
 from dashboards.panels import bars, graph, latency, single, timeline

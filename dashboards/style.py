@@ -52,7 +52,7 @@ def least_top(unit: str, steps: Steps) -> float:
 
 
 def bad_when_low(steps: Steps) -> bool:
-    """Tell whether the colours are those of `below`."""
+    """Return whether the colours are those of `below`."""
     return steps[0][1] in ("orange", "red")
 
 

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Dynam
 from dashboards.panels import Panel, asked, described, ref
 from dashboards.style import DIGITS, PLAIN, Steps, Words, mappings, thresholds
 
-NOTHING = "-"  # in a cell, where the rest of the row tells enough
+NOTHING = "-"  # in a cell without a value
 
 
 @dataclass(frozen=True)

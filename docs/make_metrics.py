@@ -55,7 +55,7 @@ def _every(query: Query) -> str:
 
 
 def _needs(query: Query, metric: Metric) -> str:
-    """Say where a query does not run everywhere, what one metric needs beyond that, and for whom less is seen."""
+    """Return the conditions of a query, the capability that one metric needs, and the privilege for all rows."""
     when = query.when.model_dump(exclude_none=True)
     conditions = [
         f"`{value}` configured" if name == "configured" else f"{name} {value}" for name, value in when.items()

@@ -1,1 +1,1 @@
-"""What users write: the configuration, its targets, files, secrets and limits; knows nothing of the rest."""
+"""What users write: the configuration, its targets, files, secrets and limits; the lowest of the packages."""

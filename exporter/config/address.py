@@ -1,4 +1,4 @@
-"""Where a target is, and how TLS is spoken to it."""
+"""The address of a target, and the settings of TLS."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -14,9 +14,9 @@ _KEYS = ("ca_file", "cert_file", "key_file", "server_name", "verify")
 
 
 class Address(BaseModel):
-    """A URL, and the keys that TLS takes beside it; any of them, also `verify: true`, asks for TLS.
+    """A URL, and the keys for TLS beside it; any of them, also `verify: true`, turns TLS on.
 
-    PostgreSQL's URLs may instead say themselves, in libpq's words, what TLS they want.
+    PostgreSQL's URLs may have libpq's parameters for TLS instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +37,7 @@ class Address(BaseModel):
 
     @property
     def tls(self) -> bool:
-        """Tell whether TLS is certain, and set up by these keys or by the URL's scheme."""
+        """Return whether TLS is certain, and set up by these keys or by the URL's scheme."""
         return self._scheme == "https" or "+" in self._scheme or bool(self._tls_keys)
 
     @property
@@ -53,7 +53,7 @@ class Address(BaseModel):
 
     @classmethod
     def check_url(cls, text: str) -> None:
-        """Raise ValueError, in words of our own: others' would repeat a password."""
+        """Raise ValueError with a message of our own: those of libraries would repeat a password."""
         if not text.startswith(tuple(f"{scheme}://" for scheme in cls.schemes())):
             raise ValueError(f"expected a URL that starts with {' or '.join(s + '://' for s in cls.schemes())}")
         if not is_url(text):
@@ -74,7 +74,7 @@ class Address(BaseModel):
         return self
 
     def _contradiction(self) -> str | None:
-        """Say what in the URL does not go with keys for TLS."""
+        """Return why the URL does not go with keys for TLS, None where it does."""
         if self._scheme == "http":
             return "TLS needs a URL that starts with https://"
         if self._scheme.endswith("+s") and not self.verify:

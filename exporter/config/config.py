@@ -1,4 +1,4 @@
-"""What the user configures, read from a file or from the environment alone; secrets are read in `secret_files`."""
+"""The configuration, read from a file, or from the environment alone where there is none."""
 
 import os
 from collections import Counter
@@ -23,7 +23,7 @@ class Poll(StrictModel):
 
 
 class Web(HasSecrets):
-    """How the pages are guarded; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
+    """How access to the pages is restricted; `config_file` is a web.config.yml of the Prometheus exporter-toolkit."""
 
     config_file: Path | None = None
     token: SecretStr | None = None
@@ -38,12 +38,12 @@ class Web(HasSecrets):
 
     @property
     def guarded(self) -> bool:
-        """Tell whether there is to be a token, even where its file went away."""
+        """Return whether a token is configured, even where its file is missing now."""
         return self.token is not None or self.token_file is not None
 
 
 class Readyz(StrictModel):
-    """What /readyz asks beside the process itself: nothing, unless groups of targets are named."""
+    """What /readyz requires beside the process itself: the targets of these groups."""
 
     require: tuple[str, ...] = ()
 
@@ -101,7 +101,7 @@ class Config(StrictModel):
 
 
 def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the file, or make one target a store from the environment alone; raise ConfigError with every problem."""
+    """Read the file; without one, make targets from the environment. Raise ConfigError with every problem."""
     if path is None:
         targets = target_settings(environment)
         if not targets:
@@ -136,7 +136,7 @@ def _missing(source: Path) -> str | None:
 
 
 def _without_store(key: KeyPath) -> KeyPath:
-    """Drop the store from targets.0.postgres.url: it tells pydantic the model, and is no key of the file."""
+    """Drop the store from targets.0.postgres.url: pydantic adds it for the chosen model, the file has no such key."""
     return (*key[:2], *key[3:]) if key[0] == "targets" else key
 
 
@@ -149,4 +149,4 @@ def parse_listen(value: str) -> tuple[str, int]:
     return "" if host in ("*", "::") else host, int(port)
 
 
-EXPORTER = "exporter"  # how the exporter itself is called where targets are
+EXPORTER = "exporter"  # stands where a target's name would

@@ -1,7 +1,7 @@
 """What a user expects of a PostgreSQL server; what differs is drift.
 
-Tables, indexes and extensions are named `[database:][schema.]name`, as the catalogue spells them: without a database
-in that of the target's URL, without a schema in any.
+Tables, indexes and extensions are named `[database:][schema.]name`, as in the catalogue. Without a database, that of
+the target's URL is meant; without a schema, any.
 """
 
 from typing import Annotated, Literal, Self
@@ -13,7 +13,7 @@ from exporter.versions import version_satisfies
 
 
 def _setting_value(value: object) -> str:
-    """Return the text that the server's configuration file would have; YAML has turned on, 4 and lists into its own."""
+    """Return the text that the server's configuration file would have: YAML has parsed on, 4 and lists."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list | tuple):
@@ -24,7 +24,7 @@ def _setting_value(value: object) -> str:
 
 
 def _minimum_version(value: object) -> str:
-    """Return the condition on the version; "1.9" alone is the lowest that will do."""
+    """Return the condition on the version; "1.9" alone means this version or a later one."""
     if not isinstance(value, str):
         raise ValueError(f'write the version in quotes, as "{value}": without them 1.10 is 1.1')  # noqa: TRY004 - pydantic's errors are ValueErrors
     condition = f">={value}" if value[:1].isdigit() else value
@@ -49,7 +49,7 @@ class Partitioning(_Expected):
 
 
 class SchemaVersion(_Expected):
-    """The row that a migration tool leaves: the value stands in the column of some row of the table."""
+    """The version that a migration tool records: the value is in the column of some row of the table."""
 
     table: ObjectName
     column: ObjectName
@@ -57,7 +57,7 @@ class SchemaVersion(_Expected):
 
 
 class Expectations(_Expected):
-    """What is expected; nothing that is left out is checked."""
+    """What is expected of the server; what is left out is not checked."""
 
     role: Literal["primary", "replica"] | None = None
     settings: dict[ObjectName, SettingValue] = {}

@@ -1,4 +1,4 @@
-"""Models whose secrets may lie in files, which are read each time: a rotated secret needs no restart."""
+"""Models whose secrets may lie in files, which are read at each use: a rotated secret needs no restart."""
 
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +10,13 @@ from exporter.config.files import read_bounded
 
 
 class StrictModel(BaseModel):
-    """What of the configuration is made of: frozen, and no key that nobody reads."""
+    """A part of the configuration: frozen, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class HasSecrets(StrictModel):
-    """What holds secrets: beside each, `<name>_file` may name the file that it lies in."""
+    """A part that holds secrets: instead of each, `<name>_file` may name the file that holds it."""
 
     @model_validator(mode="after")
     def _one_source_a_secret(self) -> Self:
@@ -30,7 +30,7 @@ class HasSecrets(StrictModel):
         return {name for name in cls.model_fields if f"{name}_file" in cls.model_fields}
 
     def secret(self, name: str) -> str | None:
-        """Return a secret's present value; its file is read each time, so that rotation needs no restart."""
+        """Return a secret's present value; raise ValueError where its file cannot be read."""
         file: Path | None = getattr(self, f"{name}_file")
         if file is not None:
             self._read[name] = read_file(file)
@@ -39,7 +39,7 @@ class HasSecrets(StrictModel):
         return value.get_secret_value() if value is not None else None
 
     def secrets(self) -> set[str]:
-        """Return every secret as it was last read: what nobody has read, nobody can tell. Each log line asks this."""
+        """Return every secret as it was last read; each log line calls this, so it reads only files not read yet."""
         for name in self._in_files - self._read.keys():
             self.secret_or_none(name)
         return {*self._written, *self._read.values()}

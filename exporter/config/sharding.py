@@ -1,4 +1,4 @@
-"""Which of the targets are ours, where several processes share one configuration."""
+"""Which targets this process polls, where several processes share one configuration."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Name one share of so many; Prometheus' relabelling action `hashmod` makes the same of a target's name."""
+    """One of several shares; Prometheus' relabelling action `hashmod` assigns a target's name to the same one."""
 
     index: int
     count: int

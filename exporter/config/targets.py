@@ -1,4 +1,4 @@
-"""What the targets of all stores have in common."""
+"""The settings that the targets of all stores have in common."""
 
 import re
 from fnmatch import fnmatchcase
@@ -20,7 +20,7 @@ _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
 CORE_LABELS = {
     "capability", "check", "edition", "privilege", "query", "reason", "resource", "role", "version",
-}  # fmt: skip  # of the core metrics, which a test compares them with
+}  # fmt: skip  # a test compares them with those of the core metrics
 
 
 class Globs(StrictModel):
@@ -28,22 +28,22 @@ class Globs(StrictModel):
     exclude: tuple[str, ...] = ()
 
     def matches(self, name: str) -> bool:
-        """Tell whether some glob includes the name and none excludes it."""
+        """Return whether some glob includes the name and none excludes it."""
         included, excluded = (any(fnmatchcase(name, glob) for glob in globs) for globs in (self.include, self.exclude))
         return included and not excluded
 
 
 def _off(value: object) -> object:
-    """Return the word for what YAML reads as false: `off` without quotes."""
+    """Return "off" for `off` without quotes, which YAML reads as false."""
     return "off" if value is False else value
 
 
 class TargetBase(HasSecrets, Address):
-    """One server. `url` is a secret: it may carry a password, and addresses are shown to nobody.
+    """One server. `url` is a secret: it may hold a password, and no page or log shows addresses.
 
     thresholds: limits of this target that differ from the configuration's.
-    checks: checks of /health that are not judged here, each with the word `off`.
-    disable_queries: globs of built-in queries that this target is not asked.
+    checks: checks of /health that do not count for this target, each with the word `off`.
+    disable_queries: globs of built-in queries that do not run on this target.
     """
 
     store: str
@@ -86,12 +86,12 @@ class TargetBase(HasSecrets, Address):
 
     @cached_property
     def _written(self) -> frozenset[str]:
-        url = urlsplit(self.url.get_secret_value())  # its password counts as it is written, and as the server gets it
+        url = urlsplit(self.url.get_secret_value())  # the password is a secret both as it is written and as it is sent
         return super()._written.union(value for value in (url.password, unquote(url.password or "")) if value)
 
 
 class LibpqTarget(TargetBase):
-    """A server whose `url` is what PostgreSQL's clients take: a URL, or `host=… user=…`."""
+    """A server whose `url` is a connection string of PostgreSQL: a URL, or `host=… user=…`."""
 
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -110,17 +110,17 @@ class LibpqTarget(TargetBase):
 
     @property
     def tls(self) -> bool:
-        """Tell whether TLS is certain and set up by our keys; the other words of libpq are the clients' to read."""
+        """Return whether TLS is certain and set up by our keys; the datastores read libpq's other parameters of TLS."""
         return bool(self._tls_keys) or self.conninfo.word("sslrootcert") == "system"
 
     def _contradiction(self) -> str | None:
-        said = dict(written_parameters(self.url.get_secret_value()))
-        for name in said:
+        written = dict(written_parameters(self.url.get_secret_value()))
+        for name in written:
             if name.startswith("ssl") and name != "sslmode":
                 return f"{name} in the URL says the same in another way; keep to one of them"
         mode = "verify-full" if self.verify else "require"
-        if said.get("sslmode", mode) != mode:
-            return f"they mean sslmode={mode}, the URL says sslmode={said['sslmode']}"
+        if written.get("sslmode", mode) != mode:
+            return f"they mean sslmode={mode}, the URL says sslmode={written['sslmode']}"
         return None
 
     @cached_property

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 def _number(value: object) -> object:
-    """Refuse what YAML made a truth value: `warn: on` is no 1."""
+    """Reject a truth value: YAML reads `warn: on` as true, which is no 1."""
     if isinstance(value, bool):
         raise ValueError(f"expected a number, found {str(value).lower()}")  # noqa: TRY004 - pydantic's errors are ValueErrors
     return value
@@ -18,7 +18,7 @@ _Bound = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=Fa
 
 
 class Limit(BaseModel):
-    """Say from where a value is worth a warning and from where it is a failure; fail None: it never is one."""
+    """The values above which a check warns and fails; with fail None it never fails."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class Limit(BaseModel):
 
     @property
     def above(self) -> dict[str, float | None]:
-        """Return it in the words of a health rule."""
+        """Return the limits by the keys of a health rule."""
         return {"warn_above": self.warn, "fail_above": self.fail}
 
 
@@ -42,7 +42,7 @@ _MIB = 1024 * 1024
 THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
     {
         "response_seconds": Limit(warn=0.5, fail=2.0),
-        # HTTP tells whole seconds, and a virtual machine that was moved takes some to catch up.
+        # HTTP dates are whole seconds, and the clock of a virtual machine that was moved needs some time to catch up.
         "clock_skew_seconds": Limit(warn=60, fail=None),
         "replication_lag_seconds": Limit(warn=30, fail=300),
         "replication_lag_bytes": Limit(warn=256 * _MIB, fail=4096 * _MIB),
@@ -54,11 +54,11 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
         "heap_used_ratio": Limit(warn=0.9, fail=0.98),
         # Some servers let autovacuum wait until 1 billion of 2^31; from 1.6 billion on it drops everything else.
         "wraparound_ratio": Limit(warn=0.5, fail=0.75),
-        # One client that sleeps or waits is no reason to take the server for broken.
+        # One client that sleeps or waits does not mean that the server is broken.
         "transaction_age_seconds": Limit(warn=300, fail=None),
         "blocked_seconds": Limit(warn=60, fail=None),
         "pool_wait_seconds": Limit(warn=1, fail=30),
-        # From here on: what /health does not judge, because it takes a rate or history to know; alerts and panels do.
+        # From here on: limits of alerts and panels alone, whose values need a rate or history.
         "unavailable_ratio": Limit(warn=0.001, fail=0.001),
         "backup_age_seconds": Limit(warn=26 * 3600, fail=None),
         "cache_miss_ratio": Limit(warn=0.05, fail=None),
@@ -86,7 +86,7 @@ BEYOND_ONE = {"freeze_ratio"}  # an age by the age at which vacuum is due: above
 
 
 def is_share(name: str) -> bool:
-    """Tell by the name of a threshold or metric whether its values are parts of a whole, from 0 to 1."""
+    """Return whether the values of a threshold or metric, by its name, are parts of a whole, from 0 to 1."""
     return name.endswith("_ratio") and name not in BEYOND_ONE
 
 

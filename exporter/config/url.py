@@ -1,4 +1,4 @@
-"""Whether a text is a URL, and whether each of its parts is read by somebody; no part of it is ever repeated."""
+"""Whether a text is a URL, and whether the exporter uses each of its parts; messages repeat no part of it."""
 
 import re
 from collections.abc import Collection
@@ -9,10 +9,10 @@ PLACE = re.compile(r"(\[[^][]*\]|[^][:]*)(:\d{0,5})?")  # of a server: its name 
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text is a URL.
+    """Return whether a text is a URL.
 
-    One that is cut short by an unescaped character of its password is none: clients would print the password's rest as
-    a host or a port.
+    A URL that an unescaped character of its password cuts short is none: clients would show the rest of the password
+    as a host or a port.
     """
     try:
         parts = urlsplit(text)
@@ -37,7 +37,7 @@ def unread_part(text: str, read: Collection[str]) -> str | None:
 
 
 def routing_problem(text: str) -> str | None:
-    """Say what is wrong with the routing context in the query of a Neo4j URL, which the driver would refuse later."""
+    """Return the problem of the routing context in a Neo4j URL's query, which the driver would reject later."""
     query = urlsplit(text).query
     if query and text.startswith("bolt"):
         return "the query of the URL is for routing, which only neo4j:// does"

@@ -1,4 +1,4 @@
-"""The web.config.yml of the Prometheus exporter-toolkit, as it is: TLS, users, headers, a rate."""
+"""The web.config.yml of the Prometheus exporter-toolkit: TLS, users, headers, a rate limit."""
 
 import re
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _VALUES = {"X-Frame-Options": ("deny", "sameorigin"), "X-Content-Type-Options": 
 _BCRYPT = re.compile(r"\$2[abxy]?\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _LINE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
-CIPHERS: Mapping[str, str | None] = {  # by Go's name OpenSSL's; TLS 1.3 has its own, which nobody can choose
+CIPHERS: Mapping[str, str | None] = {  # Go's name to OpenSSL's; those of TLS 1.3 cannot be chosen
     "TLS_AES_128_GCM_SHA256": None,
     "TLS_AES_256_GCM_SHA384": None,
     "TLS_CHACHA20_POLY1305_SHA256": None,
@@ -90,20 +90,20 @@ class TlsServer(Section):
 
     @field_validator("client_auth_type")
     @classmethod
-    def _can_be_done(cls, value: ClientAuth) -> ClientAuth:
+    def _supported_auth(cls, value: ClientAuth) -> ClientAuth:
         if value in ("RequireAnyClientCert", "RequireClientCert"):
             raise ValueError(f"{value} takes any certificate unseen: not offered, use RequireAndVerifyClientCert")
         return value
 
     @field_validator("max_version")
     @classmethod
-    def _still_spoken(cls, value: Version) -> Version:
+    def _supported_version(cls, value: Version) -> Version:
         if value < "TLS12":
             raise ValueError("OpenSSL speaks TLS12 and TLS13 only")
         return value
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _consistent(self) -> Self:
         if not self.enabled:
             return self
         for name in ("cert", "key"):
@@ -133,7 +133,7 @@ class TlsServer(Section):
 
 
 class HttpServer(Section):
-    """`http2` is accepted; HTTP/1.1 is what every client can speak, and what is served."""
+    """`http2` is accepted and has no effect: the exporter serves HTTP/1.1, which every client speaks."""
 
     http2: bool = True
     headers: dict[str, str] = Field(default_factory=dict)
@@ -160,7 +160,7 @@ class RateLimit(Section):
     burst: int = 0
 
     @model_validator(mode="after")
-    def _lets_something_through(self) -> Self:
+    def _allows_some_requests(self) -> Self:
         if self.interval and self.burst < 1:
             raise ValueError("burst: at least 1, or every request would be refused")
         return self

@@ -1,4 +1,4 @@
-"""YAML text into data, strictly, and no more of it than anybody writes."""
+"""Parse YAML strictly and within bounds: no duplicate keys, no bottomless nesting, no aliases that multiply."""
 
 from collections.abc import Hashable, Iterator
 from itertools import islice
@@ -35,8 +35,8 @@ def parse(text: str) -> tuple[object, dict[_Keys, int]]:
     return data, _lines(node)
 
 
-class _Strict(yaml.constructor.SafeConstructor):
-    """Refuse duplicate keys, which PyYAML would silently let win."""
+class _StrictConstructor(yaml.constructor.SafeConstructor):
+    """Reject duplicate keys, the last of which PyYAML would silently use."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen = set()
@@ -83,25 +83,25 @@ def _sources(value: yaml.Node) -> Iterator[yaml.MappingNode]:
         yield source
 
 
-class _Loader(_Strict, yaml.SafeLoader):
-    """Say what is wrong with a file that libyaml refused: its own words are poor."""
+class _Loader(_StrictConstructor, yaml.SafeLoader):
+    """Parse in Python what libyaml rejected, for the better message."""
 
 
-class _FastLoader(_Strict, yaml.composer.Composer, _Parser, yaml.resolver.Resolver):
+class _FastLoader(_StrictConstructor, yaml.composer.Composer, _Parser, yaml.resolver.Resolver):
     """Parse with libyaml in a fraction of the time; where it is missing, in Python.
 
-    What it finds is put together in Python: libyaml would let no other thread run until it is done with all of it.
+    Its events are composed in Python: libyaml would block all other threads until the whole file is parsed.
     """
 
     def __init__(self, text: str) -> None:
         _Parser.__init__(self, text)
         yaml.composer.Composer.__init__(self)
-        _Strict.__init__(self)
+        _StrictConstructor.__init__(self)
         yaml.resolver.Resolver.__init__(self)
 
 
 def _check_size(text: str) -> None:
-    """Refuse what is nested too deeply or has too many parts, before the parser calls itself for each of them."""
+    """Reject a text that is nested too deeply or has too many parts, before the composer recurses into it."""
     depth = parts = 0
     for event in _events(text):
         parts += isinstance(event, yaml.NodeEvent)
@@ -114,7 +114,7 @@ def _check_size(text: str) -> None:
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
-    """Yield what a file consists of, up to the first error: `_parse` says it in better words."""
+    """Yield a file's events up to the first error, which `_parse` reports with a better message."""
     try:
         loader = _FastLoader(text)
         while loader.check_event() and (event := loader.get_event()):
@@ -142,7 +142,7 @@ def _document(loader: _FastLoader | _Loader) -> tuple[yaml.Node | None, object]:
 
 
 def _lines(node: yaml.Node | None) -> dict[_Keys, int]:
-    """Return each key's line; refuse what aliases of aliases multiply beyond measure."""
+    """Return each key's line; reject aliases of aliases that multiply beyond all bounds."""
     found = list(islice(_walk(node, ()), _MOST))
     if len(found) == _MOST:
         raise yaml.YAMLError(_TOO_MANY)

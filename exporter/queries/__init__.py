@@ -1,1 +1,1 @@
-"""What is asked, and what rows mean: query files become queries, rows become samples."""
+"""Query files become queries, and rows become samples and outcomes of checks; no I/O but reading these files."""

@@ -1,4 +1,4 @@
-"""What a ping tells about a server, and the conditions a query may put on it."""
+"""What a ping reports of a server, and the conditions on it under which a query runs."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from exporter.versions import version_satisfies
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _EXTENSION = re.compile(r"^\s*([a-z0-9_-]+)\s*(.*)$")
 _LONGEST = 200  # characters: real versions, roles and editions have a few dozen
-_RESTART = 5.0  # seconds: some stores tell for how long they have run, and that is no exact time
+_RESTART = 5.0  # seconds: some stores report how long they have run, which is not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class ServerInfo:
     missing_privileges: name to the statement that grants it.
     extensions: name to version, in the database the exporter logs in to.
     started_at: Unix time in seconds.
-    identity: differs from that of any other server, and of this one before it was started; empty where nobody knows.
+    identity: differs between servers, and between two starts of one server; empty where it is unknown.
     unserved: the database without which the server is of no use, and its status, as in "neo4j: offline"; else empty.
     tls_not_after: when the certificate that it showed expires, as Unix time; None without TLS.
     """
@@ -40,13 +40,13 @@ class ServerInfo:
     unserved: str = ""
 
     def __post_init__(self) -> None:
-        """Cut what becomes labels, whichever store's server said it."""
+        """Cut what becomes labels, whatever the server reported."""
         for name in ("version", "role", "edition", "unserved"):
             object.__setattr__(self, name, getattr(self, name)[:_LONGEST])
 
 
 def same_server(before: ServerInfo, now: ServerInfo) -> bool:
-    """Tell whether what the one answered is still true of the other: not after a restart, a promotion or a grant."""
+    """Return whether facts of the first still hold for the second: not after a restart, a promotion or a grant."""
     return _standing(before) == _standing(now) and abs((before.started_at or 0.0) - (now.started_at or 0.0)) < _RESTART
 
 
@@ -64,9 +64,9 @@ def _standing(info: ServerInfo) -> tuple[object, ...]:
 
 
 class Conditions(BaseModel):
-    """Restrict a query to the servers that can answer it; elsewhere it yields no series at all.
+    """Restrict a query to the servers that can answer it; it makes no series of the others.
 
-    configured: a setting of the target, "expect.tables"; where the user left it out the query is not even asked.
+    configured: a setting of the target, such as "expect.tables"; without it the query does not run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -97,7 +97,7 @@ class Conditions(BaseModel):
         return value
 
     def wanted(self, target: object) -> bool:
-        """Tell whether the target's configuration asks for the query."""
+        """Return whether the target's configuration asks for the query."""
         for name in self.configured.split(".") if self.configured else ():
             target = getattr(target, name, None)
         return bool(target)

@@ -1,4 +1,4 @@
-"""Whether Cypher only reads: a session opened for reading refuses to write, and lets much else happen."""
+"""Find Cypher that does more than read: a session opened for reading refuses writes, and runs much else."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ _CHANGES = frozenset({
     "ALTER", "CREATE", "DEALLOCATE", "DELETE", "DENY", "DETACH", "DROP", "DRYRUN", "ENABLE", "FOREACH", "GRANT",
     "INSERT", "MERGE", "REALLOCATE", "REMOVE", "RENAME", "REVOKE", "SET", "START", "STOP",
 })  # fmt: skip
-# Of the server's own procedures, and of APOC, those that only read; more of them act than one could list.
+# The procedures of the server and of APOC that only read; the others are too many to list.
 _READING = (
     "db.constraints", "db.index.fulltext.listavailableanalyzers", "db.index.fulltext.query*", "db.index.vector.query*",
     "db.indexdetails", "db.indexes", "db.info", "db.labels", "db.ping", "db.propertykeys", "db.relationshiptypes",
@@ -40,7 +40,7 @@ _OWN = ("apoc", "db", "dbms", "tx")
 
 
 class _Token(NamedTuple):
-    """A word, or another character; `plain` is empty of what stands in quotes, for no clause begins with that."""
+    """A word or another character; `plain` is empty for one in quotes, which begins no clause."""
 
     name: str
     plain: str

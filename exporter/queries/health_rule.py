@@ -1,4 +1,4 @@
-"""What a query's rows mean for health: one rule, one outcome a poll."""
+"""Rules that make a check of /health of a query's rows: one outcome for each poll."""
 
 import math
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ class HealthRule(BaseModel):
 class CheckOutcome(NamedTuple):
     """State the outcome of one health rule at one poll.
 
-    value is None where rows bring their own status; findings name what is wrong, where the query can tell.
+    value is None where rows have their own status; findings name what is wrong, where the query has such a column.
     """
 
     rule: HealthRule

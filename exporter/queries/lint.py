@@ -1,4 +1,4 @@
-"""What a query file may not say although each of its keys is valid by itself."""
+"""Rules for a query file as a whole, each key of which is valid by itself."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _lint_cypher(query: Query) -> Iterator[tuple[KeyPath, str]]:
-    """Refuse what a session that is opened for reading would run, although it does more."""
+    """Reject statements that do more than read, although a session opened for reading would run them."""
     texts = query.query if isinstance(query.query, dict) else {None: query.query or ""}
     for version, text in texts.items():
         if found := forbidden(text):

@@ -1,4 +1,4 @@
-"""The file that PostgreSQL's clients keep passwords in."""
+"""The password file of PostgreSQL's clients, ~/.pgpass."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _FIELD = re.compile(r"((?:[^\\:]|\\.)*)(?::|$)")
 def password_in_file(info: Conninfo, database: str) -> str | None:
     """Return the password of the first line that fits one of the hosts; None without one.
 
-    A file that others may read counts for nothing, as with libpq.
+    A file that others may read is ignored, as by libpq.
     """
     named = info.word("passfile")
     file = Path(named) if named else Path(os.environ.get("HOME", "/")) / ".pgpass"
@@ -33,8 +33,8 @@ def password_in_file(info: Conninfo, database: str) -> str | None:
     return None
 
 
-def _fits(said: str, wanted: str) -> bool:
-    return said in ("*", wanted)
+def _fits(written: str, wanted: str) -> bool:
+    return written in ("*", wanted)
 
 
 def _fields(line: str) -> list[str]:

@@ -38,14 +38,14 @@ class PostgresTarget(LibpqTarget):
 
 
 def _urls(environment: Mapping[str, str], text: str) -> Sequence[str]:
-    """Return all that postgres_exporter's variables name: several servers, or one by its address and user apart."""
+    """Return the servers that postgres_exporter's variables name: several URLs, or one address with its user apart."""
     if not text and (address := _own_or_file(environment, _ADDRESS)):
         text = f"postgresql://{_login(environment)}{address}"
     return split_targets(text)
 
 
 def _login(environment: Mapping[str, str]) -> str:
-    """Return the user that postgres_exporter has apart from host:port/database, as it goes before them."""
+    """Return what goes before host:port/database: the user, whom postgres_exporter has in another variable."""
     user = _own_or_file(environment, "DATA_SOURCE_USER")
     return f"{quote(user, safe='')}@" if user else ""
 

@@ -1,1 +1,1 @@
-"""postgres_exporter's queries.yaml, read as it is."""
+"""Queries of postgres_exporter's queries.yaml, unchanged."""

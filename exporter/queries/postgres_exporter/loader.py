@@ -1,4 +1,4 @@
-"""postgres_exporter's queries.yaml, read as it is: one query a namespace."""
+"""Read postgres_exporter's queries.yaml: each namespace becomes a query."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from exporter.queries.postgres_exporter.query import Column, ImportedQuery, seri
 from exporter.queries.query import Metric, MetricType
 
 _MAX_SERIES = 100_000  # these files have no limit of their own, and tables are many
-_SLOW_FROM = 60  # seconds between two runs; who asks so seldom expects it to take long
+_SLOW_FROM = 60  # seconds between two runs; a query that runs less often may take longer
 _SLOW_TIMEOUT = "30s"
 _LONGEST_CACHE = 366 * 86400
 _LONGEST_RANGE = 200
@@ -29,13 +29,13 @@ _TYPES: Mapping[str, MetricType] = {"COUNTER": "unknown", "HISTOGRAM": "histogra
 
 
 class _Lenient(BaseModel):
-    """postgres_exporter reads no key that it does not know, and takes nothing for nothing said."""
+    """Ignore unknown keys and keys without a value, as postgres_exporter does."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _said(cls, data: Any) -> Any:
+    def _without_empty_values(cls, data: Any) -> Any:
         return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
@@ -68,28 +68,28 @@ def load_queries_yaml(path: Path) -> tuple[ImportedQuery, ...]:
 
 
 def _queries(document: YamlDocument, namespace: str, entry: object) -> Iterator[ImportedQuery]:
-    said = document.validate(_Namespace, entry or {}, lambda key: (namespace, *key))
-    columns = {name: Column(**dict(column)) for entry in said.metrics for name, column in entry.items()}
+    parsed = document.validate(_Namespace, entry or {}, lambda key: (namespace, *key))
+    columns = {name: Column(**dict(column)) for entry in parsed.metrics for name, column in entry.items()}
     labels = tuple(name for name, column in columns.items() if column.usage == "LABEL")
     metrics = tuple(_metrics(document.path.name, namespace, columns))
-    problems = [document.error_at(key, message) for key, message in _broken(namespace, said, labels, metrics)]
-    version, problem = _version(said.runonserver)
+    problems = [document.error_at(key, message) for key, message in _broken(namespace, parsed, labels, metrics)]
+    version, problem = _version(parsed.runonserver)
     if problem:
         problems.append(document.error_at((namespace, "runonserver"), problem))
     if problems:
         raise ConfigError(problems)
-    if not said.query.strip():
+    if not parsed.query.strip():
         return
-    inside = not said.master and _DATABASE.search(said.query) is not None
+    inside = not parsed.master and _DATABASE.search(parsed.query) is not None
     yield ImportedQuery(
         name=f"{document.path.name}:{namespace}",
         store="postgres",
         namespace=namespace,
-        query=said.query,
+        query=parsed.query,
         scope="database" if inside else "server",
-        database_label=_database_label(said.query, labels) if inside else None,
-        interval=f"{said.cache_seconds}s" if said.cache_seconds else None,  # type: ignore[arg-type]  # parsed
-        timeout=_SLOW_TIMEOUT if said.cache_seconds > _SLOW_FROM else "5s",  # type: ignore[arg-type]  # parsed
+        database_label=_database_label(parsed.query, labels) if inside else None,
+        interval=f"{parsed.cache_seconds}s" if parsed.cache_seconds else None,  # type: ignore[arg-type]  # parsed
+        timeout=_SLOW_TIMEOUT if parsed.cache_seconds > _SLOW_FROM else "5s",  # type: ignore[arg-type]  # parsed
         when=Conditions(version=version),
         columns=columns,
         labels=labels,
@@ -116,10 +116,10 @@ def _metrics(file: str, namespace: str, columns: Mapping[str, Column]) -> Iterat
 
 
 def _broken(
-    namespace: str, said: _Namespace, labels: Iterable[str], metrics: Iterable[Metric]
+    namespace: str, parsed: _Namespace, labels: Iterable[str], metrics: Iterable[Metric]
 ) -> Iterator[tuple[KeyPath, str]]:
     lines: dict[str, KeyPath] = {
-        name: (namespace, "metrics", index, name) for index, entry in enumerate(said.metrics) for name in entry
+        name: (namespace, "metrics", index, name) for index, entry in enumerate(parsed.metrics) for name in entry
     }
     for label in labels:
         if label in ("target", "le"):
@@ -146,7 +146,7 @@ def _named_twice(document: YamlDocument, queries: Iterable[ImportedQuery]) -> It
 
 
 def _version(text: str) -> tuple[str | None, str | None]:
-    """Turn a range such as '>=13.0.0 <15.0.0' into our clauses; return them, or what is wrong."""
+    """Return the clauses of a range such as '>=13.0.0 <15.0.0' as our conditions have them, or the problem."""
     if len(text) > _LONGEST_RANGE:
         return None, f"a range of versions has at most {_LONGEST_RANGE} characters"
     clauses = [f"{'==' if sign in ('', '=') else sign}{version}" for sign, version in _CLAUSE.findall(text)]
@@ -156,7 +156,7 @@ def _version(text: str) -> tuple[str | None, str | None]:
 
 
 def _database_label(sql: str, labels: Iterable[str]) -> str | None:
-    """Name the label that says which database a row is of, if one does."""
+    """Return the label that holds the database of a row, if there is one."""
     for match in _DATABASE.finditer(sql):
         for name in (match[2], match[1].partition("(")[0].strip().lower()):
             if name in labels:

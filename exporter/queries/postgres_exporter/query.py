@@ -1,7 +1,7 @@
 """A query of postgres_exporter's queries.yaml: its rows become the series that postgres_exporter 0.11.1 makes of them.
 
-Two things it does not do as 0.11.1: NULL is no sample, where that one says NaN; and MAPPEDMETRIC and DURATION read
-texts, where that one reads them like any number and then has no sample.
+It differs from 0.11.1 in two points: NULL is no sample instead of NaN; and MAPPEDMETRIC and DURATION read texts, of
+which 0.11.1 makes no sample.
 """
 
 import math
@@ -24,7 +24,7 @@ _log = structlog.get_logger("exporter")
 
 
 class Column(BaseModel):
-    """What the file says about a column."""
+    """A column as the file describes it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ class Column(BaseModel):
 
     @property
     def reader(self) -> Callable[[object], Number]:
-        """Return what reads one of its values."""
+        """Return the function that reads one of its values."""
         if self.usage == "MAPPEDMETRIC":
             return partial(mapped, self.metric_mapping)
         return milliseconds if self.usage == "DURATION" else number
@@ -43,9 +43,9 @@ class Column(BaseModel):
 class ImportedQuery(Query):
     """A namespace of the file.
 
-    database_label: the column that says which database a row is of. Where it is there, a visit to each database
-    takes the rows of that one, and adds no label.
-    taken, longer_namespaces: names that a column which the file does not list may not make a series of.
+    database_label: the column with the database of a row. With it, a visit to a database keeps the rows of that one
+    and adds no label.
+    taken, longer_namespaces: names, and beginnings of names, that an unlisted column may not give its metric.
     """
 
     namespace: str
@@ -89,21 +89,21 @@ class ImportedQuery(Query):
         for metric in unlisted:
             column = str(metric.value)
             yield column, numbers(_cells(rows, column), number)
-        for name, column_said in self.columns.items():
-            if column_said.usage == "HISTOGRAM":
+        for name, described in self.columns.items():
+            if described.usage == "HISTOGRAM":
                 yield name, [_buckets(row, name) for row in rows]
                 yield f"{name}_sum", [number(row.get(f"{name}_sum")) for row in rows]
-            elif column_said.usage not in ("LABEL", "DISCARD"):
-                yield name, self._numbers(rows, name, column_said)
+            elif described.usage not in ("LABEL", "DISCARD"):
+                yield name, self._numbers(rows, name, described)
 
     def _numbers(self, rows: Sequence[Row], name: str, column: Column) -> Sequence[Number]:
-        """Read what the file says is a number; where it is not even there, there is no sample."""
+        """Read a column that the file lists as a number; without the column there are no samples."""
         if not rows or name not in rows[0]:
             return [None] * len(rows)
         values = _cells(rows, name)
         found = numbers(values, column.reader)
         if found.count(None) > values.count(None):
-            _tell(self.name, name)
+            _warn_unreadable(self.name, name)
         return found
 
 
@@ -121,8 +121,8 @@ def _cells(rows: Sequence[Row], column: str) -> list[object]:
 
 
 @cache
-def _tell(query: str, column: str) -> None:
-    """Say once what would otherwise just not be there."""
+def _warn_unreadable(query: str, column: str) -> None:
+    """Log once why samples are missing."""
     _log.warning("values of a column cannot be read as its usage says, and are no samples", query=query, column=column)
 
 

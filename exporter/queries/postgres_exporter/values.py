@@ -55,7 +55,7 @@ def _unix_time(value: date) -> float:
 
 
 def milliseconds(value: object) -> float | None:
-    """Read an interval, or a text such as 1h30m, '1d 2h' or '1 day 02:00:00'; a mere number is meant to be right."""
+    """Read an interval, or a text such as 1h30m, '1d 2h' or '1 day 02:00:00'; a mere number is milliseconds."""
     if isinstance(value, timedelta):
         return value / timedelta(milliseconds=1)
     if not isinstance(value, str) or number(value) is not None:
