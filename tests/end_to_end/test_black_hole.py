@@ -34,12 +34,6 @@ _OPTIONS = {
 pytestmark = pytest.mark.servers("postgres:18", "minio:1", "qdrant")
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(params=STORES)
 def proxied(request: pytest.FixtureRequest, servers: Servers) -> Iterator[tuple[Proxy, dict[str, Any]]]:
     """Return a proxy in front of a server, and the target that leads through it."""

@@ -32,12 +32,6 @@ HERE, ELSEWHERE = "127.0.0.1", "store.internal"
 PROMPT_SECONDS = 10.0  # a refusal is none that waits for the deadline, which is 30 s here
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module", autouse=True)
 async def _one_loop(anyio_backend: object) -> AsyncIterator[None]:  # noqa: ARG001 - it is for this loop
     """Keep the loop for all tests: what was refused in one leaves its transport shortly after that has ended."""

@@ -29,12 +29,6 @@ LATER = {"pgbouncer_stats_server_assignments_total", "pgbouncer_stats_client_par
          "pgbouncer_stats_server_parses_total", "pgbouncer_stats_binds_total"}  # fmt: skip
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module")
 def bouncer(servers: Servers) -> Iterator[Pgbouncer]:
     with servers.private_postgres("18") as server, servers.private_pgbouncer(server) as bouncer:

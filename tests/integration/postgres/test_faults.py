@@ -1,7 +1,7 @@
 """PostgreSQL on bad days: frozen, stopped, restarted, slow, asked for what it must not do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
@@ -14,18 +14,6 @@ from tests.support.postgres_polls import client, fetch, opened, poll, sql
 
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'datatier-exporter'"
 ONE = sql("SELECT 1 AS value")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service, whose transports end in their own ways."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture(scope="module")
-def server(servers: Servers) -> Iterator[Postgres]:
-    with servers.private_postgres("18") as server:
-        yield server
 
 
 @pytest.fixture

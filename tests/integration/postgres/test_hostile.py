@@ -36,12 +36,6 @@ SLOW = 0.5  # seconds that the loop may work at one piece
 
 
 @pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
 def hostile() -> Iterator[Hostile]:
     with Hostile() as server:
         yield server

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,6 @@ from testkit.session import Servers
 from tests.support.collect import Collected
 from tests.support.exporter_process import Exporter
 from tests.support.postgres_polls import fetch, opened, poll, sql, until
-
-
-@pytest.fixture(scope="module")
-def server(servers: Servers) -> Iterator[Postgres]:
-    with servers.private_postgres("18") as server:
-        yield server
 
 
 @pytest.fixture

@@ -30,12 +30,6 @@ USERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module", autouse=True)
 async def _one_loop(anyio_backend: object) -> AsyncIterator[None]:  # noqa: ARG001 - it is for this loop
     yield

@@ -31,12 +31,6 @@ class Cluster(NamedTuple):
     two: Patroni
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module")
 def cluster(servers: Servers) -> Iterator[Cluster]:
     with ExitStack() as stack:

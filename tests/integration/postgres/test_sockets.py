@@ -15,12 +15,6 @@ from tests.support.exporter_process import Exporter
 from tests.support.postgres_polls import opened
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
     """Return a server that lets nobody in but over its sockets, and there our system user alone, as `monitor`."""

@@ -19,18 +19,6 @@ from tests.support.postgres_polls import client, fetch, opened, poll, sql
 QUERIES = {query.name: query for query in read_queries(["postgres"])}
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Use the loop of the service."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture(scope="module")
-def server(servers: Servers) -> Iterator[Postgres]:
-    with servers.private_postgres("18") as server:
-        yield server
-
-
 @pytest.fixture(scope="module", params=["transaction", "session"])
 def bouncer(servers: Servers, server: Postgres, request: pytest.FixtureRequest) -> Iterator[Pgbouncer]:
     with servers.private_pgbouncer(server, {"pool_mode": request.param}) as bouncer:
