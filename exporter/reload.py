@@ -52,7 +52,11 @@ def diff(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
     both = {id(query) for query in old.queries} & {id(query) for query in new.queries}
     queries = [query for query in (*old.queries, *new.queries) if id(query) not in both]
 
-    def change(name: str) -> str | None:
+    def kind(name: str) -> str | None:
+        if name not in before:
+            return "added"
+        if name not in after:
+            return "removed"
         was, target = before[name], after[name]
         if target.model_dump(include=_IDENTITY) != was.model_dump(include=_IDENTITY):
             return "replaced"
@@ -61,14 +65,8 @@ def diff(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
             return "restarted"
         return "changed" if monitored_target(old.config, was) != monitored_target(new.config, target) else None
 
-    kept = {name: change(name) for name in after if name in before}
-    return ConfigDiff(
-        added=tuple(name for name in after if name not in before),
-        removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name in kept if kept[name] == "changed"),
-        restarted=tuple(name for name in kept if kept[name] == "restarted"),
-        replaced=tuple(name for name in kept if kept[name] == "replaced"),
-    )
+    kinds = {name: kind(name) for name in after | before}
+    return ConfigDiff(*(tuple(name for name in kinds if kinds[name] == field) for field in ConfigDiff._fields))
 
 
 def _polled(target: Target) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What the service runs on: the configuration and all queries, read together and replaced together."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -122,9 +122,7 @@ def check_labels(path: Path, config: Config, queries: Sequence[Query]) -> None:
         if query.store == target.store
         for label in sorted(target.labels.keys() & query.label_names)
     }
-    if clashes:
-        document = read_document(path)
-        raise ConfigError([document.error_at(key, message) for key, message in clashes.items()])
+    _reject(path, clashes.items())
 
 
 def check_names(path: Path, config: Config, queries: Sequence[Query]) -> None:
@@ -133,6 +131,10 @@ def check_names(path: Path, config: Config, queries: Sequence[Query]) -> None:
         *_unknown_globs(("disable_queries",), config.disable_queries, builtin_names()),
         *(problem for index in range(len(config.targets)) for problem in _of_target(config, index, queries)),
     ]
+    _reject(path, problems)
+
+
+def _reject(path: Path, problems: Collection[tuple[KeyPath, str]]) -> None:
     if problems:
         document = read_document(path)
         raise ConfigError([document.error_at(key, message) for key, message in problems])

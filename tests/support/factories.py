@@ -70,7 +70,7 @@ class Events:
     def result(
         self, now: float, asked: Query | None = None, rows: Sequence[Row] | None = None, database: str | None = None
     ) -> Result:
-        """Make a result as the poller does, with one row unless told."""
+        """Make a result as the poller does, with one row by default."""
         asked = asked or query()
         rows = [{"datname": "app", "bytes": 5.0}] if rows is None else rows
         families = tuple(asked.samples(rows))
@@ -95,7 +95,7 @@ EVERY = 15.0
 SIZE_CHECK = query(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10, fail_above=20))
 
 
-class Story:
+class Scenario:
     """One target, and polls one after another; `now` is when the last one ended."""
 
     def __init__(self) -> None:

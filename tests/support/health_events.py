@@ -19,7 +19,7 @@ def connections(**rule: Any) -> Query:
     return query("connections", labels=(), metrics=(RATIO,), health=HealthRule.model_validate(settings))
 
 
-def told(*events: Event, target: MonitoredTarget | None = None) -> Snapshot:
+def known_after(*events: Event, target: MonitoredTarget | None = None) -> Snapshot:
     made = snapshot(target or monitored_target())
     for event in events:
         made.apply(event)
@@ -52,5 +52,5 @@ def unexplained(target: dict[str, Any]) -> str | None:
 
 
 def target_of(events: Iterable[Event], now: float = 2.0, name: str = "orders") -> dict[str, Any]:
-    found: dict[str, Any] = report(told(*events), at(now))["targets"][name]
+    found: dict[str, Any] = report(known_after(*events), at(now))["targets"][name]
     return found

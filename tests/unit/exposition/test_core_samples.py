@@ -15,13 +15,13 @@ Samples = dict[str, dict[tuple[tuple[str, str], ...], Value]]
 EVENTS = Events()
 
 
-def samples(*events: Event, now: float = 10.0, told: Snapshot | None = None) -> Samples:
+def samples(*events: Event, now: float = 10.0, made: Snapshot | None = None) -> Samples:
     """Return what is said of a target after some events, by metric and labels."""
-    told = told or snapshot()
+    made = made or snapshot()
     for event in events:
-        told.apply(event)
+        made.apply(event)
     found: Samples = {}
-    for metric, labels, value in core_samples(told, "orders", at(now)):
+    for metric, labels, value in core_samples(made, "orders", at(now)):
         assert labels not in found.setdefault(metric, {})
         if value is not None:
             found[metric][labels] = value
@@ -118,12 +118,12 @@ def test_a_servers_own_words_are_no_label() -> None:
 
 def test_databases_of_a_query_add_up() -> None:
     """Success is success in all of them, duration and series are sums."""
-    told, asked = snapshot(), query(scope="database", labels=())
+    made, asked = snapshot(), query(scope="database", labels=())
     one, two = EVENTS.result(1.0, asked, [{"bytes": 1.0}]), EVENTS.failed_result(1.0, asked)
-    told.apply(EVENTS.ping(1.0))
+    made.apply(EVENTS.ping(1.0))
     for result, database in ((one, "app"), (two, "log")):
-        told.apply(replace(result, database=database))
-    found = samples(told=told)
+        made.apply(replace(result, database=database))
+    found = samples(made=made)
 
     key = (("query", "sizes"),)
     assert found["datatier_query_success"] == {key: 0.0}
@@ -141,7 +141,7 @@ def test_ping_durations_have_bounds_that_alerts_use() -> None:
 
 
 def test_the_time_between_two_runs_is_told_of_each_query() -> None:
-    """As the poller measured it; of a target that is down nothing is asked, and nothing told."""
+    """As the poller measured it; of a target that is down nothing is asked, and nothing made."""
     poll = replace(EVENTS.poll(1.0), periods={"bloat": 301.5, "wal": 60.0})
 
     assert samples(EVENTS.ping(1.0), poll)["datatier_query_period_seconds"] == {
@@ -162,8 +162,8 @@ def test_checks_are_metrics() -> None:
 
 def test_what_is_configured_of_a_target_is_told() -> None:
     """Its interval, whether it is required, whether it is in maintenance."""
-    told = snapshot(monitored_target(interval=30.0, required=False, maintenance=True))
-    found = samples(told=told)
+    made = snapshot(monitored_target(interval=30.0, required=False, maintenance=True))
+    found = samples(made=made)
 
     assert found["datatier_poll_interval_seconds"] == {(): 30.0}
     assert found["datatier_target_required"] == {(): 0.0}

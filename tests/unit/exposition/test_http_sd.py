@@ -1,4 +1,4 @@
-"""What Prometheus' http_sd is told."""
+"""The targets that Prometheus' http_sd gets."""
 
 from exporter.exposition.http_sd import discovery
 from tests.support.factories import monitored_target

@@ -210,7 +210,7 @@ def test_a_page_is_made_once_for_each_state() -> None:
 
 
 def test_a_page_forgets_what_expired() -> None:
-    """No event is needed: who asks later is told less."""
+    """No event is needed: a later scrape gets less."""
     site, events = Site(), Events()
     site.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
 

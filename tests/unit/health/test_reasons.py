@@ -11,8 +11,8 @@ from exporter.health.target_health import target_health
 from exporter.state.local_fault import LocalFault
 from exporter.state.snapshot import Snapshot
 from exporter.status_page.overview import overview
-from tests.support.factories import SIZE_CHECK, Story, at, info, monitored_target, query
-from tests.support.health_events import EVENTS, told, unexplained
+from tests.support.factories import SIZE_CHECK, Scenario, at, info, monitored_target, query
+from tests.support.health_events import EVENTS, known_after, unexplained
 
 SHORT, LONG = SIZE_CHECK, SIZE_CHECK.model_copy(update={"name": "long", "interval": 300.0})
 PINGS = st.sampled_from(["ok", "ok", "slow", "blind", "connect", "auth", "timeout", "resources", "dns"])
@@ -59,7 +59,7 @@ def agree(made: Snapshot, now: float) -> None:
 @given(HISTORIES)
 def test_state_and_reasons_agree_at_every_moment(history: list[tuple[float, str, list, bool, list]]) -> None:  # type: ignore[type-arg]
     """Between a ping and the end of its poll, after a late result, when a verdict expired, while nothing is polled."""
-    made, now = told(), 0.0
+    made, now = known_after(), 0.0
     agree(made, now)
     for pause, seen, during, ends, after in history:
         now += pause
@@ -103,17 +103,17 @@ def test_state_and_reasons_agree_at_every_moment(history: list[tuple[float, str,
 )  # fmt: skip
 def test_what_the_state_does_not_follow_yet_is_told_apart(polls: str, state: str, reasons: list[object]) -> None:
     """A reason that is pending is not why the state is as it is; while it is held, it is said what it was."""
-    story = Story()
+    scenario = Scenario()
     for seen in polls:
-        story.poll(seen)
-    target = report(story.snapshot, at(story.now))["targets"]["orders"]
+        scenario.poll(seen)
+    target = report(scenario.snapshot, at(scenario.now))["targets"]["orders"]
 
     assert (target["state"], target["reasons"]) == (state, reasons)
 
 
 def test_a_verdict_that_expired_keeps_nothing_degraded() -> None:
     """A query that is asked no more cannot be why: there was a state with no reason."""
-    made = told()
+    made = known_after()
     for number in range(8):
         now = 15.0 * number
         made.apply(EVENTS.ping(now))
@@ -128,10 +128,10 @@ def test_a_verdict_that_expired_keeps_nothing_degraded() -> None:
 
 def test_the_page_says_it_in_words() -> None:
     """Not "down: response time 700 ms", which no server is."""
-    story = Story()
+    scenario = Scenario()
     for seen in "dds":
-        story.poll(seen)
-    page = overview(report(story.snapshot, at(story.now)), 15, at(story.now))
+        scenario.poll(seen)
+    page = overview(report(scenario.snapshot, at(scenario.now)), 15, at(scenario.now))
 
     assert [reason.what for reason in page.troubled[0].reasons] == [
         "answers again since 00:00 UTC, was: no connection", "at the last poll: response time"
@@ -140,7 +140,7 @@ def test_the_page_says_it_in_words() -> None:
 
 def test_the_headline_tells_of_queries_that_fail() -> None:
     """Whether the target is degraded for them or not."""
-    made = told(target=monitored_target())
+    made = known_after(target=monitored_target())
     made.apply(EVENTS.ping(1.0))
     made.apply(EVENTS.poll(1.0))
     made.apply(EVENTS.failed_result(1.5, query("a", untrusted=True)))

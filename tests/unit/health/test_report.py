@@ -7,14 +7,14 @@ from exporter.errors import QueryError
 from exporter.health.report import report
 from exporter.state.events import Event
 from tests.support.factories import Events, at, info, monitored_target, query, snapshot
-from tests.support.health_events import EVENTS, target_of, told, used
+from tests.support.health_events import EVENTS, known_after, target_of, used
 
 
 def test_the_body() -> None:
     """Every field by name and in order: what people's probes read."""
     bloat = EVENTS.failed_result(1.0, query("bloat"))
     later = [*used(0.91, 2.0, missing=["pg_read_all_stats"]), EVENTS.failed_result(2.0, query("bloat"))]
-    body = report(told(*used(0.91), bloat, *later), at(4.2))
+    body = report(known_after(*used(0.91), bloat, *later), at(4.2))
 
     assert list(body) == ["status", "serviceId", "version", "releaseId", "time", "notes", "targets", "checks"]
     assert body == {
@@ -108,7 +108,9 @@ def test_the_body() -> None:
 @pytest.mark.parametrize(("required", "status"), [(True, "fail"), (False, "warn")])
 def test_only_a_required_target_fails_the_whole(required: bool, status: str) -> None:  # noqa: FBT001 - a table's column
     """Down is fail or warn; the target itself is down in both."""
-    body = report(told(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=monitored_target(required=required)), at(2.0))
+    body = report(
+        known_after(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=monitored_target(required=required)), at(2.0)
+    )
 
     assert (body["status"], body["targets"]["orders"]["state"]) == (status, "down")
     assert body["notes"] == ["orders: down" + ("" if required else ", not required")]
@@ -119,7 +121,7 @@ def test_only_a_required_target_fails_the_whole(required: bool, status: str) -> 
 )
 def test_a_target_that_answers_never_fails_the_whole(polls: list[Event], status: str) -> None:
     """A limit, even one for failure, degrades; starting is a warning."""
-    assert report(told(*polls), at(2.0))["status"] == status
+    assert report(known_after(*polls), at(2.0))["status"] == status
 
 
 @pytest.mark.parametrize("letters", ["d", "o"])
@@ -154,7 +156,7 @@ def test_the_worst_target_is_the_status() -> None:
 
 def test_a_target_that_was_not_tried_is_starting() -> None:
     """It says neither pass nor down before anything is known, and invents no value."""
-    body = report(told(), at(2.0))
+    body = report(known_after(), at(2.0))
 
     assert body["targets"]["orders"] == {
         "store": "postgres", "state": "unknown", "since": "1970-01-01T00:00:00.000Z", "required": True,
@@ -184,7 +186,7 @@ def test_what_our_user_may_not_see_is_left_out() -> None:
 
 def test_stale_data_is_unknown() -> None:
     """When the poller is stuck, nobody pretends to know."""
-    body = report(told(*used(0.1)), at(100.0))
+    body = report(known_after(*used(0.1)), at(100.0))
     target = body["targets"]["orders"]
 
     assert (body["status"], target["state"], target["reasons"]) == ("warn", "unknown", [{"code": "stale"}])
@@ -198,7 +200,7 @@ def test_a_clock_that_jumps_back_makes_no_negative_age() -> None:
 
 def test_flapping_is_shown_and_warns() -> None:
     """More than four changes within ten minutes: degraded, whether it is up or down just now."""
-    made, bodies = told(), []
+    made, bodies = known_after(), []
     for number, seen in enumerate("oddooddooddoodd"):
         now = 15.0 * number
         made.apply(EVENTS.ping(now) if seen == "o" else EVENTS.failed_ping(now))
@@ -214,6 +216,6 @@ def test_flapping_is_shown_and_warns() -> None:
 def test_no_servers_words_are_in_the_body() -> None:
     """Errors name addresses and users; the log has them, the body has typed reasons."""
     events = [*used(0.1), EVENTS.failed_result(1.0, error=QueryError("query", "no table at db1.example"))]
-    bodies = [report(told(*events), at(2.0)), report(told(*events, EVENTS.failed_ping(2.0)), at(2.0))]
+    bodies = [report(known_after(*events), at(2.0)), report(known_after(*events, EVENTS.failed_ping(2.0)), at(2.0))]
 
     assert "db1.example" not in str(bodies)

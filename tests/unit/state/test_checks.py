@@ -13,14 +13,14 @@ from exporter.state.checks import checks, serves
 from exporter.state.events import Event
 from exporter.state.snapshot import Snapshot
 from tests.support.factories import at, info, monitored_target, query
-from tests.support.health_events import EVENTS, connections, target_of, told, unexplained, used
+from tests.support.health_events import EVENTS, connections, known_after, target_of, unexplained, used
 
 CALM = ("overrun", "privileges", "queries")  # checks of every target that is up
 
 
 def test_a_failed_ping_fails_the_response_time() -> None:
     """A server that does not answer has no response time, which is worse than a long one."""
-    body = report(told(*used(0.1), EVENTS.failed_ping(2.0, "auth")), at(2.0))
+    body = report(known_after(*used(0.1), EVENTS.failed_ping(2.0, "auth")), at(2.0))
 
     assert body["checks"]["orders:responseTime"] == [
         {"componentId": "orders", "status": "fail", "warnAbove": 0.5, "failAbove": 2.0, "output": "auth",
@@ -59,7 +59,7 @@ def test_rows_with_their_own_verdict_have_no_value() -> None:
     """Neither value nor limit nor unit is made up."""
     asked = query("cluster", labels=(), metrics=(), health=HealthRule(check="cluster", status="verdict"))
     result = EVENTS.result(1.0, asked, [{"verdict": "fail"}])
-    body = report(told(EVENTS.ping(1.0), result, EVENTS.poll(1.0)), at(2.0))
+    body = report(known_after(EVENTS.ping(1.0), result, EVENTS.poll(1.0)), at(2.0))
 
     assert body["targets"]["orders"]["reasons"] == [{"code": "limit", "check": "cluster"}]
     assert body["checks"]["orders:cluster"] == [
@@ -70,7 +70,7 @@ def test_rows_with_their_own_verdict_have_no_value() -> None:
 def test_a_failed_query_leaves_its_check_unknown() -> None:
     """Its reason is shown; the target is not blamed for a question that failed."""
     failed = EVENTS.failed_result(1.0, connections())
-    body = report(told(EVENTS.ping(1.0), failed, EVENTS.poll(1.0)), at(2.0))
+    body = report(known_after(EVENTS.ping(1.0), failed, EVENTS.poll(1.0)), at(2.0))
 
     [check] = body["checks"]["orders:connections"]
     assert (check["status"], check["output"]) == ("unknown", "timeout")
@@ -80,7 +80,7 @@ def test_a_failed_query_leaves_its_check_unknown() -> None:
 
 def test_null_leaves_a_check_unknown() -> None:
     """What the server does not tell is not a pass."""
-    [check] = report(told(*used(None)), at(2.0))["checks"]["orders:connections"]
+    [check] = report(known_after(*used(None)), at(2.0))["checks"]["orders:connections"]
 
     assert (check["status"], check["output"]) == ("unknown", "no_recent_sample")
 
@@ -99,7 +99,7 @@ def test_of_two_queries_with_one_check_the_worse_counts() -> None:
         results = [
             EVENTS.result(1.0, question, [{"used": value}]) for question, value in zip(asked, values, strict=True)
         ]
-        found = {check.name: check for check in checks(told(EVENTS.ping(1.0), *results).known("orders", 2.0))}
+        found = {check.name: check for check in checks(known_after(EVENTS.ping(1.0), *results).known("orders", 2.0))}
 
         assert (found["connections"].status, found["connections"].value) == ("warn", 0.9)
 
@@ -107,7 +107,7 @@ def test_of_two_queries_with_one_check_the_worse_counts() -> None:
 def test_a_query_may_bring_a_check_that_everybody_has() -> None:
     """It is there once, in its usual place."""
     asked = connections(check="replicationLag")
-    found = checks(told(*used(0.1, asked=asked)).known("orders", 2.0))
+    found = checks(known_after(*used(0.1, asked=asked)).known("orders", 2.0))
 
     assert [check.name for check in found] == ["responseTime", "replicationLag", "diskSpace", *CALM]
     assert found[1].value == 0.1
@@ -122,7 +122,7 @@ def test_a_user_who_may_not_see_everything_degrades_the_target() -> None:
 
 def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
     """Return what is known after so many good pings, in each of which these queries failed, and another did not."""
-    made = told()
+    made = known_after()
     for number in range(polls):
         now = every * number
         made.apply(EVENTS.ping(now, info("15.19", role="primary"), 0.001))
@@ -136,10 +136,13 @@ def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
 def test_a_server_that_does_not_serve_its_database_is_down() -> None:
     """Its answers are worth having, and name what is closed; who does not judge that hears of it, no more."""
     closed: list[Event] = [EVENTS.ping(1.0, info(unserved="neo4j: offline")), EVENTS.result(1.0), EVENTS.poll(1.0)]
-    known, unjudged = told(*closed), told(*closed, target=monitored_target(unjudged=frozenset({"databases"})))
+    known, unjudged = (
+        known_after(*closed),
+        known_after(*closed, target=monitored_target(unjudged=frozenset({"databases"}))),
+    )
     body = report(known, at(2.0))
     target, [check] = body["targets"]["orders"], body["checks"]["orders:databases"]
-    back = told(*closed, *used(0.1, 2.0), *used(0.1, 3.0))
+    back = known_after(*closed, *used(0.1, 2.0), *used(0.1, 3.0))
 
     assert (body["status"], target["state"], unexplained(target)) == ("fail", "down", None)
     assert target["reasons"] == [{"code": "limit", "check": "databases"}]
@@ -218,8 +221,8 @@ def test_one_query_is_counted_once_in_however_many_databases() -> None:
 )
 def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> None:
     """Warn from a minute on: HTTP tells whole seconds, and what is fast or slow by them is healthy."""
-    found = {check.name: check for check in checks(told(EVENTS.ping(1.0, skew=skew)).known("orders", 2.0))}
-    body = report(told(EVENTS.ping(1.0, skew=skew), EVENTS.poll(1.0)), at(2.0))
+    found = {check.name: check for check in checks(known_after(EVENTS.ping(1.0, skew=skew)).known("orders", 2.0))}
+    body = report(known_after(EVENTS.ping(1.0, skew=skew), EVENTS.poll(1.0)), at(2.0))
 
     clock = found["clockSkew"]
     assert (clock.status, clock.value, clock.unit, clock.output) == (status, abs(skew), "seconds", output)
@@ -227,15 +230,17 @@ def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> 
 
 
 def test_a_clock_that_nobody_told_has_no_check() -> None:
-    silent = told(EVENTS.ping(1.0, skew=1200.0), EVENTS.failed_ping(2.0))
+    silent = known_after(EVENTS.ping(1.0, skew=1200.0), EVENTS.failed_ping(2.0))
 
     assert "clockSkew" not in {check.name for check in checks(silent.known("orders", 3.0))}
-    assert "clockSkew" not in {check.name for check in checks(told(EVENTS.ping(1.0, skew=5.0)).known("orders", 9999.0))}
+    assert "clockSkew" not in {
+        check.name for check in checks(known_after(EVENTS.ping(1.0, skew=5.0)).known("orders", 9999.0))
+    }
 
 
 def test_a_server_that_refuses_us_for_the_clock_tells_both() -> None:
     """Why, and by how much: the password is not to be looked for."""
-    body = report(told(EVENTS.failed_ping(1.0, "auth", skew=-1200.0), EVENTS.poll(1.0)), at(2.0))
+    body = report(known_after(EVENTS.failed_ping(1.0, "auth", skew=-1200.0), EVENTS.poll(1.0)), at(2.0))
 
     assert body["targets"]["orders"]["reasons"] == [
         {"code": "auth"},

@@ -34,7 +34,7 @@ def test_a_column_names_one_thing_several_or_none(value: object, names: tuple[st
 
 
 def test_names_are_bounded() -> None:
-    """A schema of a million tables without keys is told of by its count."""
+    """A schema of a million tables without keys is reported by its count."""
     assert len(KEYLESS.findings_in([{"tables": 1e6, "names": [str(number) for number in range(1000)]}])) == 100
 
 

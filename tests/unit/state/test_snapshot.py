@@ -8,7 +8,7 @@ from exporter.errors import QueryError, Reason
 from exporter.queries.query import Query
 from exporter.state.events import Event, Result, fresh_seconds
 from exporter.state.snapshot import Snapshot
-from tests.support.factories import EVERY, Events, Story, at, info, metric, monitored_target, query, snapshot
+from tests.support.factories import EVERY, Events, Scenario, at, info, metric, monitored_target, query, snapshot
 
 BACKUPS = query(
     "dumps",
@@ -20,12 +20,12 @@ DUMP = {"check": "nightly", "backups": 3.0, "bytes": 7.0}
 
 def test_series_vanish_at_the_first_failed_ping() -> None:
     """The state may be damped; numbers of a server that does not answer are not served."""
-    story = Story()
-    story.poll("o")
-    assert story.served() == ["pg_size_bytes"]
+    scenario = Scenario()
+    scenario.poll("o")
+    assert scenario.served() == ["pg_size_bytes"]
 
-    assert story.poll("d") == "ok"
-    assert (story.served(), story.snapshot.up("orders", story.now)) == ([], False)
+    assert scenario.poll("d") == "ok"
+    assert (scenario.served(), scenario.snapshot.up("orders", scenario.now)) == ([], False)
 
 
 def test_other_targets_are_untouched() -> None:
@@ -43,57 +43,57 @@ def test_other_targets_are_untouched() -> None:
 
 
 def test_a_failed_query_takes_only_its_own_series() -> None:
-    story = Story()
-    story.snapshot.apply(story.events.ping(1.0))
+    scenario = Scenario()
+    scenario.snapshot.apply(scenario.events.ping(1.0))
     other = query("other", metrics=(metric("pg_other_bytes"),))
-    story.snapshot.apply(story.events.result(1.0))
-    story.snapshot.apply(story.events.result(1.0, other))
-    story.snapshot.apply(story.events.failed_result(2.0))
+    scenario.snapshot.apply(scenario.events.result(1.0))
+    scenario.snapshot.apply(scenario.events.result(1.0, other))
+    scenario.snapshot.apply(scenario.events.failed_result(2.0))
 
-    assert story.served() == ["pg_other_bytes"]
+    assert scenario.served() == ["pg_other_bytes"]
 
 
 def test_a_result_expires_by_itself() -> None:
     """Even when nobody publishes anything any more."""
-    story = Story()
-    story.poll("o")
+    scenario = Scenario()
+    scenario.poll("o")
     until = EVERY + fresh_seconds(EVERY)
 
-    assert len(story.snapshot.fresh_results("orders", until - 0.1)) == 1
-    assert len(story.snapshot.fresh_results("orders", until)) == 0
-    assert story.snapshot.next_expiry(EVERY) == until
+    assert len(scenario.snapshot.fresh_results("orders", until - 0.1)) == 1
+    assert len(scenario.snapshot.fresh_results("orders", until)) == 0
+    assert scenario.snapshot.next_expiry(EVERY) == until
 
 
-def test_a_wedged_poller_looks_like_no_live_server() -> None:
-    """Its target is not up and its state unknown; and somebody is told."""
-    story = Story()
-    story.poll("o")
+def test_a_stalled_poller_looks_like_no_live_server() -> None:
+    """Its target is not up, its state unknown, and it counts as stalled."""
+    scenario = Scenario()
+    scenario.poll("o")
     until = EVERY + fresh_seconds(EVERY)
 
-    assert (story.snapshot.up("orders", until), story.snapshot.state("orders", until)) == (False, "unknown")
-    assert story.snapshot.stalled_targets(until + EVERY) == []
-    assert story.snapshot.stalled_targets(until + EVERY + 0.1) == ["orders"]
+    assert (scenario.snapshot.up("orders", until), scenario.snapshot.state("orders", until)) == (False, "unknown")
+    assert scenario.snapshot.stalled_targets(until + EVERY) == []
+    assert scenario.snapshot.stalled_targets(until + EVERY + 0.1) == ["orders"]
 
 
 def test_a_seldom_asked_query_stays_fresh_longer() -> None:
     """Its series are served until two and a half of its own intervals are over."""
-    story = Story()
-    story.snapshot.apply(story.events.result(0.0, query(interval="1h")))
-    story.snapshot.apply(story.events.ping(8999.0))
+    scenario = Scenario()
+    scenario.snapshot.apply(scenario.events.result(0.0, query(interval="1h")))
+    scenario.snapshot.apply(scenario.events.ping(8999.0))
 
-    assert len(story.snapshot.fresh_results("orders", 8999.0)) == 1
-    assert len(story.snapshot.fresh_results("orders", 9000.0)) == 0
+    assert len(scenario.snapshot.fresh_results("orders", 8999.0)) == 1
+    assert len(scenario.snapshot.fresh_results("orders", 9000.0)) == 0
 
 
 def facts_after(*events: Event) -> list[str]:
     """Return what is served after a good ping and dumps, then these events."""
-    story = Story()
-    story.snapshot.apply(story.events.ping(1.0))
-    story.snapshot.apply(story.events.result(1.0, BACKUPS, [DUMP]))
+    scenario = Scenario()
+    scenario.snapshot.apply(scenario.events.ping(1.0))
+    scenario.snapshot.apply(scenario.events.result(1.0, BACKUPS, [DUMP]))
     for event in events:
-        story.snapshot.apply(event)
-    story.now = 2.0
-    return story.served()
+        scenario.snapshot.apply(event)
+    scenario.now = 2.0
+    return scenario.served()
 
 
 def test_facts_about_backups_outlive_their_target() -> None:
@@ -127,64 +127,64 @@ def test_facts_survive_a_query_that_could_not_ask(reason: Reason, facts: list[st
 
 def test_the_last_success_of_a_query_stays() -> None:
     """For who wants to know how long it has been failing."""
-    story = Story()
-    story.poll("o")
-    story.snapshot.apply(story.events.failed_result(20.0))
-    story.poll("d")
+    scenario = Scenario()
+    scenario.poll("o")
+    scenario.snapshot.apply(scenario.events.failed_result(20.0))
+    scenario.poll("d")
 
-    assert story.snapshot.counters["orders"].succeeded_at == {"sizes": EVERY}
+    assert scenario.snapshot.counters["orders"].succeeded_at == {"sizes": EVERY}
 
 
 def test_dropped_series_are_counted_from_zero() -> None:
     """A counter that begins with its first event would hide it."""
-    story = Story()
-    dropped = story.snapshot.counters["orders"].dropped
-    story.poll("o")
+    scenario = Scenario()
+    dropped = scenario.snapshot.counters["orders"].dropped
+    scenario.poll("o")
     assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 0}
 
     for _ in range(2):
-        story.snapshot.apply(story.events.failed_result(1.0, error=QueryError("limit", "too many", 40)))
+        scenario.snapshot.apply(scenario.events.failed_result(1.0, error=QueryError("limit", "too many", 40)))
     assert dropped == {("sizes", "decode"): 0, ("sizes", "limit"): 80}
 
 
 @pytest.mark.parametrize(("error", "count"), [(None, 1), ("timeout", 1), ("query", 0), ("connect", 0)])
 def test_a_canary_times_what_the_server_took(error: Reason | None, count: int) -> None:
     """An answer and a time-out have a duration; a refusal says nothing about speed."""
-    story, canary = Story(), query(timing=True)
-    result = story.events.result(1.0, canary)
-    failed = story.events.failed_result(1.0, canary, error and QueryError(error, "no"))
-    story.snapshot.apply(failed if error else result)
+    scenario, canary = Scenario(), query(timing=True)
+    result = scenario.events.result(1.0, canary)
+    failed = scenario.events.failed_result(1.0, canary, error and QueryError(error, "no"))
+    scenario.snapshot.apply(failed if error else result)
 
-    buckets = story.snapshot.counters["orders"].timings["sizes"].value().buckets
+    buckets = scenario.snapshot.counters["orders"].timings["sizes"].value().buckets
     assert buckets[-1][1] == count
 
 
 def test_only_canaries_are_timed() -> None:
-    story = Story()
-    story.poll("o")
+    scenario = Scenario()
+    scenario.poll("o")
 
-    assert story.snapshot.counters["orders"].timings == {}
+    assert scenario.snapshot.counters["orders"].timings == {}
 
 
 def test_only_answered_pings_are_timed() -> None:
     """What failed in no time is not fast."""
-    story = Story()
+    scenario = Scenario()
     for seen in "od":
-        story.poll(seen)
+        scenario.poll(seen)
 
-    assert story.snapshot.counters["orders"].probes.value().buckets[-1][1] == 1
+    assert scenario.snapshot.counters["orders"].probes.value().buckets[-1][1] == 1
 
 
 def test_unknown_databases_fail_a_query_until_they_are_known() -> None:
     """A query that could not even begin is one failure; its first result in a database takes its place."""
-    story, asked = Story(), query(labels=("schemaname",), scope="database")
-    story.snapshot.apply(story.events.ping(1.0))
-    story.snapshot.apply(story.events.failed_result(1.0, asked))
-    assert [result.database for result in story.snapshot.fresh_results("orders", 1.0)] == [None]
+    scenario, asked = Scenario(), query(labels=("schemaname",), scope="database")
+    scenario.snapshot.apply(scenario.events.ping(1.0))
+    scenario.snapshot.apply(scenario.events.failed_result(1.0, asked))
+    assert [result.database for result in scenario.snapshot.fresh_results("orders", 1.0)] == [None]
 
     for database in ("app", "log"):
-        story.snapshot.apply(in_database(story.events, asked, database))
-    assert [result.database for result in story.snapshot.fresh_results("orders", 1.0)] == ["app", "log"]
+        scenario.snapshot.apply(in_database(scenario.events, asked, database))
+    assert [result.database for result in scenario.snapshot.fresh_results("orders", 1.0)] == ["app", "log"]
 
 
 def in_database(events: Events, asked: Query, database: str) -> Result:
@@ -194,22 +194,22 @@ def in_database(events: Events, asked: Query, database: str) -> Result:
 
 def test_what_expired_is_not_kept_for_ever() -> None:
     """Databases come and go, and a process runs for months."""
-    story, asked = Story(), query(labels=("schemaname",), scope="database")
-    story.snapshot.apply(in_database(story.events, asked, "dropped"))
-    story.snapshot.apply(story.events.ping(38.0))
-    assert len(story.snapshot.results["orders"]) == 1
+    scenario, asked = Scenario(), query(labels=("schemaname",), scope="database")
+    scenario.snapshot.apply(in_database(scenario.events, asked, "dropped"))
+    scenario.snapshot.apply(scenario.events.ping(38.0))
+    assert len(scenario.snapshot.results["orders"]) == 1
 
-    story.snapshot.apply(story.events.ping(39.0))
-    assert story.snapshot.results["orders"] == {}
+    scenario.snapshot.apply(scenario.events.ping(39.0))
+    assert scenario.snapshot.results["orders"] == {}
 
 
 def test_every_event_makes_a_new_version() -> None:
     """Pages are made anew when it changed."""
-    story = Story()
-    before = story.snapshot.version
-    story.poll("o")
+    scenario = Scenario()
+    before = scenario.snapshot.version
+    scenario.poll("o")
 
-    assert story.snapshot.version == before + 3
+    assert scenario.snapshot.version == before + 3
 
 
 def test_a_target_that_is_forgotten_leaves_nothing() -> None:
@@ -232,14 +232,14 @@ def test_a_target_that_is_forgotten_leaves_nothing() -> None:
 
 
 def test_a_target_is_watched_otherwise_without_losing_what_is_known() -> None:
-    story = Story()
-    story.poll("o")
-    status = story.snapshot.status["orders"]
-    story.snapshot.watch(monitored_target("orders", required=False, maintenance=True), at(story.now))
+    scenario = Scenario()
+    scenario.poll("o")
+    status = scenario.snapshot.status["orders"]
+    scenario.snapshot.watch(monitored_target("orders", required=False, maintenance=True), at(scenario.now))
 
-    assert story.snapshot.status["orders"] is status
-    assert story.snapshot.targets["orders"].maintenance
-    assert story.served() == ["pg_size_bytes"]
+    assert scenario.snapshot.status["orders"] is status
+    assert scenario.snapshot.targets["orders"].maintenance
+    assert scenario.served() == ["pg_size_bytes"]
 
 
 def test_only_retained_queries_are_still_told_of() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.state.local_fault import LocalFault
 from exporter.state.target_status import State
-from tests.support.factories import EVERY, Events, Story, monitored_target, snapshot
+from tests.support.factories import EVERY, Events, Scenario, monitored_target, snapshot
 
 
 @pytest.mark.parametrize(
@@ -35,39 +35,39 @@ def test_one_poll_alone_changes_nothing(polls: str, states: str) -> None:
     From unknown, and when the password is refused, there is nothing to damp.
     """
     letters = {"ok": "o", "degraded": "w", "down": "d"}
-    story = Story()
+    scenario = Scenario()
 
-    assert "".join(letters[story.poll(seen)] for seen in polls) == states
+    assert "".join(letters[scenario.poll(seen)] for seen in polls) == states
 
 
 def test_a_target_starts_unknown() -> None:
     """Until its first poll has ended, a good ping notwithstanding."""
-    story = Story()
-    assert story.snapshot.state("orders", 1.0) == "unknown"
+    scenario = Scenario()
+    assert scenario.snapshot.state("orders", 1.0) == "unknown"
 
-    story.snapshot.apply(story.events.ping(1.0))
-    assert (story.snapshot.state("orders", 1.0), story.snapshot.up("orders", 1.0)) == ("unknown", True)
+    scenario.snapshot.apply(scenario.events.ping(1.0))
+    assert (scenario.snapshot.state("orders", 1.0), scenario.snapshot.up("orders", 1.0)) == ("unknown", True)
 
 
 def test_since_is_when_the_state_changed() -> None:
-    story = Story()
+    scenario = Scenario()
     for seen in "oooddd":
-        story.poll(seen)
+        scenario.poll(seen)
 
-    assert story.snapshot.status["orders"].since == 5 * EVERY
+    assert scenario.snapshot.status["orders"].since == 5 * EVERY
 
 
 def test_what_the_last_poll_saw_is_there_undamped() -> None:
     """For those who damp by themselves; before the first ping nobody knows."""
-    story = Story()
-    assert story.snapshot.state("orders", 1.0, raw=True) == "unknown"
+    scenario = Scenario()
+    assert scenario.snapshot.state("orders", 1.0, raw=True) == "unknown"
 
     raw = []
     for seen in "odws":
-        story.poll(seen)
-        raw.append(story.snapshot.state("orders", story.now, raw=True))
+        scenario.poll(seen)
+        raw.append(scenario.snapshot.state("orders", scenario.now, raw=True))
     assert raw == ["ok", "down", "degraded", "degraded"]
-    assert story.snapshot.state("orders", story.now + 60, raw=True) == "unknown"
+    assert scenario.snapshot.state("orders", scenario.now + 60, raw=True) == "unknown"
 
 
 def faulty(*faults: LocalFault | None) -> list[State]:
@@ -110,29 +110,29 @@ def test_one_answer_shows_that_the_others_can_be_asked() -> None:
 
 def test_the_breaker_opens_at_the_third_failure_in_a_row() -> None:
     """One success closes it."""
-    story, opened = Story(), []
+    scenario, opened = Scenario(), []
     for seen in "ddoddd":
-        story.poll(seen)
-        opened.append(story.snapshot.status["orders"].breaker_open)
+        scenario.poll(seen)
+        opened.append(scenario.snapshot.status["orders"].breaker_open)
 
     assert opened == [False, False, False, False, False, True]
 
 
 def test_polls_are_counted() -> None:
     """Failures by reason, and those that were left out."""
-    story = Story()
+    scenario = Scenario()
     for seen in "odda":
-        story.poll(seen)
-    story.snapshot.apply(story.events.poll(90.0, skipped=2))
-    status = story.snapshot.status["orders"]
+        scenario.poll(seen)
+    scenario.snapshot.apply(scenario.events.poll(90.0, skipped=2))
+    status = scenario.snapshot.status["orders"]
 
     assert (status.polls, status.skipped, status.failures) == (5, 2, {"connect": 2, "auth": 1})
 
 
 def test_last_success_is_the_last_good_poll() -> None:
-    story = Story()
+    scenario = Scenario()
     for seen in "ood":
-        story.poll(seen)
-    status = story.snapshot.status["orders"]
+        scenario.poll(seen)
+    status = scenario.snapshot.status["orders"]
 
     assert (status.attempted_at, status.succeeded_at) == (3 * EVERY, 2 * EVERY)
