@@ -3,29 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import httpx
 
 from exporter.datastores.http_client import http_reason
 from exporter.errors import QueryError, Reason
 
-_REASONS: Mapping[int, Reason] = MappingProxyType(
-    {
-        401: "auth",
-        403: "privilege",
-        404: "query",
-        405: "unsupported",
-        408: "timeout",
-        413: "limit",
-        429: "limit",
-        501: "unsupported",
-        502: "connect",
-        503: "connect",
-        504: "timeout",
-        507: "limit",
-    }
-)
+_REASONS: Mapping[int, Reason] = {
+    401: "auth", 403: "privilege", 404: "query", 405: "unsupported", 408: "timeout", 413: "limit", 429: "limit",
+    501: "unsupported", 502: "connect", 503: "connect", 504: "timeout", 507: "limit",
+}  # fmt: skip
 _ERROR_BYTES = 4096  # of an error response, which are read for its text
 _ERROR_TEXT_LENGTH = 200
 _ADDRESS = re.compile(r"\S*:\d{2,5}\b\S*")

@@ -1,8 +1,6 @@
 """The facts of a Qdrant server: version, start, role, capabilities, missing privileges."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -24,14 +22,6 @@ _SINCE: Mapping[str, str] = {
 _GLOBAL_READ = 'use the read_only_api_key, or a JWT with {"access": "r"} instead of access to single collections'
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A page, None where it could not be read, and whether the key may not read it."""
-
-    page: Any = None
-    privilege: bool = False
-
-
 async def read_facts(connection: Connection) -> ServerInfo:
     """Read the pages with the facts; only the one with the version must come.
 
@@ -41,41 +31,42 @@ async def read_facts(connection: Connection) -> ServerInfo:
     version = at(root, "version")
     if not isinstance(version, str) or not 0 < len(version) <= _LONGEST_VERSION:
         raise QueryError("decode", "the server does not state its version: it is no Qdrant")
-    telemetry = await _optional(connection, "/telemetry?details_level=1")
-    cluster = await _optional(connection, "/cluster")
+    telemetry = await _page_or_error(connection, "/telemetry?details_level=1")
+    cluster = await _page_or_error(connection, "/cluster")
     enabled = _cluster_enabled(telemetry, cluster)
-    refused = telemetry.privilege or cluster.privilege
     return ServerInfo(
         version=version,
         role={True: "peer", False: "single", None: ""}[enabled],
-        started_at=timestamp(at(telemetry.page, "app", "startup")),
+        started_at=timestamp(at(telemetry, "app", "startup")),
         capabilities={
             "cluster": _cluster_capability(enabled, cluster),
             "disk_space": "the server does not tell how much disk space is left",
             **{name: _capability(version, since) for name, since in _SINCE.items()},
         },
-        missing_privileges={"global read": _GLOBAL_READ} if refused else {},
+        missing_privileges={"global read": _GLOBAL_READ} if _is_forbidden(telemetry) or _is_forbidden(cluster) else {},
     )
 
 
-async def _optional(connection: Connection, path: str) -> Answer:
+async def _page_or_error(connection: Connection, path: str) -> object:
     try:
-        return Answer(await connection.json(path, seconds=_PAGE_SECONDS))
-    except QueryError as error:
-        return Answer(privilege=error.reason == "privilege")
-    except httpx.HTTPError:
-        return Answer()
+        return await connection.json(path, seconds=_PAGE_SECONDS)
+    except (QueryError, httpx.HTTPError) as error:
+        return error
 
 
-def _cluster_enabled(telemetry: Answer, cluster: Answer) -> bool | None:
-    if cluster.page is not None:
-        return bool(at(cluster.page, "status") == "enabled")
-    enabled = at(telemetry.page, "cluster", "enabled")
+def _is_forbidden(page: object) -> bool:
+    return isinstance(page, QueryError) and page.reason == "privilege"
+
+
+def _cluster_enabled(telemetry: object, cluster: object) -> bool | None:
+    if not isinstance(cluster, Exception | None):
+        return bool(at(cluster, "status") == "enabled")
+    enabled = at(telemetry, "cluster", "enabled")
     return enabled if isinstance(enabled, bool) else None
 
 
-def _cluster_capability(enabled: bool | None, cluster: Answer) -> str:  # noqa: FBT001 - three states, not a flag
-    if cluster.privilege:
+def _cluster_capability(enabled: bool | None, cluster: object) -> str:  # noqa: FBT001 - three states, not a flag
+    if _is_forbidden(cluster):
         return "the API key may not read /cluster"
     return {True: "", False: "cluster mode is disabled", None: "/cluster did not answer"}[enabled]
 
