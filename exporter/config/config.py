@@ -108,9 +108,7 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
             raise ConfigError([f"nothing to watch: name a file with --config, or set one of {URLS}"])
         document = YamlDocument(Path("environment"), {"targets": targets}, {})
         return document.validate(
-            Config,
-            document.data,
-            lambda key: (variable(targets[int(key[1])]["store"], str(key[-1]), environment),),
+            Config, document.data, lambda key: (variable(targets[int(key[1])]["store"], str(key[-1]), environment),)
         )
     document = read_document(path)
     config = document.validate(Config, expand_variables(document, environment), _without_store)

@@ -28,12 +28,7 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
     ("datatier_target_maintenance", "gauge", (), "1 while the target is in maintenance: nobody is to be alerted."),
     ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
-    (
-        "datatier_tls_not_after_timestamp_seconds",
-        "gauge",
-        (),
-        "When the server's certificate expires, as Unix time.",
-    ),
+    ("datatier_tls_not_after_timestamp_seconds", "gauge", (), "When the server's certificate expires, as Unix time."),
     (
         "datatier_target_clock_skew_seconds",
         "gauge",

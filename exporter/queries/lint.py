@@ -34,10 +34,7 @@ _METRIC_RULES: tuple[tuple[Callable[[Metric], object], str], ...] = (
         lambda m: m.type in ("gauge", "histogram") and m.name.endswith(_SUFFIXES_OF_OTHERS),
         f"a gauge's or histogram's name does not end in {', '.join(_SUFFIXES_OF_OTHERS)}",
     ),
-    (
-        lambda m: m.type != "unknown" and _NOT_A_BASE_UNIT.search(m.name),
-        "use base units: seconds, bytes, ratio",
-    ),
+    (lambda m: m.type != "unknown" and _NOT_A_BASE_UNIT.search(m.name), "use base units: seconds, bytes, ratio"),
     (
         lambda m: (m.value is None) != (m.type == "info"),
         "value: names the column of the value; an info metric has none",

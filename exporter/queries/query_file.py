@@ -63,14 +63,13 @@ class _QueryFile:
 
     def resolved(self, store: str) -> dict[str, Any]:
         """Return the data that the query is made of; append to `problems` what cannot be resolved."""
-        data = dict(self.document.data)
+        data = {**self.document.data, "params": None, "step_every": None}
         for key in _NO_KEYS:
-            if key in data:
+            if key in self.document.data:
                 self.reject("unknown key", key)
         data["metrics"] = tuple(self._metric(name, entry) for name, entry in self._metrics.items())
-        operation = self._operation(store)
-        data["params"] = self._params(operation)
-        data["step_every"] = operation.every if operation else None
+        if operation := self._operation(store):
+            data |= {"params": self._params(operation), "step_every": operation.every}
         data["health"] = self._health()
         lists = {key: tuple(data[key]) for key in _LISTS if isinstance(data.get(key), list)}
         return data | lists
@@ -89,21 +88,18 @@ class _QueryFile:
 
     def _operation(self, store: str) -> Operation | None:
         name = self.document.data.get("operation")
-        if name is None:
-            return None
         if isinstance(name, str) and name in self._operations:
             return self._operations[name]
-        there = ", ".join(sorted(self._operations)) or "none"
-        self.reject(f"{store} has no operation {name!r}; there is {there}", "operation")
+        if name is not None:
+            there = ", ".join(sorted(self._operations)) or "none"
+            self.reject(f"{store} has no operation {name!r}; there is {there}", "operation")
+        elif self.document.data.get("params"):
+            self.reject("only an operation takes params", "params")
         return None
 
-    def _params(self, operation: Operation | None) -> object:
-        params = self.document.data.get("params", {})
-        if operation is None:
-            if params and self.document.data.get("operation") is None:
-                self.reject("only an operation takes params", "params")
-            return None
+    def _params(self, operation: Operation) -> object:
         try:
+            params = self.document.data.get("params", {})
             return self.document.validate(operation.params, params, lambda key: ("params", *key))
         except ConfigError as error:
             self.problems += error.problems
