@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from xml.parsers import expat
-
-_FIELD = 2  # the depth of the fields in S3's documents
+from xml.etree.ElementTree import XML, Element, ParseError, TreeBuilder, XMLParser
 
 
 class XmlPage(NamedTuple):
@@ -16,44 +14,21 @@ class XmlPage(NamedTuple):
 
 def read_xml(body: bytes) -> XmlPage | None:
     """Parse a document; return None where it is no XML. Nothing outside of the document is read."""
-    reader = _Reader()
     try:
-        reader.parser.Parse(body, True)  # noqa: FBT003 - expat's signature
-    except (expat.ExpatError, _RefusedError):
+        root = XML(body, XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no entity can be declared
+    except (ParseError, _DoctypeError):
         return None
-    return XmlPage(reader.root, {name: "".join(parts) for name, parts in reader.fields.items()})
+    return XmlPage(_name(root), {_name(field): field.text or "" for field in root})
 
 
-class _RefusedError(Exception):
+class _DoctypeError(Exception):
     """The document has a DTD."""
 
 
-class _Reader:
-    def __init__(self) -> None:
-        self.root = ""
-        self.fields: dict[str, list[str]] = {}
-        self._depth = 0
-        self._texts: list[str] = []
-        self.parser = expat.ParserCreate(namespace_separator=" ")
-        self.parser.StartDoctypeDeclHandler = self._doctype
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._text
+class _WithoutDoctype(TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        raise _DoctypeError
 
-    def _doctype(self, *_: object) -> None:
-        raise _RefusedError
 
-    def _start(self, name: str, _attributes: object) -> None:
-        self._depth += 1
-        plain = name.rpartition(" ")[2]
-        if self._depth == 1:
-            self.root = plain
-        elif self._depth == _FIELD:
-            self._texts = self.fields.setdefault(plain, [])
-
-    def _end(self, _name: str) -> None:
-        self._depth -= 1
-
-    def _text(self, text: str) -> None:
-        if self._depth == _FIELD:
-            self._texts.append(text)
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
