@@ -61,7 +61,7 @@ def s_client(site: WebSite, *arguments: str) -> str:
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
 def test_a_client_that_trusts_the_authority(served: WebSite) -> None:
-    """It is answered; one that does not is not, and nobody is in plain HTTP."""
+    """It gets a response; a client that does not trust it gets none, and none gets one in plain HTTP."""
     assert served.get(tls=trusting()).body == b"ok\n"
     with pytest.raises(ssl.SSLCertVerificationError):
         served.get(tls=ssl.create_default_context())
@@ -112,7 +112,7 @@ def test_a_curve(served: WebSite) -> None:
 
 @pytest.mark.parametrize("served", [CLIENTS], indirect=True)
 def test_clients_must_show_a_certificate(served: WebSite) -> None:
-    """Of our authority: without one, or with a stranger's, nothing is answered."""
+    """Of our authority: without one, or with another authority's, the handshake fails."""
     assert served.get(tls=trusting(("anyone.example",))).status == 200
     for context in (trusting(), trusting(("anyone.example",), STRANGER)):
         with pytest.raises(REFUSED):
@@ -132,7 +132,7 @@ def test_a_certificate_that_is_given_is_verified(served: WebSite) -> None:
 @pytest.mark.parametrize(
     "served", [f"{TLS}, client_auth_type: RequestClientCert, client_ca_file: ca.crt"], indirect=True
 )
-def test_a_certificate_that_nobody_needs(served: WebSite) -> None:
+def test_client_certificate_is_optional(served: WebSite) -> None:
     """Any client is served, as the toolkit would."""
     assert served.get(tls=trusting()).status == 200
     assert served.get(tls=trusting(("anyone.example",), STRANGER)).status == 200
@@ -141,7 +141,7 @@ def test_a_certificate_that_nobody_needs(served: WebSite) -> None:
 @pytest.mark.parametrize(
     "served", [f"{CLIENTS}, client_allowed_sans: [prometheus.example, 10.1.2.3, ops@example.com]"], indirect=True
 )
-def test_only_some_names_are_let_in(served: WebSite) -> None:
+def test_only_the_allowed_names_are_accepted(served: WebSite) -> None:
     """Any kind of name; a good certificate with none of them is refused before a request is read."""
     for name in ("prometheus.example", "10.1.2.3", "ops@example.com"):
         assert served.get(tls=trusting((name, "another.example"))).status == 200
@@ -181,7 +181,7 @@ def test_half_a_rotation_changes_nothing(served: WebSite, log: Log) -> None:
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_tls_does_not_end_by_a_slip(served: WebSite, log: Log) -> None:
+def test_reload_does_not_end_tls(served: WebSite, log: Log) -> None:
     """A web file that no longer names a certificate, or is gone, leaves TLS on."""
     served.web_file.write_text("basic_auth_users: {}\n")
     wait_until(lambda: served.get(tls=trusting()).status == 200 and log.errors)

@@ -20,7 +20,7 @@ SEE_BUCKETS = statement("s3:GetBucketLocation")
 
 @pytest.fixture(scope="module")
 def private(servers: Servers) -> Minio:
-    """Return a server of this file's own, where nobody else counts, with its console."""
+    """Return a server of this file's own, which no other test uses, with its console."""
     return servers.private_minio(1, {"MINIO_BROWSER": "on"})
 
 
@@ -103,7 +103,7 @@ async def test_account_stands_in_for_usage(private: Minio) -> None:
 
 
 async def test_no_privilege_at_all(private: Minio) -> None:
-    """Keys that may nothing still tell that the server is up, and what they lack; health needs no keys."""
+    """With keys that may read nothing the server is up, and the missing privileges are named; health needs no keys."""
     keys = {"access_key": "nothing", "secret_key": "nothing-secret"}
     allow(private, keys, [statement("s3:GetBucketTagging")])
 

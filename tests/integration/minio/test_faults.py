@@ -105,7 +105,7 @@ async def test_leaving_a_frozen_server(servers: Servers) -> None:
 
 
 async def test_restart_between_two_pings(servers: Servers) -> None:
-    """A restart that no ping met shows in the metrics page, and the next ping tells the new start."""
+    """A restart between two pings shows in the metrics page, and the next ping has the new start time."""
     with servers.private_minio(1) as server:
         async with opened(server) as datastore:
             first = (await datastore.ping()).started_at

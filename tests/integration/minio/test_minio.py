@@ -28,7 +28,7 @@ each_size = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def private(servers: Servers) -> Minio:
-    """Return a server of this file's own, where nobody else counts."""
+    """Return a server of this file's own, which no other test uses."""
     return servers.private_minio(1)
 
 
@@ -56,7 +56,7 @@ async def test_every_query_answers(servers: Servers, drives: int) -> None:
 
 @each_size
 async def test_identity(servers: Servers, drives: int) -> None:
-    """A ping tells version, role, edition and start; with the root user nothing is missing."""
+    """A ping has version, role, edition and start; with the root user no privilege is missing."""
     server = servers.minio(drives)
 
     info = (await collect(server.target("objects"), only=[])).info
@@ -180,7 +180,7 @@ async def test_rejected_requests_are_counted(private: Minio) -> None:
 
 
 async def test_names_are_ours(private: Minio) -> None:
-    """No metric has the name of one of the server's own: who scrapes both can tell them apart."""
+    """No metric has the name of one of the server's own, so that both can be scraped."""
     native: set[str] = set()
     token = metrics_token(private.access_key, private.secret_key, 4_000_000_000)
     headers = {"Authorization": f"Bearer {token}"}

@@ -94,7 +94,7 @@ def test_a_mount_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_mount_that_hangs_holds_the_event_loop_for_less_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A login reads its secret there; the start and a reload, which hold nobody up, wait for longer."""
+    """A login reads its secret there; the start and a reload, which block no loop, wait for longer."""
     monkeypatch.setattr("exporter.config.files.ON_THE_LOOP", 0.05)
     back = Event()
     with pytest.raises(OSError, match=r"no answer within 0\.05 s"):

@@ -27,10 +27,10 @@ MAKERS: dict[str, Callable[[Path, Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_file_that_hangs_once_it_was_read_holds_nobody(
+def test_file_that_hangs_after_it_was_read_blocks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A mount may answer whoever asks how large a file is, and nobody who reads it."""
+    """A mount may return a file's size and hang when it is read."""
     authority = Authority(tmp_path)
     ours = authority.issue("monitor")
     files = (authority.file, ours.file, ours.key)

@@ -135,7 +135,7 @@ def test_what_is_wrong_is_named(load: Load, tmp_path: Path, line: str) -> None:
     assert caught.value.problems == [f"{tmp_path}/web.yml:2: {problem}"]
 
 
-def test_a_cipher_nobody_knows(load: Load) -> None:
+def test_unknown_cipher(load: Load) -> None:
     with pytest.raises(ConfigError, match=r"web.yml:4: tls_server_config.cipher_suites.0: 'TLS_RC4' is not a cipher"):
         load(f"{TLS}  cipher_suites: [TLS_RC4]\n")
 

@@ -86,7 +86,7 @@ HOSTILE: dict[str, tuple[str, Callable[[], tuple[bytes, ...]], bytes, float]] = 
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-async def test_hostile_answers_end_typed_and_in_time(kind: str) -> None:
+async def test_hostile_response_is_a_typed_error_in_time(kind: str) -> None:
     expected, parts, repeat, pause = HOSTILE[kind]
     async with server(*parts(), repeat=repeat, pause=pause) as (url, heads):
         assert await asked(url) == expected
@@ -109,13 +109,13 @@ async def test_hostile_answers_end_typed_and_in_time(kind: str) -> None:
         (b'["' + b"a" * 16 * 2**20 + "\U0001f600".encode() + b'"]', "limit"),
     ],
 )
-async def test_json_that_is_too_much(text: bytes, reason: str) -> None:
+async def test_json_too_large_or_malformed_is_an_error(text: bytes, reason: str) -> None:
     with pytest.raises(QueryError, match="the page") as caught:
         await parse_json(text, "the page")
     assert caught.value.reason == reason
 
 
-async def test_json_that_is_well() -> None:
+async def test_valid_json_is_parsed() -> None:
     assert await parse_json(b'{"a": [1, 2.5, null]}', "the page") == {"a": [1, 2.5, None]}
     assert await parse_json(b"[" + b"1," * 2**16 + b"2]", "the page") == [1] * 2**16 + [2]
 
@@ -131,7 +131,7 @@ async def test_json_that_is_well() -> None:
         (None, None),
     ],
 )
-async def test_what_time_it_is_for_the_server(
+async def test_clock_skew_is_read_from_the_date(
     monkeypatch: pytest.MonkeyPatch, date: str | None, skew: float | None
 ) -> None:
     """By the header Date, whose seconds are cut off."""
@@ -141,7 +141,7 @@ async def test_what_time_it_is_for_the_server(
         assert (await client.get("/")).extensions["clock_skew"] == skew
 
 
-async def test_no_cookie_is_kept() -> None:
+async def test_cookies_are_dropped() -> None:
     """The jar has no bound: a hostile server, or a proxy's login page, would fill it for ever."""
     head = OK + b"Set-Cookie: a=b; Path=/\r\nset-cookie: c=d\r\nContent-Length: 0\r\n\r\n"
     async with server(head) as (url, _), http_client(url, None, 1.0) as client:

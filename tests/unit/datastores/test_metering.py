@@ -44,7 +44,7 @@ def test_each_connection_has_the_whole_bound() -> None:
     assert (first.aborted, second.aborted) == (False, True)
 
 
-def test_another_answer_begins_at_nothing() -> None:
+def test_next_response_is_counted_from_zero() -> None:
     meter = Meter(10)
     one, transport = connected(meter)
     for _ in range(3):

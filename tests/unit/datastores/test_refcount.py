@@ -1,4 +1,4 @@
-"""A client is closed once nobody uses it."""
+"""A client is closed after its last user."""
 
 import pytest
 
@@ -14,17 +14,17 @@ class Client:
         self.closed += 1
 
 
-async def test_client_that_nobody_uses_is_closed_at_once() -> None:
+async def test_client_without_users_is_closed_at_once() -> None:
     client = Client()
     async with client.shared:
         assert client.closed == 0
-    assert client.closed == 0, "nobody gave it up"
+    assert client.closed == 0, "it was not closed yet"
 
     await client.shared.close_when_idle()
     assert client.closed == 1
 
 
-async def test_last_user_closes_a_client_that_was_given_up() -> None:
+async def test_last_user_closes_the_client() -> None:
     client = Client()
     async with client.shared:
         async with client.shared:
@@ -34,7 +34,7 @@ async def test_last_user_closes_a_client_that_was_given_up() -> None:
     assert client.closed == 1
 
 
-async def test_user_that_fails_is_a_user_no_more() -> None:
+async def test_failed_user_no_longer_counts() -> None:
     client = Client()
     with pytest.raises(ValueError, match="of a user"):
         async with client.shared:

@@ -18,13 +18,13 @@ from testkit.certificates import Authority
 TRUSTING = TlsFiles(None, None, None, verify=True)
 
 
-def test_a_client_that_expects_nobody_is_refused() -> None:
+def test_client_without_a_server_name_is_refused() -> None:
     """OpenSSL would check no name at all."""
     with pytest.raises(ssl.SSLError, match="whom it expects"):
         ReloadingClientContext(TRUSTING).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO())
 
 
-def test_no_client_can_weaken_it() -> None:
+def test_settings_of_a_client_do_not_weaken_the_verification() -> None:
     """What is set on the context that a client holds does not reach the one that verifies."""
     tls = ReloadingClientContext(TRUSTING)
     tls.check_hostname = False
@@ -36,12 +36,12 @@ def test_no_client_can_weaken_it() -> None:
     assert tls.certificate is None
 
 
-def test_the_machines_authorities_are_loaded_once() -> None:
+def test_authorities_of_the_machine_are_loaded_once() -> None:
     """They take 30 ms and 2 MiB; files are loaded again when they change."""
     assert client_context(TRUSTING) is client_context(TlsFiles(None, None, None, verify=True))
 
 
-def test_a_file_that_changed_is_loaded_again(tmp_path: Path) -> None:
+def test_changed_file_is_loaded_again(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     files = TlsFiles(authority.file, None, None, verify=True)
     before = client_context(files)
@@ -53,7 +53,7 @@ def test_a_file_that_changed_is_loaded_again(tmp_path: Path) -> None:
     assert client_context(files) is not before
 
 
-def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
+def test_encrypted_key_is_an_error_and_no_prompt(tmp_path: Path) -> None:
     """There is no terminal to type a password on."""
     ours = Authority(tmp_path).issue("monitor")
     key = load_pem_private_key(ours.key.read_bytes(), None)
@@ -62,7 +62,7 @@ def test_an_encrypted_key_asks_nobody(tmp_path: Path) -> None:
         client_context(TlsFiles(None, ours.file, ours.key, verify=False))
 
 
-async def test_expiry(tmp_path: Path) -> None:
+async def test_certificate_expiry_parses_each_certificate_once(tmp_path: Path) -> None:
     """Each certificate is read once; of what is none there is no time."""
     certificate = Authority(tmp_path).issue("a.name")
     expiry = CertificateExpiry()
@@ -73,7 +73,7 @@ async def test_expiry(tmp_path: Path) -> None:
     assert await expiry.of(certificate.der) == certificate.not_after
 
 
-def test_what_is_wrong_with_a_file_is_told_in_words(tmp_path: Path) -> None:
+def test_error_names_the_file_and_the_problem(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(ssl.SSLError) as caught:
         client_context(TlsFiles(tmp_path / "empty", None, None, verify=True))

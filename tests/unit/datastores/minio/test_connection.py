@@ -21,7 +21,7 @@ def decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def test_metrics_token() -> None:
+def test_metrics_token_is_signed_and_expires() -> None:
     """The token is signed with the secret key, names the access key and ends; nothing says when it began."""
     head, claims, signature = metrics_token("monitor", "secret", 1000.5).split(".")
 
@@ -49,12 +49,12 @@ def test_metrics_token() -> None:
         (KeyError("lastUpdate"), "decode"),
     ],
 )
-def test_reasons(error: Exception, reason: Reason) -> None:
+def test_each_error_has_its_reason(error: Exception, reason: Reason) -> None:
     """Every error has its typed reason."""
     assert reason_of(error) == reason
 
 
-async def test_signature() -> None:
+async def test_request_is_signed_for_the_host_and_path_that_are_sent() -> None:
     """A request is signed for the host and path that are sent, whatever the URL looked like."""
     seen: list[httpx.Request] = []
 
@@ -82,7 +82,7 @@ async def test_signature() -> None:
 
 
 @pytest.mark.parametrize("access", ["ключ", "a\r\nX-Evil: 1", "a\x00"])
-def test_keys_that_no_header_carries(access: str) -> None:
+def test_access_key_that_a_header_cannot_carry_is_refused(access: str) -> None:
     """They are refused in words, before anything is sent."""
     connection = Connection("http://127.0.0.1:1", "us-east-1", None)
 
@@ -100,7 +100,7 @@ def test_keyless_connection_signs_nothing() -> None:
     assert caught.value.reason == "unsupported"
 
 
-def test_refused_connection_is_quick_and_classified() -> None:
+def test_refused_connection_is_classified_after_one_attempt() -> None:
     """No retries: a closed port is one attempt."""
 
     async def scenario() -> BaseException | None:

@@ -1,4 +1,4 @@
-"""Whoever answers in MinIO's place is found out: only what an S3 server can have said counts as its word."""
+"""Only responses that an S3 server can have sent count as responses of MinIO."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ def error(code: str) -> bytes:
 
 
 async def ping(keys: dict[str, str], status: int, headers: dict[str, str], body: bytes) -> str:
-    """Return what a ping of somebody who answers all alike comes to: MinIO, another S3 server, or a reason."""
+    """Ping a program that sends one response to all; return MinIO, another S3 server, or a reason."""
     transport = httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, content=body))
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **keys})
     async with open_datastore(target, transport) as datastore:
@@ -76,7 +76,9 @@ async def ping(keys: dict[str, str], status: int, headers: dict[str, str], body:
         (200, {"server": "nginx", "x-amz-request-id": "1"}, b"", "up", "unsupported"),
     ],
 )
-async def test_who_answers(status: int, headers: dict[str, str], body: bytes, keyless: str, signed: str) -> None:
+async def test_ping_recognises_the_program_that_responds(
+    status: int, headers: dict[str, str], body: bytes, keyless: str, signed: str
+) -> None:
     """A page of anything else is never a server that is up, with keys or without."""
     assert await ping({}, status, headers, body) == keyless
     assert await ping(KEYS, status, headers, body) == signed
@@ -104,7 +106,7 @@ def answering(live: httpx.Response, other: httpx.Response) -> httpx.MockTranspor
         (httpx.Response(404, content=error("NoSuchBucket")), None),
     ],
 )
-async def test_what_stands_before_minio_is_not_another_s3_server(page: httpx.Response, failing: str | None) -> None:
+async def test_proxy_before_minio_is_not_another_s3_server(page: httpx.Response, failing: str | None) -> None:
     """Where S3 works and a proxy answers for MinIO's own pages, the queries fail; they are not just left out."""
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
     outcomes = set()
@@ -121,7 +123,7 @@ async def test_what_stands_before_minio_is_not_another_s3_server(page: httpx.Res
     assert (info.capabilities["health"] == "the server has no MinIO endpoints") is (failing is None)
 
 
-async def test_back_within_a_poll() -> None:
+async def test_server_that_is_back_is_up_with_the_next_ping() -> None:
     """A proxy that answered at the start leaves nothing behind: with the next ping the server is known."""
     front: dict[str, httpx.MockTransport] = {"now": httpx.MockTransport(lambda _: httpx.Response(403, content=HTML))}
 
@@ -153,7 +155,7 @@ async def test_back_within_a_poll() -> None:
         (b"", None),
     ],
 )
-def test_xml(body: bytes, code: str | None) -> None:
+def test_error_code_is_read_without_dtd_entity_or_file(body: bytes, code: str | None) -> None:
     """What an error says is read without any DTD, entity or file."""
     page = read_xml(body)
 
@@ -161,8 +163,8 @@ def test_xml(body: bytes, code: str | None) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(20, "20 min ahead of"), (-20, "20 min behind")])
-def test_a_clock_that_differs_is_told(minutes: int, words: str) -> None:
-    """That is no wrong key: who changes keys for it changes nothing."""
+def test_ping_reports_how_far_the_clocks_differ(minutes: int, words: str) -> None:
+    """The keys are right, although the signature is refused."""
 
     def answer(_: httpx.Request) -> httpx.Response:
         now = time.time() + 60 * minutes
@@ -179,15 +181,15 @@ def test_a_clock_that_differs_is_told(minutes: int, words: str) -> None:
     asyncio.run(scenario())
 
 
-async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that nobody waits for hides no fault of ours; after that all begins anew."""
+async def test_next_ping_reports_an_unexpected_error_of_the_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fault is lost in the task, and the ping after that begins anew."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         is_page = request.url.path.startswith("/minio/")
         return httpx.Response(200, headers=OF_MINIO, content=b"" if is_page else LOCATION)
 
     async def broken(*_: object) -> None:
-        raise KeyError("a page that nobody foresaw")
+        raise KeyError("an unexpected page")
 
     target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
     async with open_datastore(target, httpx.MockTransport(answer)) as datastore:
@@ -199,12 +201,12 @@ async def test_what_goes_wrong_beside_the_pings_is_told_by_the_next(monkeypatch:
             patched.setattr("exporter.datastores.minio.datastore.read_facts", broken)
             await datastore.ping()
             await asyncio.sleep(0)
-            with pytest.raises(QueryError, match="nobody foresaw"):
+            with pytest.raises(QueryError, match="an unexpected page"):
                 await within_deadline(datastore.ping, 5.0, datastore.reason)
         assert await datastore.ping()
 
 
-async def test_pages_that_take_long_do_not_hold_the_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ping_does_not_wait_for_slow_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """What 10,000 buckets keep waiting is read beside the pings, and is known as soon as it is there."""
     monkeypatch.setattr("exporter.datastores.minio.datastore.PING_SECONDS", 0.05)
     ready = asyncio.Event()

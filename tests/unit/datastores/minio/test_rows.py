@@ -159,7 +159,7 @@ def test_drives_by_state() -> None:
 
 
 def test_drives_as_the_page_knows_them() -> None:
-    """Without the admin call healing drives are told apart, and all others that are missing count as offline."""
+    """Without the admin call healing drives are counted, and all others that are missing count as offline."""
     counts = by(cluster_rows.drive_rows_of_page(PAGE, [16]), "pool", "set", "state", value="count")
 
     assert counts["0", "0", "ok"] == 15.0
@@ -289,7 +289,7 @@ def test_health(answer: OnePage, row: Row) -> None:
 
 
 def test_health_endpoint_that_is_not_there() -> None:
-    """What a server lacks is not supported; an answer that is nobody's is no answer."""
+    """An endpoint that the server lacks is unsupported; a response of another program is an error."""
     for error, raised in (
         (ErrorResponse("health", 403, "AccessDenied"), QueryError),  # old releases
         (ErrorResponse("health", 404, "NoSuchBucket"), QueryError),  # other servers
