@@ -1,4 +1,4 @@
-"""A Bolt server that lets everybody in, and answers a statement with whatever bytes a test wants."""
+"""A Bolt server that accepts every login, and responds to a statement with bytes of a test's choice."""
 
 import socket
 import threading

@@ -39,7 +39,7 @@ def query(name: str) -> Query:
 
 
 async def why(datastore: Datastore, seconds: float = 5.0) -> Reason:
-    """Ping in vain and return the reason."""
+    """Ping, which must fail, and return the reason."""
     with pytest.raises(Exception) as failed:  # noqa: PT011 - of many kinds, classified by the datastore
         async with asyncio.timeout(seconds):
             await datastore.ping()
@@ -83,7 +83,7 @@ async def test_frozen_server_costs_a_deadline_and_nothing_else(servers: Servers,
 
 @each_version
 async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version: str) -> None:
-    """Closing says farewell to a server that does not listen."""
+    """Closing sends a last message to a server that does not read."""
     server = servers.neo4j(version)
     datastore = opened(server)
     async with datastore:
@@ -97,7 +97,7 @@ async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version
 
 
 async def test_connection_that_opens_while_its_driver_is_left_does_not_stay(servers: Servers) -> None:
-    """One lane gives the driver up after a ping in vain, the other is about to open a connection of it."""
+    """One lane closes the driver after a failed ping while the other is about to open one of its connections."""
     server = servers.neo4j("5.26")
     with Proxy(server.port) as proxy:
         target = target_of(server.target("graph", url=server.url.replace(f":{server.port}", f":{proxy.port}")))
@@ -114,8 +114,8 @@ async def test_connection_that_opens_while_its_driver_is_left_does_not_stay(serv
         assert connections(proxy.port) == 0
 
 
-async def test_unreachable_server_says_connect() -> None:
-    """Nobody listens: that is known at once, entering and leaving do not mind, and the driver logs no address."""
+async def test_unreachable_server_has_reason_connect() -> None:
+    """A closed port fails the ping at once, not entering or leaving, and the driver logs no address."""
     target = {"name": "graph", "store": "neo4j", "url": "bolt://127.0.0.1:1", "user": "neo4j", "password": "secret"}
     async with open_datastore(target_of(target)) as datastore:
         assert await why(datastore) == "connect"
@@ -128,7 +128,7 @@ async def test_unreachable_server_says_connect() -> None:
 async def test_server_stops_returns_breaks_and_changes_its_password(
     servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One server's bad day: each turn is noticed with its reason, and the datastore never has to be made anew."""
+    """Each fault of one server shows with its reason, and the datastore works again without being made anew."""
     server = servers.private_neo4j("5.26")
     secret = tmp_path / "password"
     secret.write_text(server.password)
@@ -163,7 +163,7 @@ async def _answers(datastore: Datastore) -> ServerInfo:
 
 
 async def _broken_database_is_seen(datastore: Datastore) -> None:
-    """Show that the system database still answers and tells which database should be online and is not."""
+    """Show that the system database still responds, and names the database that should be online and is not."""
     collected = await collect_from(datastore, "neo4j", ["databases", "database_status", "counts", "jvm_memory"])
     again = await _answers(datastore)
 

@@ -167,7 +167,7 @@ def _process(server: Neo4j) -> dict[str, float]:
 
 @each_version
 async def test_databases_follow_the_globs(server: Neo4j) -> None:
-    """Online standard databases are visited, system never; what is excluded has no series at all."""
+    """Online standard databases are visited, system never; excluded ones have no series at all."""
     async with opened(server) as everything, opened(server, databases={"exclude": ["neo*"]}) as nothing:
         await everything.ping()
         await nothing.ping()
@@ -180,7 +180,7 @@ async def test_databases_follow_the_globs(server: Neo4j) -> None:
 
 
 def _databases_of(collected: Collected) -> set[str]:
-    """Return what the label `db` says anywhere."""
+    """Return all values of the label `db`."""
     assert collected.failures == {}
     return {
         value for family in collected.samples.values() for labels in family for name, value in labels if name == "db"
@@ -189,7 +189,7 @@ def _databases_of(collected: Collected) -> set[str]:
 
 @each_version
 async def test_users_query_of_the_server_may_need_a_graph(server: Neo4j) -> None:
-    """The system database refuses most Cypher: such a query runs in the home database, and may not write."""
+    """The system database rejects most Cypher: such a query runs in the home database, and may not write."""
     async with opened(server) as datastore:
         await datastore.ping()
         async with datastore.session("fast") as session:
@@ -210,9 +210,9 @@ async def test_users_query_of_the_server_may_need_a_graph(server: Neo4j) -> None
 
 @each_version
 def test_procedures_that_users_may_call_only_read(server: Neo4j) -> None:
-    """Of those that a session for reading would run: the server calls many of them READ that act."""
-    told = server.run("SHOW PROCEDURES YIELD name, mode WHERE mode IN ['READ', 'DBMS'] RETURN name")
-    named = {str(row["name"]) for row in told}
+    """A session for reading would run more of them: many that act have the mode READ on the server."""
+    shown = server.run("SHOW PROCEDURES YIELD name, mode WHERE mode IN ['READ', 'DBMS'] RETURN name")
+    named = {str(row["name"]) for row in shown}
     let_through = {name for name in named if forbidden(f"CALL {name}()") is None}
 
     assert {"db.clearQueryCaches", "dbms.killConnections", "db.stats.stop"} <= named - let_through
@@ -233,7 +233,7 @@ def test_reading_sessions_change_no_user(server: Neo4j) -> None:
 
 @each_version
 async def test_wrong_password(server: Neo4j) -> None:
-    """It is said to be one, and nothing of it is told."""
+    """The reason is auth, and the error does not contain the password."""
     async with opened(server, password="wrong-canary") as datastore:
         with pytest.raises(Exception) as refused:  # noqa: PT011 - the driver's own, classified below
             await datastore.ping()

@@ -1,4 +1,4 @@
-"""A user's own searches and counts in a Qdrant collection: what they tell, and what is told when they cannot."""
+"""A user's own searches and counts in a Qdrant collection: their metrics, and their errors."""
 
 import subprocess
 import sys
@@ -73,8 +73,10 @@ async def test_a_canary_outlives_its_points(
     assert third.value("my_hits") == 3
 
 
-async def test_a_canary_on_nothing(qdrant: Qdrant, collection: str, qdrant_admin: Admin, canaries: tuple[Path]) -> None:
-    """An empty collection has no point to search with, one that is gone is an error: both say so."""
+async def test_a_canary_without_points(
+    qdrant: Qdrant, collection: str, qdrant_admin: Admin, canaries: tuple[Path]
+) -> None:
+    """An empty collection has no point to search with, and one that is gone is an error."""
     empty = await collect(qdrant.target("q"), OWN, canaries)
     qdrant_admin.drop(collection)
     gone = await collect(qdrant.target("q"), OWN, canaries)
@@ -87,7 +89,7 @@ async def test_a_canary_on_nothing(qdrant: Qdrant, collection: str, qdrant_admin
 
 @pytest.mark.parametrize("wrong", ["filter: {most: []}", "filter: {must: [{key: 1}]}", "vector: []", "limit: 0"])
 def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> None:
-    """What Qdrant would refuse at every poll is told once, with the file."""
+    """A search that Qdrant would reject at every poll is one error at start-up, with the file."""
     file = tmp_path / "search.yaml"
     file.write_text(f"operation: search\ntiming: true\nparams: {{collection: docs, {wrong}}}\n")
 

@@ -62,7 +62,7 @@ def test_answers_have_the_recorded_shape(replayed: dict[str, httpx.Response], on
 
 @pytest.mark.parametrize("one", FAILED, ids=str)
 def test_a_collection_that_failed_to_load(replayed: dict[str, httpx.Response], one: Recorded) -> None:
-    """It is listed and calls itself active; only reads and the dummy shard tell."""
+    """It is listed as active; only reads and the dummy shard show the failure."""
     if one.request == "GET /metrics":  # the recorded server had just started: it had no request families yet
         for page in (one.body, replayed[str(one)].text):
             assert 'collection_points{id="docs"} 0' in page
@@ -72,8 +72,8 @@ def test_a_collection_that_failed_to_load(replayed: dict[str, httpx.Response], o
         assert problems(one, replayed[str(one)], only) == []
 
 
-def test_errors_say_what_the_server_says(replayed: dict[str, httpx.Response]) -> None:
-    """A reader of errors sees the server's own words."""
+def test_errors_have_the_recorded_text(replayed: dict[str, httpx.Response]) -> None:
+    """The text of each error is the real server's."""
     errors = [one for one in (*CALM, *FAILED) if isinstance(one.body, dict) and "error" in str(one.body.get("status"))]
     said = {str(one): (_error(one.body), _error(replayed[str(one)].json())) for one in errors}
 
@@ -81,7 +81,7 @@ def test_errors_say_what_the_server_says(replayed: dict[str, httpx.Response]) ->
 
 
 def test_keys(servers: Servers) -> None:
-    """Keys are asked for, told apart and refused as recorded, and not needed for the open paths."""
+    """Keys are required, distinguished and rejected as recorded; open paths need none."""
     keys = ["", "", "", "wrong", "read", "read", "read", "read", "read", "full"]
 
     with servers.private_qdrant("full", "read") as server, httpx.Client(base_url=server.url) as client:
@@ -137,7 +137,7 @@ UNREADABLE = "container_runtime"  # client 1.20 wants it from /telemetry level 1
 
 @pytest.mark.parametrize("one", [one for one in CALM if _request(one) in MODELS], ids=str)
 def test_the_client_reads_every_answer(replayed: dict[str, httpx.Response], one: Recorded) -> None:
-    """The client's models take the double's answers, and refuse them only where they refuse the server's."""
+    """The client's models accept the double's responses, and reject only those that they reject of the server."""
     answers = (one.body, replayed[str(one)].json())
 
     if one.request.startswith("GET /telemetry") and not one.request.endswith("=0"):
@@ -166,7 +166,7 @@ def test_requests_are_counted(stage: Qdrant) -> None:
 
 
 def test_scenes(stage: Qdrant) -> None:
-    """A scene holds until the next one: colours, refusals, delays, not ready."""
+    """A scene lasts until the next one: colours, errors, delays, not ready."""
     with httpx.Client(base_url=stage.url) as client:
         client.put("/collections/coloured", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
         stage.scene(status={"coloured": "grey"}, refuse={"/telemetry": 503}, delay={"/cluster": 0.2}, ready=False)
@@ -183,7 +183,7 @@ def test_scenes(stage: Qdrant) -> None:
 
 
 def test_restart_and_freeze(servers: Servers) -> None:
-    """Points and keys outlive a restart on the same port; counters do not; a frozen server accepts and is silent."""
+    """Points and keys outlive a restart on the same port; counters do not; a frozen server accepts and does not respond."""
     with servers.private_qdrant() as server, httpx.Client(base_url=server.url) as client:
         fill(client)
         url, points = server.url, client.get("/collections/docs").json()["result"]["points_count"]

@@ -97,7 +97,7 @@ async def _recall(client: AsyncQdrantClient, name: str, *, links: int, effort: i
 
 
 async def test_indexing_is_yellow_then_green(client: AsyncQdrantClient, name: str) -> None:
-    """While the index is built the server says so, and answers as fast as ever."""
+    """While the index is built the server reports it, and responds as fast as ever."""
     source = random.Random(8)
     await client.create_collection(
         name,

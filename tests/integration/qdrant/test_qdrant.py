@@ -53,7 +53,7 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
 
 
 async def test_connection_that_opens_while_its_client_is_left_does_not_stay(qdrant: Qdrant) -> None:
-    """One lane gives the client up after a ping in vain, the other has just begun to ask."""
+    """One lane closes the client after a failed ping while the other has just begun a request."""
     with Proxy(qdrant.port) as proxy:
         api = Connection(f"http://127.0.0.1:{proxy.port}", None, None)
         asking = asyncio.create_task(api.read("/collections"))

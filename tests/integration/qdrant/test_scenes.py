@@ -1,4 +1,4 @@
-"""Qdrant's bad days show as reasons: scenes, other versions, and servers that are slow, frozen or stopped.
+"""Qdrant's faults show as reasons: scenes, other versions, and servers that are slow, frozen or stopped.
 
 The server is the double: a real one neither fails to load a collection nor loses a peer when told to.
 """
@@ -49,7 +49,7 @@ def _query(name: str) -> Query:
 @pytest.mark.parametrize("version", ["1.9.7", "1.13.6", "1.16.0", "1.20.0"])
 @pytest.mark.usefixtures("stage")
 async def test_other_versions(version: str) -> None:
-    """What an older server has not is a capability with the version it needs; nothing fails."""
+    """A feature that an older server lacks is a capability with the version it needs; nothing fails."""
     with Qdrant(version=version) as server:
         admin = Admin(server)
         admin.create("docs")
@@ -67,7 +67,7 @@ async def test_other_versions(version: str) -> None:
 
 
 async def test_a_red_collection(scene: Qdrant) -> None:
-    """Red is in the status and fails the check; ready says nothing of it."""
+    """Red is in the status and fails the check; the server stays ready."""
     scene.scene(status={"docs": "red"}, optimizer_error={"docs": "out of disk"})
     found = await collect(scene.target("q"))
 
@@ -80,7 +80,7 @@ async def test_a_red_collection(scene: Qdrant) -> None:
 
 @pytest.mark.parametrize("status", ["yellow", "grey"])
 async def test_optimizing_is_normal(scene: Qdrant, status: str) -> None:
-    """Yellow and grey are told and fail nothing."""
+    """Yellow and grey are shown and fail no check."""
     scene.scene(status={"docs": status})
     found = await collect(scene.target("q"), ["collections", "collection_status"])
 
@@ -122,7 +122,7 @@ async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
     after = await collect(scene.target("q"), ["cluster", "collection", "collection_replicas", "replication"])
 
     assert before.info.role == "peer"
-    assert set(before.failures) <= {"collection_memory"}  # it asks every peer
+    assert set(before.failures) <= {"collection_memory"}  # it needs every peer
     assert before.unsupported == {}
     assert before.statuses["cluster"] == "warn"
     assert before.value("qdrant_cluster_peers") == 3
@@ -137,7 +137,7 @@ async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
 
 
 async def test_a_cluster_without_a_leader(scene: Qdrant) -> None:
-    """Without a leader the check fails, and the role says what this peer is instead."""
+    """Without a leader the check fails, and the role shows what this peer is instead."""
     scene.scene(peers=3, has_leader=False)
     found = await collect(scene.target("q"), ["cluster", "cluster_role"])
 
@@ -166,7 +166,7 @@ async def _within(seconds: float, datastore: Datastore, *queries: Query) -> list
 
 
 async def test_one_slow_page_costs_its_own_queries(scene: Qdrant) -> None:
-    """A telemetry that hangs takes what is read from it, and neither the ping nor the other pages."""
+    """A telemetry that hangs fails its own queries, and neither the ping nor those of other pages."""
     async with open_datastore(target_of(scene.target("q"))) as datastore:
         await datastore.ping()
         scene.scene(delay={"/telemetry": 2.0})
