@@ -183,7 +183,7 @@ def test_scenes(stage: Qdrant) -> None:
 
 
 def test_restart_and_freeze(servers: Servers) -> None:
-    """Points and keys outlive a restart on the same port; counters do not; a frozen server accepts and does not respond."""
+    """Points and keys outlive a restart on the same port; counters do not; a frozen server does not respond."""
     with servers.private_qdrant() as server, httpx.Client(base_url=server.url) as client:
         fill(client)
         url, points = server.url, client.get("/collections/docs").json()["result"]["points_count"]
