@@ -1,5 +1,6 @@
 """Makers of small valid things; each test says only what it is about."""
 
+import base64
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,10 @@ def restored_logs() -> Iterator[None]:
     root.handlers, root.level = before[:2]
     ours.setLevel(before[2])
     structlog.reset_defaults()
+
+
+def basic_auth(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def hashed(password: str, cost: int = 4) -> SecretStr:
