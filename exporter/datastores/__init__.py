@@ -1,6 +1,6 @@
-"""Who answers: a package a store, imported when a target needs it, and its client when it connects.
+"""The stores: one package each, imported when a target needs it.
 
-A datastore knows of queries and rows, and nothing of snapshots, schedules or pages.
+A datastore knows queries and rows, and nothing of snapshots, schedules or pages.
 """
 
 import sys
@@ -19,7 +19,7 @@ def load_client(store: str) -> ModuleType:
 
 
 def is_loaded(store: str) -> bool:
-    """Tell whether a store's client was imported already."""
+    """Return whether a store's client was imported already."""
     return f"{STORES[store].package}.datastore" in sys.modules
 
 

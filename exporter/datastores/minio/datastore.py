@@ -124,7 +124,7 @@ class MinioDatastore:
 
     @asynccontextmanager
     async def session(self, lane: Lane) -> AsyncIterator["MinioSession"]:  # noqa: ARG002 - no held connection
-        yield MinioSession(self._connection, self._facts.known, self._states, self._facts.invalidate)
+        yield MinioSession(self._connection, self._facts, self._states)
 
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)
@@ -170,13 +170,11 @@ class MinioDatastore:
 class MinioSession:
     """One pass: each page is read at most once, and a page that failed is not tried again."""
 
-    def __init__(
-        self, connection: Connection, facts: Facts | None, states: States, invalidate_facts: Callable[[], None]
-    ) -> None:
+    def __init__(self, connection: Connection, facts: CachedFacts[Facts], states: States) -> None:
         self._connection = connection
         self._facts = facts
+        self._known = facts.known
         self._states = states
-        self._invalidate_facts = invalidate_facts
         self._pages = PassCache()
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
@@ -189,7 +187,7 @@ class MinioSession:
 
     @property
     def drives_per_set(self) -> Sequence[int]:
-        return self._facts.drives_per_set if self._facts else ()
+        return self._known.drives_per_set if self._known else ()
 
     async def health(self, endpoint: str) -> Health:
         return await self._pages.get(endpoint, lambda: self._connection.health(endpoint))
@@ -208,11 +206,11 @@ class MinioSession:
             self._compare_access(name, denied=error.denied)
             raise
         self._compare_access(name, denied=False)
-        if name == "metrics" and self._facts and await off_loop(page.size, identity_of, page) != self._facts.identity:
-            self._invalidate_facts()
+        if name == "metrics" and self._known and await off_loop(page.size, identity_of, page) != self._known.identity:
+            self._facts.invalidate()
         return page
 
     def _compare_access(self, name: str, *, denied: bool) -> None:
-        known = self._facts is not None and name in self._facts.denied
-        if denied != known and name != "account":
-            self._invalidate_facts()
+        was_denied = self._known is not None and name in self._known.denied
+        if denied != was_denied and name != "account":
+            self._facts.invalidate()
