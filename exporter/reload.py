@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import structlog
 
@@ -80,20 +80,15 @@ def read_changes(old: RuntimeConfig, load: Load) -> tuple[RuntimeConfig, ConfigD
     return new, diff(old, new)
 
 
-class NoteReload(Protocol):
-    """Record the outcome of a reload in a metric."""
-
-    def __call__(self, *, success: bool) -> None: ...
-
-
 Read = Callable[[], tuple[RuntimeConfig, ConfigDiff]]
 Apply = Callable[[RuntimeConfig, ConfigDiff], Awaitable[None]]
+Note = Callable[[Sequence[str]], None]
 
 
 class Reloader:
-    """Run one reload at a time; requests that come in meanwhile share the next one."""
+    """Run one reload at a time; requests that come in meanwhile share the next. `note` gets the problems of each."""
 
-    def __init__(self, read: Read, apply: Apply, note: NoteReload) -> None:
+    def __init__(self, read: Read, apply: Apply, note: Note) -> None:
         self._read = read
         self._apply = apply
         self._note = note
@@ -130,12 +125,12 @@ class Reloader:
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, thread or memory is left
             return self._rejected([f"the configuration could not be read: {error or 'out of memory'}"])
         await self._apply(new, changes)
-        self._note(success=True)
+        self._note(())
         _log.info("reloaded", **{kind: ", ".join(names) or None for kind, names in changes._asdict().items()})
         return ()
 
     def _rejected(self, problems: Sequence[str]) -> Sequence[str]:
-        self._note(success=False)
+        self._note(problems)
         for problem in problems:
             _log.error("not reloaded, all stays as it was", error=problem)
         return problems

@@ -76,7 +76,7 @@ class Exposition:
         self._exporter: list[TargetFragment] = []
         self._metrics: dict[str, Metric] = {}
         self._heads: dict[Format, dict[str, bytes]] = {kind: {} for kind in get_args(Format)}
-        self._pages: dict[tuple[Format, str | None], tuple[int, float, Page]] = {}
+        self._pages: defaultdict[str | None, dict[Format, tuple[int, float, Page]]] = defaultdict(dict)
         for core in CORE_METRICS.values():
             self._declare(core.metric)
 
@@ -99,27 +99,25 @@ class Exposition:
     def page(self, kind: Format, now: Instant, target: str | None = None) -> Page:
         """Return the page of all targets, of one or of the exporter; the same until something changes or expires."""
         version = self._snapshot.version if target is None else self._snapshot.changed.get(target, 0)
-        known, expiry, page = self._pages.get((kind, target), (-1, 0.0, NOTHING))
+        known, expiry, page = self._pages[target].get(kind, (-1, 0.0, NOTHING))
         if known != version or now.monotonic >= expiry:
             page = self._assemble(kind, now, target)
             expiry = min((fragment.expiry for fragment in page.fragments), default=math.inf)
-            self._pages[(kind, target)] = (version, expiry, page)
+            self._pages[target][kind] = version, expiry, page
         return page
 
     def set_exporter_metrics(self, samples: Mapping[str, float]) -> None:
         """Replace the core metrics of the exporter itself."""
         lines = {name: render_sample(name, _EXPORTER_LABELS, (), value) for name, value in samples.items()}
         self._exporter = [_fragment(0, math.inf, {name: encoded(line) for name, line in lines.items()})]
-        for kind in self._heads:
-            for target in (None, EXPORTER):
-                self._pages.pop((kind, target), None)
+        for target in (None, EXPORTER):
+            self._pages.pop(target, None)
 
     def forget(self, target: str) -> None:
         """Drop a target that is no longer monitored."""
         self._lines.pop(target, None)
         self._fragments.pop(target, None)
-        for kind in self._heads:
-            self._pages.pop((kind, target), None)
+        self._pages.pop(target, None)
 
     def _assemble(self, kind: Format, now: Instant, target: str | None) -> Page:
         targets = [name for name in self._snapshot.targets if target in (None, name)]

@@ -25,28 +25,27 @@ class Snapshot:
         self.counters: dict[str, TargetCounters] = {}
         self.version = 0
         self.changed: dict[str, int] = {}  # the version in which anything of the target changed last
+        self._all_unreachable = False
         self._locally_failed: set[str] = set()  # targets whose last ping failed for a fault of the exporter's machine
         for target in targets:
             self.watch(target, now)
 
     def watch(self, target: MonitoredTarget, now: Instant) -> None:
         """Add a target, or change its configuration and keep what is known of it."""
-        before = self.all_unreachable_locally
         self.targets[target.name] = target
         if target.name not in self.status:
             fresh_until = now.monotonic + fresh_seconds(target.interval)
             self.status[target.name] = TargetStatus(since=now.wall, fresh_until=fresh_until)
             self.results[target.name] = {}
             self.counters[target.name] = TargetCounters()
-        self._note_change(target.name, before)
+        self._note_change(target.name)
 
     def forget(self, target: str) -> None:
         """Remove a target and everything known of it."""
-        before = self.all_unreachable_locally
         for known in (self.targets, self.status, self.results, self.counters, self.changed):
             del known[target]
         self._locally_failed.discard(target)
-        self._note_change(target, before)
+        self._note_change(target)
 
     def keep_queries(self, target: str, queries: Iterable[Query]) -> None:
         """Drop the results and counts of all other queries: those are no longer run, or were replaced."""
@@ -54,11 +53,10 @@ class Snapshot:
         results = self.results[target].items()
         self.results[target] = {key: result for key, result in results if kept.get(key[1]) == result.query}
         self.counters[target].keep_queries(kept)
-        self._note_change(target, self.all_unreachable_locally)
+        self._note_change(target)
 
     def apply(self, event: Event) -> None:
         """Replace what is known of a target by what its poller reports."""
-        before = self.all_unreachable_locally
         match event:
             case Ping():
                 self._apply_ping(event)
@@ -68,7 +66,7 @@ class Snapshot:
                 self._apply_waiting(event)
             case Poll():
                 self._apply_poll(event)
-        self._note_change(event.target, before)
+        self._note_change(event.target)
 
     def members(self, group: str) -> list[str]:
         """Return the names of a group's targets."""
@@ -122,10 +120,11 @@ class Snapshot:
         expiries += [self.status[name].fresh_until for name in names]
         return min((expiry for expiry in expiries if expiry > monotonic), default=math.inf)
 
-    def _note_change(self, target: str, before: bool) -> None:  # noqa: FBT001 - private
+    def _note_change(self, target: str) -> None:
         """Count a version; every target's state may change with `all_unreachable_locally`."""
         self.version += 1
-        if self.all_unreachable_locally != before:
+        if self.all_unreachable_locally != self._all_unreachable:
+            self._all_unreachable = not self._all_unreachable
             self.changed = dict.fromkeys(self.targets, self.version)
         elif target in self.targets:
             self.changed[target] = self.version

@@ -70,6 +70,6 @@ def test_a_refused_reload_is_told(site: Site) -> None:
     """On every page: what is shown is of the configuration before."""
     assert "reload" not in site.client.get("/").text
 
-    site.service.self_metrics.note_reload(success=False)
+    site.service.self_metrics.note_reload(["a problem"])
     for path in PAGES:
         assert "The last reload was refused" in read_html(site.client.get(path).text).text
