@@ -1,6 +1,7 @@
 """Operations for rows that one Cypher statement cannot make: zeros of what is missing, units of settings, latency."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -70,26 +71,13 @@ _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)([a-zA-Zμ]*)")
 
 def _database_status(databases: Sequence[Row]) -> Sequence[Row]:
     """Count a database's members by status: one member on a single server, one a copy in a cluster."""
-    counts: dict[tuple[str, str], int] = {}
-    for row in databases:
-        key = str(row["name"]), str(row["status"])
-        counts[key] = counts.get(key, 0) + 1
-    names = sorted({name for name, _ in counts})
-    return [
-        {"db": name, "status": status, "members": counts.get((name, status), 0)}
-        for name in names
-        for status in _with_zeros(DATABASE_STATUSES, counts, name)
-    ]
+    counts = Counter((str(row["name"]), str(row["status"])) for row in databases)
+    return _with_zeros("members", sorted({name for name, _ in counts}), DATABASE_STATUSES, counts)
 
 
 def _transactions(databases: Sequence[Row], transactions: Sequence[Row]) -> Sequence[Row]:
-    found = _by_database(databases, transactions)
-    counts = {(name, str(row["status"])): row["transactions"] for name, rows in found.items() for row in rows}
-    return [
-        {"db": name, "status": status, "transactions": counts.get((name, status), 0)}
-        for name in found
-        for status in _with_zeros(TRANSACTION_STATUSES, counts, name)
-    ]
+    counts = {(str(row["database"]), str(row["status"])): row["transactions"] for row in transactions}
+    return _with_zeros("transactions", _by_database(databases, transactions), TRANSACTION_STATUSES, counts)
 
 
 def _transaction_load(databases: Sequence[Row], transactions: Sequence[Row]) -> Sequence[Row]:
@@ -139,9 +127,15 @@ def quantity(text: str) -> dict[str, float | None]:
     return numbers
 
 
-def _with_zeros(known: Sequence[str], counts: Iterable[tuple[str, str]], name: str) -> list[str]:
-    """Return the known states and others that the server reports of this name."""
-    return [*known, *sorted({state for other, state in counts if other == name} - {*known})]
+def _with_zeros(
+    column: str, names: Iterable[str], statuses: Sequence[str], counts: Mapping[tuple[str, str], object]
+) -> list[Row]:
+    """Return one row a database and status: these statuses, and others that the server reports of the database."""
+    return [
+        {"db": name, "status": status, column: counts.get((name, status), 0)}
+        for name in names
+        for status in (*statuses, *sorted({other for of, other in counts if of == name} - {*statuses}))
+    ]
 
 
 def _sum(rows: Iterable[Row], column: str) -> float:

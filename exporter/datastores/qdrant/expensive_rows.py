@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from operator import itemgetter
 
 from exporter.datastores.json_path import Json, at, number, objects, scaled, timestamp, total
 from exporter.datastores.qdrant.collections import Collection
@@ -51,7 +52,7 @@ async def snapshot_rows(read: Read, collections: Iterable[str]) -> list[Row]:
 
 def _snapshots(check: str, snapshots: list[Json]) -> Row:
     dated = [(time, s) for s in snapshots if (time := _created(s)) is not None]
-    newest, oldest = max(dated, key=_first, default=None), min(dated, key=_first, default=None)
+    newest, oldest = max(dated, key=itemgetter(0), default=None), min(dated, key=itemgetter(0), default=None)
     return {
         "check": check,
         "snapshots": float(len(snapshots)),
@@ -59,10 +60,6 @@ def _snapshots(check: str, snapshots: list[Json]) -> Row:
         "newest_bytes": newest and number(newest[1], "size"),
         "oldest": oldest and oldest[0],
     }
-
-
-def _first(dated: tuple[float, Json]) -> float:
-    return dated[0]
 
 
 def _created(snapshot: Json) -> float | None:
