@@ -17,6 +17,8 @@ from exporter.config.thresholds import Limit, Overrides, limits
 from exporter.errors import ConfigError
 from exporter.units import Duration
 
+EXPORTER = "exporter"  # stands in place of a target's name where something is about the exporter itself
+
 
 class Poll(StrictModel):
     interval: Duration = 15.0
@@ -67,7 +69,7 @@ class Config(StrictModel):
 
     @field_validator("targets")
     @classmethod
-    def _some_of_different_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
+    def _unique_names(cls, value: tuple[Target, ...]) -> tuple[Target, ...]:
         if not value:
             raise ValueError("name at least one server to watch")
         names = Counter(target.name for target in value)
@@ -80,7 +82,7 @@ class Config(StrictModel):
 
     @field_validator("readyz")
     @classmethod
-    def _groups_that_there_are(cls, value: Readyz, info: ValidationInfo) -> Readyz:
+    def _known_groups(cls, value: Readyz, info: ValidationInfo) -> Readyz:
         groups = {group for target in info.data.get("targets", ()) for group in target.groups}
         missing = [group for group in value.require if group not in groups]
         if missing and "targets" in info.data:  # wrong ones have their own message
@@ -145,6 +147,3 @@ def parse_listen(value: str) -> tuple[str, int]:
         raise ValueError(f"{value!r} is not an address such as 0.0.0.0:9187")
     host = host.strip("[]")
     return "" if host in ("*", "::") else host, int(port)
-
-
-EXPORTER = "exporter"  # stands where a target's name would

@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
-from exporter.config.stores import Target
+from exporter.config.stores import STORES, Target
 from exporter.config.targets import LibpqTarget
 from exporter.datastores.base import Datastore, Lane, Session
 from exporter.errors import QueryError, Reason
@@ -24,8 +24,6 @@ PAUSE = 60.0
 _RESOLVE_SECONDS = 2.0
 _PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
 _BOLT = 7687
-_OUTLIVING = ("postgres", "pgbouncer")  # stores whose sessions stay when the password changes
-_LOCKING = ("neo4j",)  # stores that log in anew for any query, and lock a user after a few refusals
 
 Key = tuple[str, int, str, str]  # address, port, the name that TLS or HTTP asks for, who logs in with which secret
 
@@ -68,7 +66,7 @@ class _Guarded:
     """A datastore whose pings take turns until one succeeds, and are spared while its login is known to be refused."""
 
     def __init__(self, logins: Logins, target: Target, datastore: Datastore) -> None:
-        self._logins, self._target, self._datastore = logins, target, datastore
+        self._logins, self._datastore, self._store = logins, datastore, STORES[target.store]
         self._login = Login(target)
         self._proven = False
 
@@ -90,7 +88,7 @@ class _Guarded:
                 await self._login.resolve()
                 for key in self._login.now():
                     await turns.enter_async_context(self._logins.turn(key))
-            with self.watched(spare=not proven or self._target.store not in _OUTLIVING):
+            with self.watched(spare=not proven or not self._store.keeps_sessions):
                 info = await self._datastore.ping()
         if not self._logins.quiet:
             self._logins.accept(self._login.now())
@@ -103,7 +101,7 @@ class _Guarded:
     @asynccontextmanager
     async def session(self, lane: Lane) -> AsyncIterator[Session]:
         async with self._datastore.session(lane) as session:
-            yield _Session(self, session) if self._target.store in _LOCKING else session
+            yield _Session(self, session) if self._store.locks_users else session
 
     def reason(self, error: BaseException) -> Reason:
         return self._datastore.reason(error)

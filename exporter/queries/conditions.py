@@ -47,10 +47,10 @@ class ServerInfo:
 
 def same_server(before: ServerInfo, now: ServerInfo) -> bool:
     """Return whether facts of the first still hold for the second: not after a restart, a promotion or a grant."""
-    return _standing(before) == _standing(now) and abs((before.started_at or 0.0) - (now.started_at or 0.0)) < _RESTART
+    return _facts(before) == _facts(now) and abs((before.started_at or 0.0) - (now.started_at or 0.0)) < _RESTART
 
 
-def _standing(info: ServerInfo) -> tuple[object, ...]:
+def _facts(info: ServerInfo) -> tuple[object, ...]:
     able = {name for name, reason in info.capabilities.items() if not reason}
     return (
         info.identity,

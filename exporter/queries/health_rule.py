@@ -61,7 +61,7 @@ def worst_value(rule: HealthRule, values: Sequence[object]) -> CheckOutcome | No
     """Judge each value that is a number; None when there is none."""
     numbers = [value for value in values if isinstance(value, float) and not math.isnan(value)]
     judged = [CheckOutcome(rule, rule.judge(value), value) for value in numbers]
-    return max(judged, key=_badness, default=None)
+    return max(judged, key=_rank, default=None)
 
 
 def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]]) -> CheckOutcome | None:
@@ -73,7 +73,7 @@ def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]
     return CheckOutcome(rule, worst, None, findings)
 
 
-def _badness(outcome: CheckOutcome) -> tuple[int, float]:
+def _rank(outcome: CheckOutcome) -> tuple[int, float]:
     """Order outcomes by status, then by distance in the direction that the rule calls bad."""
     falling = outcome.rule.warn_below is not None or outcome.rule.fail_below is not None
     value = outcome.value or 0.0

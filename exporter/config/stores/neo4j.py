@@ -45,4 +45,5 @@ STORE = Store(
     prefixes=("neo4j_",),
     dashboard="neo4j",
     database_label="db",
+    locks_users=True,
 )

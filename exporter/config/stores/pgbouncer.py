@@ -32,4 +32,5 @@ STORE = Store(
     up="pgbouncer_up",
     prefixes=("pgbouncer_",),
     dashboard="postgres",
+    keeps_sessions=True,
 )

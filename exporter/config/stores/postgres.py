@@ -31,7 +31,7 @@ class PostgresTarget(LibpqTarget):
 
     @field_validator("patroni")
     @classmethod
-    def _read_whole(cls, value: HttpUrl | None) -> HttpUrl | None:
+    def _no_unread_part(cls, value: HttpUrl | None) -> HttpUrl | None:
         if value and (part := unread_part(str(value), ("user", "path"))):
             raise ValueError(f"the URL has a {part}, which nobody reads: write scheme, host, port and a proxy's path")
         return value
@@ -76,4 +76,5 @@ STORE = Store(
     prefixes=("pg_",),
     dashboard="postgres",
     database_label="datname",
+    keeps_sessions=True,
 )

@@ -23,6 +23,8 @@ class Store:
     dashboard: its dashboard and its file of alert rules, which stores may share; None without.
     database_label: the label that `scope: database` adds; None where there is no such scope.
     urls(environment, text): the URLs that the variables of `url` hold; there may be several in one.
+    keeps_sessions: a session stays open when the password changes.
+    locks_users: a query may log in anew, and a few refused logins lock the user out.
     address_variable: one more variable for `url`, with an address that `urls` completes.
     """
 
@@ -34,5 +36,7 @@ class Store:
     prefixes: tuple[str, ...]
     dashboard: str | None = None
     database_label: str | None = None
+    keeps_sessions: bool = False
+    locks_users: bool = False
     urls: Callable[[Mapping[str, str], str], Sequence[str]] = one_url
     address_variable: str = ""
