@@ -8,6 +8,8 @@ import httpx
 
 from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.qdrant.datastore import QdrantDatastore, open_datastore
+from exporter.queries.query import Query
+from exporter.settings import read_queries
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "testkit" / "qdrant_double" / "recorded"
@@ -56,3 +58,17 @@ def datastore(
 
 def _text(body: object) -> str:
     return body if isinstance(body, str) else json.dumps(body)
+
+
+EMPTY = recorded("1-empty")
+TWO = {**EMPTY, **recorded("2-two-collections")}
+
+
+def query_named(name: str) -> Query:
+    return next(query for query in read_queries(["qdrant"]) if query.name == name)
+
+
+async def fetch(store: QdrantDatastore, name: str) -> Any:
+    """Return the rows of a query by its name."""
+    async with store.session("fast") as session:
+        return await session.fetch(query_named(name))

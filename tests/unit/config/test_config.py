@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.config import Config, load_config, parse_listen
+from exporter.config.config import Config, load_config
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.errors import ConfigError
 from tests.support.factories import write
@@ -236,29 +236,6 @@ def test_a_url_that_is_none_is_not_repeated(rejected: Rejected, url: str) -> Non
 
     assert problem.startswith("2: targets.0.url: not a URL")
     assert "hunter22" not in problem
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("0.0.0.0:9187", ("0.0.0.0", 9187)),
-        (":9187", ("", 9187)),
-        ("*:9187", ("", 9187)),
-        ("[::]:9187", ("", 9187)),
-        (":::9187", ("", 9187)),
-        ("[::1]:9187", ("::1", 9187)),
-        ("localhost:0", ("localhost", 0)),
-        ("db.example:65535", ("db.example", 65535)),
-    ],
-)
-def test_listen(text: str, address: tuple[str, int]) -> None:
-    assert parse_listen(text) == address
-
-
-@pytest.mark.parametrize("text", ["", "9187", "host:", "host:http", "host:65536", "host:-1", "host:\u00b2"])
-def test_listen_needs_a_port(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not an address such as 0\.0\.0\.0:9187"):
-        parse_listen(text)
 
 
 def test_default_databases_leave_out_what_cloud_providers_keep() -> None:

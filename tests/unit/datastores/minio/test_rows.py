@@ -8,63 +8,13 @@ import pytest
 
 from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.largest import LargestParams, Members
+from exporter.datastores.minio.largest import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
 from exporter.datastores.minio.responses import ErrorResponse, Health
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.query import Row
-from exporter.settings import read_queries
-
-TOP_10 = LargestParams(top=10)
-PAGE = NativePage(b"""\
-# HELP minio_s3_requests_total Total number of S3 requests.
-# TYPE minio_s3_requests_total counter
-minio_s3_requests_total{api="getobject",server="a:9000"} 7
-minio_s3_requests_total{api="getobject",server="b:9000"} 5
-minio_s3_requests_total{api="putobject",server="a:9000"} 2
-minio_s3_requests_canceled_total{api="getobject",server="b:9000"} 1
-minio_s3_requests_4xx_errors_total{api="getobject",server="a:9000"} 3
-minio_s3_requests_inflight_total{api="getobject",server="a:9000"} 2
-minio_s3_requests_inflight_total{api="putobject",server="a:9000"} 1
-minio_s3_requests_waiting_total{server="a:9000"} 0
-minio_s3_requests_waiting_total{server="b:9000"} 4
-minio_s3_requests_rejected_timestamp_total{server="a:9000"} 9
-minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="0.050",server="a:9000"} 6
-minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="+Inf",server="a:9000"} 7
-minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="0.050",server="b:9000"} 6
-minio_s3_requests_ttfb_seconds_distribution{api="getobject",le="+Inf",server="b:9000"} 5
-minio_s3_requests_ttfb_seconds_distribution{api="putobject",le="+Inf",server="b:9000"} 5
-minio_cluster_capacity_usable_total_bytes{server="a:9000"} 400
-minio_cluster_capacity_usable_free_bytes{server="a:9000"} 100
-minio_cluster_capacity_usable_free_bytes_more{server="a:9000"} 1
-minio_cluster_health_erasure_set_online_drives{pool="0",server="a:9000",set="0"} 16
-minio_cluster_health_erasure_set_online_drives{pool="0",server="a:9000",set="1"} 11
-minio_cluster_health_erasure_set_online_drives{pool="1",server="a:9000",set="0"} 3
-minio_cluster_health_erasure_set_healing_drives{pool="0",server="a:9000",set="0"} 1
-minio_cluster_health_erasure_set_write_quorum{pool="0",server="a:9000",set="0"} 12
-minio_cluster_health_erasure_set_write_quorum{pool="0",server="a:9000",set="1"} 12
-minio_cluster_health_erasure_set_write_quorum{pool="1",server="a:9000",set="0"} 3
-minio_cluster_health_erasure_set_status{pool="0",server="a:9000",set="0"} 1
-minio_cluster_health_erasure_set_status{pool="0",server="a:9000",set="1"} 0
-minio_cluster_health_erasure_set_status{pool="1",server="a:9000",set="0"} 1
-minio_cluster_nodes_online_total{server="a:9000"} 2
-minio_cluster_nodes_offline_total{server="a:9000"} 1
-""")
-
-
-class OnePage:
-    """Answers every health request alike."""
-
-    def __init__(self, status: int, **headers: str) -> None:
-        self.answer = Health(status, {name.replace("_", "-"): value for name, value in headers.items()})
-
-    async def health(self, endpoint: str) -> Health:  # noqa: ARG002 - all alike
-        return self.answer
-
-
-def by(rows: list[Row], *labels: str, value: str) -> dict[tuple[object, ...], object]:
-    return {tuple(row[label] for label in labels): row[value] for row in rows}
+from tests.support.minio_pages import PAGE, TOP_10, OnePage, by
 
 
 def test_counters_stay_apart_by_node() -> None:
@@ -185,92 +135,6 @@ def test_nodes() -> None:
 
 def at(pool: int, drive_set: int) -> dict[str, int]:
     return {"pool_index": pool, "set_index": drive_set}
-
-
-def test_usage_before_the_first_scan() -> None:
-    """The server then answers with zeros; they are not passed on."""
-    usage = {"lastUpdate": "0001-01-01T00:00:00Z", "objectsCount": 0, "bucketsUsageInfo": None}
-
-    with pytest.raises(QueryError) as caught:
-        usage_rows.usage_rows(usage)
-    assert caught.value.reason == "unsupported"
-    with pytest.raises(QueryError) as caught:
-        usage_rows.bucket_rows(usage, TOP_10, Members())
-    assert caught.value.reason == "unsupported"
-    unscanned = {"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}
-    assert by(usage_rows.bucket_rows_of_account(unscanned, TOP_10, Members()), "bucket", value="others") == {
-        (None,): 0.0
-    }
-
-
-def test_usage_reads_nanoseconds() -> None:
-    """The server writes more digits than Python keeps."""
-    rows = usage_rows.usage_rows({"lastUpdate": "2026-11-21T03:22:46.047024908Z", "objectsCount": 5})
-
-    assert rows[0]["timestamp"] == pytest.approx(1795231366.047024)
-    assert rows[0]["objects"] == 5.0
-    assert rows[0]["bytes"] is None
-
-
-def test_bucket_flags() -> None:
-    """Suspended wins over enabled; a quota of 0 is none; old servers write it as `quota`."""
-    account = {
-        "Buckets": [
-            {
-                "name": "a",
-                "details": {"versioning": True, "versioningSuspended": True, "quota": {"quota": 10, "size": 0}},
-            },
-            {"name": "b", "details": {"locking": True, "quota": {"quota": 0, "size": 0}}},
-            {"name": "c", "details": None},
-        ]
-    }
-    versioning = by(usage_rows.versioning_rows(account, TOP_10, Members()), "bucket", "state", value="is")
-    *flags, others = usage_rows.flag_rows(account, TOP_10, Members())
-
-    assert [key for key, value in versioning.items() if value] == [("a", "suspended"), ("b", "off"), ("c", "off")]
-    assert [row["quota"] for row in flags] == [10.0, None, None]
-    assert [row["object_lock"] for row in flags] == [None, True, None]
-    assert (others["others"], others["other_quota"]) == (0.0, 0.0)
-
-
-def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
-    """Above 2,000 buckets nothing vanishes: what has no series of its own is in the sums."""
-    names = [f"b{number}" for number in range(2500)]
-    counts = {name: {"size": size, "objectsCount": 2, "versionsCount": 3} for size, name in enumerate(names)}
-    usage = {"lastUpdate": "2026-11-21T03:22:46Z", "bucketsUsageInfo": counts}
-    flags = {"locking": True, "versioning": True, "quota": {"size": 100}}
-    account = {"Buckets": [{"name": n, "size": s, "objectHistogram": {"x": 1}} for s, n in enumerate(names)]}
-    for number in (0, 1, 2499):
-        account["Buckets"][number]["details"] = flags
-    query = {query.name: query for query in read_queries(["minio"])}
-
-    *kept, others = usage_rows.bucket_rows(usage, LargestParams(top=2000), Members())
-    assert {row["bucket"] for row in kept} == set(names[500:])
-    assert others == {
-        "bucket": None, "bytes": None, "objects": None, "versions": None, "delete_markers": None, "others": 500.0,
-        "other_bytes": sum(range(500)), "other_objects": 1000.0, "other_versions": 1500.0, "other_delete_markers": None,
-    }  # fmt: skip
-    assert len(query["buckets"].samples([*kept, others])[0].labels) == 2001
-    *kept, others = usage_rows.flag_rows(account, LargestParams(top=2000), Members())
-    assert {row["bucket"] for row in kept} == set(names[500:])
-    assert (others["others"], others["other_object_lock"], others["other_quota"]) == (500.0, 2.0, 200.0)
-    assert query["bucket_flags"].samples([*kept, others])
-    rows = usage_rows.versioning_rows(account, LargestParams(top=2000), Members())
-    assert by(rows[-3:], "bucket", "state", value="others") == {
-        (None, "enabled"): 2.0, (None, "suspended"): 0.0, (None, "off"): 498.0,
-    }  # fmt: skip
-    assert len(rows) == 3 * 2001
-    assert query["bucket_versioning"].samples(rows)
-
-
-def test_a_bucket_keeps_its_place_until_another_is_clearly_larger() -> None:
-    """Two of about the same size would else change places with every scan, and their series with them."""
-    members = Members()
-
-    assert members.divide({"a": 100.0, "b": 99.0}, 1) == {"a"}
-    assert members.divide({"a": 100.0, "b": 124.0}, 1) == {"a"}
-    assert members.divide({"a": 100.0, "b": 126.0}, 1) == {"b"}
-    assert members.divide({"a": 100.0}, 1) == {"a"}  # b was deleted
 
 
 @pytest.mark.parametrize(

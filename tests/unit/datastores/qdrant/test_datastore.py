@@ -1,38 +1,16 @@
 """The datastore against recorded responses: its requests, and the reasons of errors."""
 
-import asyncio
 import json
 import ssl
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
-from exporter.datastores.http_client import BODY_BYTES
-from exporter.datastores.qdrant.canary import SearchParams
-from exporter.datastores.qdrant.datastore import QdrantDatastore
 from exporter.errors import QueryError
-from exporter.queries.query import Query
 from exporter.settings import read_queries
-from tests.support.qdrant_recorded import Answer, datastore, recorded, transport
+from tests.support.qdrant_recorded import EMPTY, TWO, Answer, datastore, fetch, query_named, recorded, transport
 
-EMPTY = recorded("1-empty")
-TWO = {**EMPTY, **recorded("2-two-collections")}
 CLUSTER = {**EMPTY, **recorded("5-cluster-one-peer-killed")}
-
-
-def _queries() -> Iterator[Query]:
-    yield from read_queries(["qdrant"])
-
-
-def _query(name: str) -> Query:
-    return next(query for query in _queries() if query.name == name)
-
-
-async def _fetch(store: QdrantDatastore, name: str) -> Any:
-    async with store.session("fast") as session:
-        return await session.fetch(_query(name))
 
 
 async def test_ping_returns_the_facts() -> None:
@@ -84,7 +62,7 @@ async def test_every_query_reads_each_page_once() -> None:
         info = await store.ping()
         requested.clear()
         async with store.session("fast") as session:
-            for query in _queries():
+            for query in read_queries(["qdrant"]):
                 if not query.when.unmet(info) and query.interval is None:
                     query.samples(await session.fetch(query))
 
@@ -93,10 +71,10 @@ async def test_every_query_reads_each_page_once() -> None:
 
 async def test_the_disk_against_its_configured_size() -> None:
     """It feeds the check diskSpace; a peer of a cluster has no such query, for it knows only its own shards."""
-    query = _query("disk")
+    query = query_named("disk")
     async with datastore(transport(TWO), disk_size="400MiB") as store:
         info = await store.ping()
-        rows = await _fetch(store, "disk")
+        rows = await fetch(store, "disk")
         families = {family.metric.name: family.values for family in query.samples(rows)}
 
     pages = [json.loads(TWO[f"/collections/{name}/memory"][1]) for name in ("docs", "named")]
@@ -105,22 +83,6 @@ async def test_the_disk_against_its_configured_size() -> None:
     assert (query.health and query.health.check, query.when.unmet(info)) == ("diskSpace", None)
     async with datastore(transport(CLUSTER)) as store:
         assert query.when.unmet(await store.ping()) == "needs role single"
-
-
-async def test_failed_page_is_read_once_a_pass() -> None:
-    """All queries of a page share its failure in this pass; the next pass requests it again."""
-    requested: list[str] = []
-    async with datastore(transport({**TWO, "/metrics": (408, "")}, requested)) as store:
-        await store.ping()
-        for _ in range(2):
-            async with store.session("fast") as session:
-                for name in ("process", "requests", "request_duration"):
-                    with pytest.raises(QueryError) as error:
-                        await session.fetch(_query(name))
-
-                    assert error.value.reason == "timeout"
-
-    assert requested.count("/metrics") == 2
 
 
 @pytest.mark.parametrize(
@@ -179,7 +141,7 @@ async def test_a_key_for_single_collections() -> None:
     async with datastore(transport(answers)) as store:
         info = await store.ping()
         with pytest.raises(QueryError) as error:
-            await _fetch(store, "requests")
+            await fetch(store, "requests")
 
     assert error.value.reason == "privilege"
     assert '{"access": "r"}' in info.missing_privileges["global read"]
@@ -192,7 +154,7 @@ async def test_a_page_the_server_does_not_have_is_unsupported() -> None:
         await store.ping()
         for name in ("ready", "requests"):
             with pytest.raises(QueryError) as error:
-                await _fetch(store, name)
+                await fetch(store, name)
 
             assert error.value.reason == "unsupported"
 
@@ -203,17 +165,7 @@ async def test_ready(status: int, ready: float) -> None:
     async with datastore(transport({**TWO, "/readyz": (status, "some shards are not ready")})) as store:
         await store.ping()
 
-        assert await _fetch(store, "ready") == [{"ready": ready}]
-
-
-async def test_a_page_that_is_too_large_is_not_read() -> None:
-    """The body is bounded, whatever the server sends."""
-    async with datastore(transport({**TWO, "/metrics": (200, "x" * (BODY_BYTES + 1))})) as store:
-        await store.ping()
-        with pytest.raises(QueryError) as error:
-            await _fetch(store, "requests")
-
-    assert error.value.reason == "limit"
+        assert await fetch(store, "ready") == [{"ready": ready}]
 
 
 @pytest.mark.parametrize("body", ["<html>hello</html>", "[1", '{"result": {"version": 1}}'])
@@ -231,7 +183,7 @@ async def test_pages_of_odd_shape_raise_nothing() -> None:
     empty = dict.fromkeys(("/telemetry?details_level=1", "/telemetry?details_level=3"), (200, '{"result": {}}'))
     async with datastore(transport({**TWO, **empty})) as store:
         info = await store.ping()
-        rows = await _fetch(store, "server")
+        rows = await fetch(store, "server")
 
     assert info.started_at is None
     assert set(rows[0].values()) == {None}
@@ -244,7 +196,7 @@ async def test_a_restart_is_noticed() -> None:
         before = await store.ping()
         for path in [path for path in answers if path.startswith("/telemetry")]:
             answers[path] = (200, answers[path][1].replace("2026-11-21T02:43:09", "2026-11-21T03:43:09"))
-        await _fetch(store, "server")
+        await fetch(store, "server")
         after = await store.ping()
 
     assert before.started_at is not None
@@ -268,34 +220,3 @@ async def test_facts_that_hang_do_not_fail_the_ping() -> None:
     assert (first.version, first.started_at, first.role) == ("1.18.3", None, "")
     assert first.capabilities["cluster"] == "/cluster did not answer"
     assert (second.role, second.capabilities["cluster"]) == ("peer", "")
-
-
-@pytest.mark.parametrize("sign", ["[],", '{"a":1},', '{"name":"x","shards":[]},'])
-async def test_the_pages_of_one_pass_have_a_bound_together(sign: str) -> None:
-    """Each page alone is within its own: 200 of them would be gigabytes."""
-    large = '{"result": [' + sign * (2**20 // len(sign)) + "0]}"
-    async with datastore(transport({**TWO, **{f"/{n}": (200, large) for n in range(50)}})) as store:
-        await store.ping()
-        async with store.session("slow") as session:
-            answers = [await asyncio.gather(session.json(f"/{n}"), return_exceptions=True) for n in range(50)]
-
-    [error] = answers[-1]
-    assert isinstance(error, QueryError)
-    assert error.reason == "limit"
-
-
-async def test_a_canary_reads_no_more_than_an_answer_to_a_search_holds() -> None:
-    endless = {**TWO, "/collections/docs/points/query?timeout=5": (200, "x" * 2**21)}
-    query = Query(
-        name="canary",
-        store="qdrant",
-        operation="search",
-        params=SearchParams(collection="docs", vector=[0.1, 0.2, 0.3, 0.4]),
-    )
-    async with datastore(transport(endless)) as store:
-        await store.ping()
-        with pytest.raises(Exception, match="larger than") as error:
-            async with store.session("fast") as session:
-                await session.fetch(query)
-
-        assert store.reason(error.value) == "limit"

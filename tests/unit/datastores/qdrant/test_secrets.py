@@ -8,10 +8,9 @@ import httpx
 import pytest
 
 from exporter.errors import QueryError
-from tests.support.qdrant_recorded import datastore, recorded, transport
+from tests.support.qdrant_recorded import TWO, datastore, transport
 
 KEY = "sësame-is-no-header"
-TWO = {**recorded("1-empty"), **recorded("2-two-collections")}
 
 
 async def test_a_rotated_key_is_used_at_the_next_ping(tmp_path: Path) -> None:
