@@ -1,6 +1,7 @@
 """The operations of query files for MinIO: rows made of its pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
@@ -14,8 +15,10 @@ from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
-# The server counts these from zero again after each read of the page: several readers steal from each other.
+# The server restarts these at zero after each read of the page, so several readers take counts from each other.
 _RESET_BY_READING = {"minio_s3_requests_incoming_total"}
+
+_Source = tuple[str, Callable[..., Sequence[Row]]]  # a page, and what makes rows of it
 
 
 class HealthParams(Params):
@@ -80,36 +83,27 @@ async def erasure_sets(session: Session, _params: Params, _state: object) -> Seq
 
 
 async def drives(session: Session, _params: Params, _state: object) -> Sequence[Row]:
-    try:
-        return await session.make_rows(cluster_rows.drive_rows, await session.read("info"))
-    except ErrorResponse as error:
-        _raise_unless_forbidden(error)
-        page = await session.read("metrics")
-        return await session.make_rows(cluster_rows.drive_rows_of_page, page, session.drives_per_set)
+    of_page = partial(cluster_rows.drive_rows_of_page, drives_per_set=session.drives_per_set)
+    return await _first_allowed(session, ("info", cluster_rows.drive_rows), ("metrics", of_page))
 
 
 async def nodes(session: Session, _params: Params, _state: object) -> Sequence[Row]:
-    try:
-        return await session.make_rows(cluster_rows.node_rows, await session.read("info"))
-    except ErrorResponse as error:
-        _raise_unless_forbidden(error)
-        return await session.make_rows(cluster_rows.node_rows_of_page, await session.read("metrics"))
+    return await _first_allowed(session, ("info", cluster_rows.node_rows), ("metrics", cluster_rows.node_rows_of_page))
 
 
 async def buckets(session: Session, params: LargestParams, state: Members) -> Sequence[Row]:
+    sources = ("usage", usage_rows.bucket_rows), ("account", usage_rows.bucket_rows_of_account)
+    return await _first_allowed(session, *sources, params, state)
+
+
+async def _first_allowed(session: Session, first: _Source, second: _Source, *arguments: object) -> Sequence[Row]:
+    """Make rows of the first page, or of the second where the server lacks the first or our keys may not read it."""
     try:
-        usage = await session.read("usage")
-        return await session.make_rows(usage_rows.bucket_rows, usage, params, state)
+        return await session.make_rows(first[1], await session.read(first[0]), *arguments)
     except ErrorResponse as error:
-        _raise_unless_forbidden(error)
-        account = await session.read("account")
-        return await session.make_rows(usage_rows.bucket_rows_of_account, account, params, state)
-
-
-def _raise_unless_forbidden(error: ErrorResponse) -> None:
-    """Let only a missing privilege or endpoint lead to the second-best source."""
-    if not (error.denied or error.not_found):
-        raise error
+        if not (error.denied or error.not_found):
+            raise
+    return await session.make_rows(second[1], await session.read(second[0]), *arguments)
 
 
 _METRICS = ("metrics",)
