@@ -23,7 +23,7 @@ targets:
 
 @pytest.mark.parametrize("name", alert_rules.names())
 def test_committed_rules_are_the_output(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`make docs` writes them; nobody edits them."""
+    """`make docs` writes them; they are not edited."""
     assert (COMMITTED / f"{name}.yaml").read_text() == printed(capsys, name)
 
 
@@ -60,7 +60,7 @@ def test_a_limit_that_is_not_set_raises_nothing(tmp_path: Path, capsys: pytest.C
 
 
 def test_the_job_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
-    """Wherever the exporter's own scrape is meant."""
+    """In every expression on the exporter's own scrape."""
     text = printed(capsys, "exporter", "--job", "data-tier-eu")
 
     assert [rule["expr"] for rule in alerts(text, "DataTierExporterDown")] == ['up{job="data-tier-eu"} == 0']
@@ -79,9 +79,9 @@ def test_the_operators_form(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_name_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2, with the names there are."""
     assert main(["rules", "mysql"]) == 2
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
 
-    assert said == f"no rules are named mysql; there are {', '.join(alert_rules.names())}\n"
+    assert printed == f"no rules are named mysql; there are {', '.join(alert_rules.names())}\n"
 
 
 def test_limits_keep_their_digits() -> None:
@@ -95,7 +95,7 @@ def test_limits_keep_their_digits() -> None:
 
 
 def test_every_limit_that_only_alerts_read_is_read() -> None:
-    """A name in the table that nobody reads would be an option without effect."""
+    """A name in the table without a reader would be an option without effect."""
     alerting = {alert.limit for name in alert_rules.names() for alert in alert_rules.catalogue(name).alerts.values()}
     queries = "\n".join(path.read_text() for path in (COMMITTED.parent.parent / "queries").rglob("*.yaml"))
     checking = set(re.findall(r"threshold: (\w+)", queries)) | {"response_seconds"}

@@ -38,7 +38,7 @@ def ours(authority: Authority) -> Certificate:
 
 @pytest.mark.parametrize("store", URLS)
 def test_any_key_asks_for_tls(store: str, authority: Authority, ours: Certificate) -> None:
-    """Every store takes all of them, and verifies unless it is told not to."""
+    """Every store accepts all of them, and verifies unless verify is false."""
     together: tuple[dict[str, Any], ...] = (
         {"ca_file": authority.file},
         {"cert_file": ours.file, "key_file": ours.key},
@@ -90,7 +90,7 @@ def test_a_url_alone(store: str, url: str, tls: bool) -> None:  # noqa: FBT001 -
     ],
 )  # fmt: skip
 def test_contradictions(store: str, url: str, keys: dict[str, Any], problem: str, authority: Authority) -> None:
-    """Each is said at start-up: nothing is quietly left out."""
+    """Each is an error at start-up; none is silently ignored."""
     given = {name: authority.file if value == "CA" else value for name, value in keys.items()}
     with pytest.raises(ValidationError) as caught:
         target(store, url, **given)
@@ -132,7 +132,7 @@ def test_every_form_of_libpqs_is_a_url(url: str) -> None:
     assert target("postgres", url).url.get_secret_value() == url
 
 
-def test_what_agrees_may_be_said_twice(authority: Authority) -> None:
+def test_parameters_that_agree_may_be_repeated(authority: Authority) -> None:
     full, encrypted = (f"postgresql://db/x?sslmode={mode}" for mode in ("verify-full", "require"))
 
     assert target("postgres", full, ca_file=authority.file).tls
@@ -188,14 +188,14 @@ def test_files_that_are_of_no_use(tmp_path: Path, authority: Authority, ours: Ce
     ],
 )
 def test_no_part_of_a_url_is_quietly_left_out(store: str, url: str, part: str) -> None:
-    """What nobody would read is refused at the start, and not repeated: it may hold a secret."""
+    """A part that would be ignored is an error at the start; the message does not repeat it: it may be a secret."""
     with pytest.raises(ValidationError) as caught:
         target(store, url)
 
     problems = caught.value.errors(include_url=False, include_input=False, include_context=False)
-    said = [problem["msg"] for problem in problems if store in str(problem["loc"][0]).lower()]
-    assert part in "".join(said)
-    assert "hunter2" not in "".join(said)
+    messages = [problem["msg"] for problem in problems if store in str(problem["loc"][0]).lower()]
+    assert part in "".join(messages)
+    assert "hunter2" not in "".join(messages)
 
 
 @pytest.mark.parametrize(

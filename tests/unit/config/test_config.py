@@ -117,7 +117,7 @@ def test_a_wrong_configuration(rejected: Rejected, text: str, problem: str) -> N
 
 
 def test_all_problems_come_at_once(rejected: Rejected) -> None:
-    """One run tells everything."""
+    """One run reports all problems."""
     text = (
         ORDERS.replace("url", "uri")
         + "    required: maybe\n    password_file: /none\nlisten: x\npoll: {intervall: 5s}\n"
@@ -210,7 +210,7 @@ def test_a_target_is_the_same_whatever_was_read_of_it(read: Read, tmp_path: Path
 
 
 def test_no_secret_is_shown(read: Read) -> None:
-    """Neither a password, nor a key, nor a URL, which may hold one and is nobody's business."""
+    """Neither a password, nor a key, nor a URL, which may hold one."""
     config = read(
         ORDERS.replace("monitor@", "monitor:hunter22@")
         + "    password: hunter33\n"
@@ -239,7 +239,7 @@ def test_a_url_that_is_none_is_not_repeated(rejected: Rejected, url: str) -> Non
 
 
 def test_default_databases_leave_out_what_cloud_providers_keep() -> None:
-    """Nobody but the provider may log in there; templates are never entered, but their age counts."""
+    """The provider alone may log in there; no query visits templates, but their age counts."""
     databases = PostgresTarget.model_fields["databases"].default
     assert [name for name in ("rdsadmin", "azure_maintenance", "cloudsqladmin") if databases.matches(name)] == []
     assert databases.matches("template0")

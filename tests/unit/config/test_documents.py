@@ -1,4 +1,4 @@
-"""What is wrong with a YAML file is said in one line with file, line and key."""
+"""A problem of a YAML file is one line with file, line and key."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_problem_is_one_line_and_shows_what_cannot_be_seen(tmp_path: Path) -> None:
-    """A zero-width space in a key makes it another key, and nobody would know why."""
+    """A zero-width space in a key makes it another key, for no visible reason."""
     path = write(tmp_path / "x.yaml", '"a\u200bb\\n": 1')
     document = read_document(path)
     error = ConfigError([document.error_at(tuple(document.data), "unknown key")])
@@ -84,7 +84,7 @@ def test_control_characters_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("secret", ["*hunter22", "!hunter22", "!!hunter22"])
 def test_a_secret_without_quotes_is_not_repeated(tmp_path: Path, secret: str) -> None:
-    """YAML takes some first letters for its own; the message says so and leaves the value out."""
+    """Some first letters have a meaning in YAML; the message explains it and leaves the value out."""
     found = problem(tmp_path, f"\npassword: {secret}")
 
     assert found.startswith(":2: ")
@@ -146,15 +146,15 @@ def test_files_beyond_measure_are_refused(tmp_path: Path) -> None:
         [sys.executable, "-c", f"from sys import argv; from exporter.config.documents import *\n{code}", *files],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    said = [line.removeprefix(str(file)) for file, line in zip(files, ran.stdout.splitlines(), strict=False)]
+    messages = [line.removeprefix(str(file)) for file, line in zip(files, ran.stdout.splitlines(), strict=False)]
 
-    assert [line[: len(problem)] for line, (_, problem) in zip(said, BEYOND_MEASURE, strict=True)] == [
+    assert [line[: len(problem)] for line, (_, problem) in zip(messages, BEYOND_MEASURE, strict=True)] == [
         problem for _, problem in BEYOND_MEASURE
     ]
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_is_wrong_a_thousand_times_is_told_a_hundred_times() -> None:
+def test_of_a_thousand_problems_a_hundred_are_reported() -> None:
     assert ConfigError([f"{n}" for n in range(1000)]).problems[99:] == ["99", "and 900 more problems"]
 
 

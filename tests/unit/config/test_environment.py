@@ -82,7 +82,7 @@ def test_environment_alone_is_enough() -> None:
 
 
 def test_nothing_to_watch() -> None:
-    """An empty environment is told what could be in it."""
+    """In an empty environment the message lists the variables."""
     with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set one of POSTGRES_URL"):
         load_config(None, {"PATH": "/bin"})
 

@@ -64,7 +64,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     assert expected.partitioned_tables["app:events"].retention == 400 * 86400
 
 
-def test_values_that_yaml_has_made_its_own(read: Read) -> None:
+def test_values_that_yaml_has_parsed(read: Read) -> None:
     """Switches, numbers and lists are the text that the server's configuration file would hold."""
     expected = read(
         "settings: {archive_mode: on, jit: no, max_connections: 200, random_page_cost: 1.1, "
@@ -80,7 +80,7 @@ def test_values_that_yaml_has_made_its_own(read: Read) -> None:
     }
 
 
-def test_nothing_is_expected_unless_said(read: Read) -> None:
+def test_nothing_is_expected_unless_configured(read: Read) -> None:
     assert read("tables: []") == Expectations()
 
 

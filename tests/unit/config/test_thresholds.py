@@ -42,7 +42,7 @@ def test_a_users_limit_replaces_one_of_the_table() -> None:
     ],
 )
 def test_a_limit_that_could_never_be_exceeded(name: str, limit: dict[str, object], problem: str | None) -> None:
-    """Most of all a percentage where a ratio is meant."""
+    """Above all a percentage where a ratio is expected."""
     adapter: TypeAdapter[Overrides] = TypeAdapter(Overrides)
     if problem is None:
         assert adapter.validate_python({name: limit})[name].warn > 1

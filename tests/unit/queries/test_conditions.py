@@ -1,4 +1,4 @@
-"""Versions compare as numbers, and conditions say what a server lacks."""
+"""Versions compare as numbers, and a condition that is not met names what the server lacks."""
 
 import pytest
 from pydantic import ValidationError
@@ -49,7 +49,7 @@ def test_every_clause_must_hold(version: str, specifier: str, satisfied: bool) -
 
 @pytest.mark.parametrize("specifier", ["15", ">=", "=>15", "~=1.2", ">=15,", "", ">=1.x"])
 def test_a_clause_that_is_none_is_refused(specifier: str) -> None:
-    """It is told when the file is read, not when a server is asked."""
+    """It is an error when the file is read, not when the query runs."""
     with pytest.raises(ValidationError, match="is not a version clause such as '>=15'"):
         Conditions(version=specifier)
 
@@ -105,7 +105,7 @@ def test_without_a_condition_no_extension_is_missing() -> None:
 
 
 def test_what_becomes_a_label_is_short() -> None:
-    """A console may say 16 MiB for its version, which each page would repeat."""
-    told = ServerInfo(version="1" * 10**6, role="r" * 10**6, edition="e" * 10**6, unserved="u" * 10**6)
+    """A console may report a version of 16 MiB, which each page would repeat."""
+    info = ServerInfo(version="1" * 10**6, role="r" * 10**6, edition="e" * 10**6, unserved="u" * 10**6)
 
-    assert (told.version, told.role, told.edition, told.unserved) == ("1" * 200, "r" * 200, "e" * 200, "u" * 200)
+    assert (info.version, info.role, info.edition, info.unserved) == ("1" * 200, "r" * 200, "e" * 200, "u" * 200)

@@ -16,12 +16,12 @@ FED = {
 }
 
 
-def test_query_files_may_feed_these() -> None:
+def test_query_files_may_make_these() -> None:
     """Each with exactly these labels beside store and target."""
     assert {name: core.labels for name, core in CORE_METRICS.items() if core.from_queries} == FED
 
 
-def test_every_store_has_its_own_word_for_up() -> None:
+def test_every_store_has_a_metric_for_up() -> None:
     """Dashboards of other exporters look for it."""
     assert {store.up for store in STORES.values()} <= CORE_METRICS.keys()
     assert len({store.up for store in STORES.values()}) == len(STORES)
@@ -34,7 +34,7 @@ def test_targets_cannot_have_the_labels_of_core_metrics() -> None:
 
 @pytest.mark.parametrize("name", sorted(CORE_METRICS))
 def test_names_follow_the_rules_for_everybody(name: str) -> None:
-    """A counter ends in _total and nothing else does; help says something."""
+    """A counter ends in _total and nothing else does; no help is empty."""
     metric = CORE_METRICS[name].metric
 
     assert name.endswith("_total") == (metric.type == "counter")

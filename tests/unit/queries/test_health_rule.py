@@ -27,7 +27,7 @@ def test_a_limit_itself_still_passes(value: float, status: Status) -> None:
     assert judged(rule, plain({"app": value})) == (status, value)
 
 
-def test_the_worst_row_is_the_verdict() -> None:
+def test_the_worst_row_is_the_outcome() -> None:
     """Of many rows the one in most trouble is shown, whichever direction is bad."""
     rows = plain({"a": 5.0, "b": 12.0, "c": 15.0})
 
@@ -36,7 +36,7 @@ def test_the_worst_row_is_the_verdict() -> None:
     assert judged({"metric": "pg_size_bytes", "warn_above": 100}, rows) == ("pass", 15.0)
 
 
-def test_nothing_to_judge_is_no_verdict() -> None:
+def test_nothing_to_judge_has_no_outcome() -> None:
     """Neither NULL, nor NaN, nor no row at all is a pass."""
     rule = {"metric": "pg_size_bytes", "warn_above": 10}
 
@@ -46,7 +46,7 @@ def test_nothing_to_judge_is_no_verdict() -> None:
     assert judged(rule, plain({"app": math.nan, "log": 11.0})) == ("warn", 11.0)
 
 
-def test_rows_may_bring_their_own_verdict() -> None:
+def test_rows_may_have_their_own_status() -> None:
     """The worst status of all rows counts."""
     rows: list[Row] = [{"datname": str(i), "bytes": 1.0, "state": state} for i, state in enumerate(["pass", "warn"])]
 
@@ -55,7 +55,7 @@ def test_rows_may_bring_their_own_verdict() -> None:
 
 
 @pytest.mark.parametrize("state", ["ok", None, 3, ["pass"]])
-def test_a_wrong_verdict_fails_the_query(state: object) -> None:
+def test_a_wrong_status_fails_the_query(state: object) -> None:
     """A status is one of four words."""
     with pytest.raises(QueryError, match="not one of pass, unknown, warn, fail") as caught:
         judged({"status": "state"}, [{"datname": "a", "bytes": 1.0, "state": state}])
@@ -73,7 +73,7 @@ def test_a_wrong_verdict_fails_the_query(state: object) -> None:
         {"fail_below": -math.inf},
     ],
 )
-def test_a_limit_that_can_never_be_told(limits: dict[str, float]) -> None:
+def test_a_limit_that_can_never_be_exceeded(limits: dict[str, float]) -> None:
     """A failure that comes before its warning, and what no number is above or below."""
     with pytest.raises(ValidationError):
         HealthRule.model_validate({"check": "jobs", "metric": "jobs", **limits})

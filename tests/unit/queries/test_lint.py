@@ -16,7 +16,7 @@ def problems(**changes: Any) -> list[tuple[KeyPath, str]]:
 
 
 def of_metric(name: str = "pg_size_bytes", **changes: Any) -> list[str]:
-    """Return what is said of a metric, whose key every message must carry."""
+    """Return the messages about a metric, each of which must have its key."""
     found = problems(metrics=(metric(name, **changes),))
     assert {key for key, _ in found} <= {("metrics", name)}
     return [message for _, message in found]
@@ -43,7 +43,7 @@ def test_a_good_query_has_no_problems() -> None:
     ],
 )
 def test_good_names(name: str, kind: str) -> None:
-    """Type unknown is the door for names that are inherited."""
+    """Type unknown allows inherited names."""
     assert of_metric(name, type=kind) == []
 
 
@@ -132,7 +132,7 @@ def test_a_query_without_metrics_may_time_or_judge(changes: dict[str, Any]) -> N
     [((), {"resource": "disk"}, True), (("resource",), {}, True), ((), {}, False), (("resource", "path"), {}, False),
      (("resource",), {"resource": "disk"}, False)],
 )  # fmt: skip
-def test_a_core_metric_is_fed_with_exactly_its_labels(
+def test_a_core_metric_needs_exactly_its_labels(
     labels: tuple[str, ...],
     constant: dict[str, str],
     good: bool,  # noqa: FBT001 - a table's column
@@ -144,8 +144,8 @@ def test_a_core_metric_is_fed_with_exactly_its_labels(
     assert found == ([] if good else [wrong])
 
 
-def test_some_core_metrics_are_not_fed() -> None:
-    """Nobody but the exporter says that a target is up."""
+def test_some_core_metrics_are_the_exporters_own() -> None:
+    """The exporter alone makes the metric that a target is up."""
     found = problems(labels=(), metrics=(fed("datatier_up"),))
 
     assert found == [(("metrics", "datatier_up"), "the exporter makes this metric itself")]
@@ -162,7 +162,7 @@ def test_some_core_metrics_are_not_fed() -> None:
     ],
 )
 def test_a_health_rule_that_cannot_be(rule: dict[str, Any], key: KeyPath, message: str) -> None:
-    """A check that could never say anything is refused."""
+    """A check that could never have a result is rejected."""
     found = problems(health={"check": "size", **rule})
 
     assert (key, True) in [(where, message in text) for where, text in found]
@@ -191,7 +191,7 @@ def test_a_histogram_has_no_limit() -> None:
     ],
 )
 def test_limits_of_a_ratio(name: str, limits: dict[str, Any], problem: KeyPath | None) -> None:
-    """They lie where its values do: 80 is meant as a percentage, and would never be exceeded."""
+    """They lie within the range of its values: 80, a percentage, would never be exceeded."""
     rule = HealthRule.model_validate({"check": "jobs", "metric": name, **limits})
 
     assert [key for key, _ in problems(metrics=(metric(name),), health=rule)] == ([problem] if problem else [])

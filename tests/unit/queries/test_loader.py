@@ -61,7 +61,7 @@ def test_a_users_file_replaces_the_built_in_with_its_metric(builtin: Path, users
 
 
 def test_a_core_metric_may_be_fed_beside_the_built_in(builtin: Path, users: Path) -> None:
-    """It is nobody's own; only the very same labels are a conflict."""
+    """Several files may make samples of it; only the very same labels are a conflict."""
     fed = "query: SELECT 1\nmetrics:\n  datatier_saturation_ratio: {labels: {resource: NAME}, value: used}\n"
     write(builtin / "postgres/disk.yaml", fed.replace("NAME", "disk"))
     path = write(users / "postgres/queue.yaml", fed.replace("NAME", "queue"))

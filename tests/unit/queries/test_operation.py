@@ -43,7 +43,7 @@ async def test_state_is_kept_between_polls() -> None:
     assert states["sizes", "app"] == [3, 3, 3]
 
 
-async def test_a_store_without_a_query_language_says_so() -> None:
+async def test_a_store_without_a_query_language_rejects_a_text() -> None:
     async with Fake().session("fast") as session:
         with pytest.raises(QueryError, match="sizes: postgres has operations only") as caught:
             await run_operation(OPERATIONS, {}, session, query(), None)

@@ -37,7 +37,7 @@ def test_null_is_no_sample_and_zero_is_one(cell: object, value: float | None) ->
 
 @pytest.mark.parametrize("cell", ["12", b"13", [1], {"a": 1}, object()])
 def test_what_is_no_number_fails_the_query(cell: object) -> None:
-    """Text is not parsed: a query that returns it is wrong, and says which metric and column."""
+    """Text is not parsed: a query that returns it fails, and the message names the metric and the column."""
     error = failure([{"datname": "app", "bytes": cell}])
 
     assert error.reason == "decode"
@@ -53,7 +53,7 @@ def test_a_number_that_no_float_can_hold_fails_the_query(cell: object) -> None:
 
 
 def test_a_missing_value_column_fails_the_query() -> None:
-    """A typing error in a column's name is told, not taken for NULL."""
+    """A typing error in a column's name is an error, not NULL."""
     error = failure([{"datname": "app"}])
 
     assert (error.reason, str(error)) == ("decode", "pg_size_bytes: the rows have no column 'bytes'")
@@ -67,7 +67,7 @@ def test_a_missing_label_column_fails_the_query() -> None:
 
 
 def test_no_rows_are_no_samples() -> None:
-    """A query may have nothing to say."""
+    """A query may return no rows."""
     [family] = query().samples([])
 
     assert family.series == 0
@@ -104,14 +104,14 @@ def test_two_rows_without_labels_are_duplicates() -> None:
 
 
 def test_extra_labels_come_first() -> None:
-    """The database a query was asked in is a label of its samples, and tells equal rows apart."""
+    """The database in which a query ran is a label of its samples, and distinguishes equal rows."""
     [family] = query(labels=("schemaname",)).samples([{"schemaname": "public", "bytes": 1.0}], (("datname", "app"),))
 
     assert family.labels == [(("datname", "app"), ("schemaname", "public"))]
 
 
 def test_max_series_is_a_limit_not_a_cut() -> None:
-    """Half the truth is worse than none: above the limit the query fails and says what it cost."""
+    """Above the limit the query fails as a whole, and the error has the number of series."""
     rows = plain([(str(i), 1.0) for i in range(4)])
 
     assert len(values(rows, max_series=4)) == 4
@@ -227,7 +227,7 @@ def test_missing_parts_of_a_version_are_zero() -> None:
 
 
 def test_a_server_older_than_every_text_is_unsupported() -> None:
-    """It is told from which version on the query works."""
+    """The message names the version from which on the query works."""
     with pytest.raises(QueryError, match=r"^needs version >=5\.2$") as caught:
         query(query=TEXTS).text("5.1")
 
@@ -238,7 +238,7 @@ def test_one_text_serves_every_version() -> None:
     assert query(query="SELECT 2").text("9.6") == "SELECT 2"
 
 
-def test_unsupported_says_what_is_missing() -> None:
+def test_unsupported_names_what_is_missing() -> None:
     """Every condition of `when` is a reason that a person can act on."""
     conditioned = query(when={"edition": "enterprise"})
 

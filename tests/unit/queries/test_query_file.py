@@ -1,4 +1,4 @@
-"""Query files are read strictly: what is wrong is told with file, line and key, all of it at once."""
+"""Query files are read strictly: every problem comes with file, line and key, all of them at once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +90,7 @@ def test_a_query_is_text_or_text_by_version(rejected: Rejected) -> None:
 
 
 def test_all_problems_of_a_file_come_at_once(rejected: Rejected) -> None:
-    """Nobody likes to run a command once for every typing error."""
+    """One run reports every typing error."""
     text = SIZE.replace("gauge", "guage").replace("value: bytes", "vaule: bytes") + "interval: 5\nstore: x\n"
 
     assert [problem.split(": ")[0:2] for problem in sorted(rejected(text))] == [
@@ -102,7 +102,7 @@ def test_all_problems_of_a_file_come_at_once(rejected: Rejected) -> None:
 
 
 def test_operations_check_their_params(tmp_path: Path) -> None:
-    """A params key that the operation does not know is told with its line."""
+    """A params key that the operation does not know is reported with its line."""
     text = "operation: search\nparams:\n  collection: docs\n  colour: red\ntiming: true\n"
     path = write(tmp_path / "canary.yaml", text)
     with pytest.raises(ConfigError) as caught:
@@ -148,7 +148,7 @@ def test_a_core_metric_brings_its_type_and_help(tmp_path: Path) -> None:
         ("datatier_up: {value: used}", "the exporter makes this metric itself"),
     ],
 )
-def test_a_core_metric_fed_wrongly(rejected: Rejected, entry: str, problem: str) -> None:
+def test_a_wrong_entry_for_a_core_metric(rejected: Rejected, entry: str, problem: str) -> None:
     """Wrong labels would make a second kind of series under one name."""
     found = rejected(f"query: SELECT 1\nmetrics:\n  {entry}\n")
 

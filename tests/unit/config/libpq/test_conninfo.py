@@ -1,4 +1,4 @@
-"""What PostgreSQL's clients are told, in each of its forms: honoured, or refused with what would be right."""
+"""Connection strings in each of their forms: every parameter has its effect, or is an error with what is right."""
 
 import re
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_an_address_of_the_environment_is_of_its_host_alone(tmp_path: Path) -> N
     ]  # fmt: skip
 
 
-def test_who_runs_it_need_not_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_user_may_have_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container its number may be any."""
     monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
@@ -68,7 +68,7 @@ def test_special_characters() -> None:
         assert (read(text).user, read(text).password) == ("a@b", "p '\\++?"), text
 
 
-def test_what_is_not_said_comes_from_the_environment_or_a_service(tmp_path: Path) -> None:
+def test_a_missing_parameter_comes_from_the_environment_or_a_service(tmp_path: Path) -> None:
     services = tmp_path / "services"
     services.write_text("# all\n[other]\nhost=wrong\n[orders]\nhost=db2\nsslmode=require\nuser=s\n\n[last]\nhost=x\n")
     environment = {"PGHOST": "db1", "PGSSLMODE": "disable", "PGPASSWORD": "p", "PGSERVICEFILE": str(services)}
@@ -102,7 +102,7 @@ SECOND = {"service", "servicefile", "sslkey"}  # of no use alone, and tried else
 
 @pytest.mark.parametrize("store", ["postgres", "pgbouncer"])
 @pytest.mark.parametrize("name", sorted(PARAMETERS.keys() - SECOND))
-def test_every_parameter_is_honoured_or_refused_with_its_name(store: str, name: str, tmp_path: Path) -> None:
+def test_every_parameter_is_supported_or_rejected_by_name(store: str, name: str, tmp_path: Path) -> None:
     """At the start, and in the same words for both stores."""
     file = tmp_path / "file"
     file.write_text("")
@@ -154,7 +154,7 @@ def test_every_parameter_is_honoured_or_refused_with_its_name(store: str, name: 
         ("postgresql://u:p@ss?wo=rd@db/x", "not a URL; special characters of a password are written as %40"),
     ],
 )  # fmt: skip
-def test_what_is_refused_says_what_would_be_right(text: str, problem: str) -> None:
+def test_a_rejected_value_comes_with_a_right_one(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=re.escape(problem)) as caught:
         read(text)
 
