@@ -1,4 +1,4 @@
-"""A failure is told once, and its end once."""
+"""A failure is logged once, and its end once."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def logs() -> Iterator[None]:
         yield
 
 
-def told(capfd: pytest.CaptureFixture[str], *events: Event, level: str = "info") -> list[str]:
+def logged(capfd: pytest.CaptureFixture[str], *events: Event, level: str = "info") -> list[str]:
     """Return what is logged of events, without timestamps."""
     configure_logs("logfmt", level, list)
     logger = EventLogger()
@@ -32,51 +32,51 @@ UP = 'level=info event="target up" target=orders version=15.4'
 DOWN = 'level=warning event="target down" target=orders reason=connect error="connect at db1.example"'
 
 
-def test_a_target_is_logged_when_it_fails_and_when_it_returns(capfd: pytest.CaptureFixture[str]) -> None:
-    """Not every fifteen seconds, and not again when it fails in another way."""
+def test_target_is_logged_when_it_fails_and_recovers(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not at each poll, and not again when the reason changes."""
     good, bad, other = EVENTS.ping(1.0), EVENTS.failed_ping(1.0), EVENTS.failed_ping(1.0, "timeout")
 
-    assert told(capfd, good, good, bad, bad, other, bad, good, good) == [UP, DOWN, UP]
+    assert logged(capfd, good, good, bad, bad, other, bad, good, good) == [UP, DOWN, UP]
 
 
-def test_a_target_that_is_down_from_the_start_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    assert told(capfd, EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0)) == [DOWN]
+def test_target_that_is_down_from_the_start_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    assert logged(capfd, EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0)) == [DOWN]
 
 
-def test_a_role_is_logged_where_there_is_one(capfd: pytest.CaptureFixture[str]) -> None:
-    assert told(capfd, EVENTS.ping(1.0, info(role="replica"))) == [f"{UP} role=replica"]
+def test_role_is_logged_if_there_is_one(capfd: pytest.CaptureFixture[str]) -> None:
+    assert logged(capfd, EVENTS.ping(1.0, info(role="replica"))) == [f"{UP} role=replica"]
 
 
-def test_a_query_is_logged_when_it_fails_and_when_it_works_again(capfd: pytest.CaptureFixture[str]) -> None:
-    """A query that works from the start needs no line."""
+def test_query_is_logged_when_it_fails_and_recovers(capfd: pytest.CaptureFixture[str]) -> None:
+    """A query that works from the start is not logged."""
     good, bad = EVENTS.result(1.0), EVENTS.failed_result(1.0)
 
-    assert told(capfd, good, good, bad, bad, good, good) == [
+    assert logged(capfd, good, good, bad, bad, good, good) == [
         'level=warning event="query failed" target=orders query=sizes reason=timeout error="no answer"',
         'level=info event="query works again" target=orders query=sizes',
     ]
 
 
-def test_what_a_server_does_not_support_is_for_debugging(capfd: pytest.CaptureFixture[str]) -> None:
-    """It is no fault, and may be many queries."""
+def test_unsupported_query_is_logged_at_debug(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is no failure, and there may be many."""
     absent = EVENTS.failed_result(1.0, query("io"), QueryError("unsupported", "needs version >=16"))
 
-    assert told(capfd, absent) == []
-    assert told(capfd, absent, absent, level="debug") == [
+    assert logged(capfd, absent) == []
+    assert logged(capfd, absent, absent, level="debug") == [
         'level=debug event="query not supported here" target=orders query=io why="needs version >=16"'
     ]
 
 
-def test_other_reasons_of_a_failure_are_for_debugging(capfd: pytest.CaptureFixture[str]) -> None:
+def test_change_of_reason_is_logged_at_debug(capfd: pytest.CaptureFixture[str]) -> None:
     """They are there for who looks."""
     events = EVENTS.failed_ping(1.0), EVENTS.failed_ping(2.0, "timeout")
 
-    assert [line.split()[0] for line in told(capfd, *events, level="debug")] == ["level=warning", "level=debug"]
+    assert [line.split()[0] for line in logged(capfd, *events, level="debug")] == ["level=warning", "level=debug"]
 
 
-def test_a_lost_server_is_told_once_not_for_each_query(capfd: pytest.CaptureFixture[str]) -> None:
-    """The slow lane's queries fail before the next ping does; the ping's line says it all."""
+def test_lost_server_is_logged_once_not_for_each_query(capfd: pytest.CaptureFixture[str]) -> None:
+    """Queries of the slow lane fail before the next ping does; the line of the ping is enough."""
     lost = [EVENTS.failed_result(1.0, query(name), QueryError("connect", "refused")) for name in ("a", "b")]
     back = [EVENTS.result(2.0, query(name)) for name in ("a", "b")]
 
-    assert told(capfd, EVENTS.ping(1.0), *lost, EVENTS.failed_ping(1.5), EVENTS.ping(2.0), *back) == [UP, DOWN, UP]
+    assert logged(capfd, EVENTS.ping(1.0), *lost, EVENTS.failed_ping(1.5), EVENTS.ping(2.0), *back) == [UP, DOWN, UP]

@@ -1,4 +1,4 @@
-"""The boundary that all failures pass."""
+"""The failure boundary."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from exporter.polling.execution import within_deadline
 
 
 class Page:
-    """Megabytes, say."""
+    """Stands for megabytes."""
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def no_collector() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("kind", [QueryError("limit", "too large"), ValueError("no JSON"), None])
-async def test_an_error_that_is_kept_keeps_nothing_that_was_read(kind: Exception | None) -> None:
+async def test_error_holds_no_reference_to_what_was_read(kind: Exception | None) -> None:
     """The snapshot keeps it for as long as the target is down; the collector of garbage hardly ever comes."""
     read: list[weakref.ref[Page]] = []
 
@@ -46,7 +46,7 @@ async def test_an_error_that_is_kept_keeps_nothing_that_was_read(kind: Exception
 
 
 @pytest.mark.usefixtures("no_collector")
-async def test_a_deadline_lets_go_of_what_was_half_read() -> None:
+async def test_timeout_holds_no_reference_to_what_was_read() -> None:
     read: list[weakref.ref[Page]] = []
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""A target with more to ask than there is time for: what is urgent comes first, and series do not come and go."""
+"""Targets with more queries than there is time for: urgent ones come first, and series do not come and go."""
 
 import asyncio
 import math
@@ -30,7 +30,7 @@ def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 class Far(Fake):
-    """A server with many databases, so many seconds away: a login takes five round trips, a query one."""
+    """A distant server with many databases: a login takes five round trips, a query one."""
 
     def __init__(self, seconds: float, names: Sequence[str] = MANY) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Far(Fake):
 
 
 class Seen(Watch):
-    """Keep what is known as /metrics serves it, and note every series that was there and is not at a later poll."""
+    """Track the results that /metrics would serve; `gone` are those that vanished at a later poll."""
 
     def __init__(self, fake: Fake, *queries: Query) -> None:
         self.target = monitored_target()
@@ -70,8 +70,8 @@ class Seen(Watch):
         await asyncio.sleep(60 * count)
 
 
-async def test_many_databases_far_away_keep_their_series() -> None:
-    """As 122 would that are 30 ms away: all are there after a round, the minute's first, and none goes away again."""
+async def test_many_distant_databases_keep_their_series() -> None:
+    """After one round all have series, those with short intervals first, and keep them."""
     async with Seen(Far(0.1), *MINUTELY, *SELDOM, *SERVER) as watch:
         await watch.minutes(2)
         assert {place for name, place in watch.known if name.startswith("minutely")} == set(MANY)
@@ -83,8 +83,8 @@ async def test_many_databases_far_away_keep_their_series() -> None:
     assert watch.check["status"] == "pass"
 
 
-async def test_a_target_that_cannot_keep_up_says_so_and_serves_what_it_has() -> None:
-    """Until it can again: its queries are named, with how often they are really asked."""
+async def test_overrun_is_reported_and_series_are_kept() -> None:
+    """The check names the late queries and how often they really run, until the target keeps up again."""
     fake = Far(0.6)
     async with Seen(fake, *MINUTELY, *SERVER) as watch:
         await watch.minutes(20)
@@ -102,8 +102,8 @@ async def test_a_target_that_cannot_keep_up_says_so_and_serves_what_it_has() -> 
     assert watch.check["status"] == "pass"
 
 
-async def test_a_fast_lane_that_is_too_slow_for_a_pass_keeps_its_series() -> None:
-    """A second away, sixty queries of one server take five passes."""
+async def test_fast_lane_of_several_passes_keeps_its_series() -> None:
+    """At a second each, sixty queries take five passes."""
     async with Seen(Far(1.0, ()), *[asked(f"q{number:02}") for number in range(60)]) as watch:
         await watch.minutes(10)
 
@@ -112,8 +112,8 @@ async def test_a_fast_lane_that_is_too_slow_for_a_pass_keeps_its_series() -> Non
     assert watch.check["status"] == "warn"
 
 
-async def test_a_database_where_everything_hangs_takes_no_other_ones_turn() -> None:
-    """Three queries that time out in a row are enough for a visit."""
+async def test_hanging_database_delays_no_other() -> None:
+    """Three timeouts in a row end a visit."""
     fake = Far(0.01, MANY[:20])
     fake.hanging = {"db007"}
     async with Seen(fake, *MINUTELY, *SELDOM, *SERVER) as watch:
@@ -125,8 +125,8 @@ async def test_a_database_where_everything_hangs_takes_no_other_ones_turn() -> N
 
 
 @pytest.mark.parametrize("reason", ["connect", "auth", "limit"])
-async def test_what_got_no_session_is_due_at_the_next_poll(reason: Reason) -> None:
-    """Not after its interval of a quarter of an hour; and one login a pass tells that there is none."""
+async def test_query_without_session_is_due_at_the_next_poll(reason: Reason) -> None:
+    """Not after its interval of 15 minutes; and each pass tries only one login."""
     fake = Far(0.01, MANY[:5])
     fake.refusing = NoSessionError(reason, "too many connections for role")
     async with Seen(fake, *SELDOM, asked("size", interval="5m")) as watch:
@@ -141,7 +141,7 @@ async def test_what_got_no_session_is_due_at_the_next_poll(reason: Reason) -> No
     }  # fmt: skip
 
 
-async def test_a_session_that_cannot_be_opened_is_tried_at_the_next_poll() -> None:
+async def test_session_is_opened_again_at_the_next_poll() -> None:
     fake = Far(0.01, ())
     fake.opening = QueryError("connect", "gone")
     async with Seen(fake, asked("hourly", interval="1h"), asked("minutely", interval="1m")) as watch:
@@ -153,8 +153,8 @@ async def test_a_session_that_cannot_be_opened_is_tried_at_the_next_poll() -> No
     assert [watch.reasons(name)[-1] for name in ("hourly", "minutely")] == [None, None]
 
 
-async def test_what_fails_is_tried_soon_and_then_ever_less_often() -> None:
-    """A lock that was met once must not cost an hour; a query that never works must not cost a try each poll."""
+async def test_failed_query_is_retried_with_growing_pauses() -> None:
+    """A single lock timeout must not cost an hour, and a query that always fails must not run at each poll."""
     fake = Far(0.01, ())
     fake.answers = {"hourly": QueryError("timeout", "locked")}
     async with Seen(fake, asked("hourly", interval="1h")) as watch:
@@ -173,8 +173,8 @@ async def test_what_fails_is_tried_soon_and_then_ever_less_often() -> None:
      {"capabilities": {"statements": ""}}, {"started_at": 99.0}],
     ids=str,
 )  # fmt: skip
-async def test_another_server_or_role_is_asked_everything_at_once(change: dict[str, object]) -> None:
-    """What a primary said is not true of a replica, and what a grant allows need not wait for an hour."""
+async def test_changed_server_makes_all_queries_due(change: dict[str, object]) -> None:
+    """Results of a primary are wrong for a replica, and a new privilege should count before an hour has passed."""
     fake = Far(0.01, ())
     fake.pinged = info(role="primary", started_at=5.0)
     async with Seen(fake, asked("hourly", interval="1h"), asked("minutely", interval="1m")) as watch:
@@ -188,8 +188,8 @@ async def test_another_server_or_role_is_asked_everything_at_once(change: dict[s
     assert [len(watch.results(name)) for name in ("hourly", "minutely")] == [2, 2]
 
 
-async def test_a_start_that_is_told_inexactly_is_no_restart() -> None:
-    """MinIO tells for how many seconds it has run."""
+async def test_inexact_start_time_is_no_restart() -> None:
+    """MinIO reports its uptime in whole seconds."""
     fake = Far(0.01, ())
     fake.pinged = info(started_at=5.0)
     async with Seen(fake, asked("hourly", interval="1h")) as watch:
@@ -200,8 +200,8 @@ async def test_a_start_that_is_told_inexactly_is_no_restart() -> None:
     assert len(watch.results("hourly")) == 1
 
 
-async def test_a_database_that_comes_again_is_asked_at_once() -> None:
-    """Whatever the intervals: a refusal that ended is no reason to wait."""
+async def test_reappearing_database_is_due_at_once() -> None:
+    """Whatever the intervals of its queries."""
     fake = Far(0.01, ["a", "b"])
     async with Seen(fake, *SELDOM) as watch:
         await watch.minutes(1)
@@ -215,8 +215,8 @@ async def test_a_database_that_comes_again_is_asked_at_once() -> None:
     assert len(watch.results()) - before == len(SELDOM)
 
 
-def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
-    """However slow the server: it is not known any more then."""
+def test_result_expires_at_ten_times_its_lifetime() -> None:
+    """However slow the server."""
     agenda = Agenda(monitored_target(), [asked("minutely", interval="1m")])
     item = Item("minutely", None)
     agenda.record_run(item, 100.0)
@@ -226,8 +226,8 @@ def test_what_waited_ten_times_too_long_is_served_no_more() -> None:
     assert dict(agenda.overdue(5000.0)) == {item: 100.0 + 1500.0}
 
 
-def test_what_is_late_elsewhere_goes_before_what_has_time() -> None:
-    """And nothing waits for ever: a quarter of an hour's query is late one day, too."""
+def test_visit_yields_to_queries_that_are_late_elsewhere() -> None:
+    """Queries with long intervals become late, too, and then run."""
     agenda = Agenda(monitored_target(), [MINUTELY[0], SELDOM[-1]])
     agenda.set_databases(("a", "b"), 0.0)
     due, elsewhere = agenda.next_visit(0.0)

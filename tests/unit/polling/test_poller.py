@@ -1,4 +1,4 @@
-"""When a poller asks what, and what it makes of every kind of answer."""
+"""What a poller publishes for each kind of answer."""
 
 import errno
 import time
@@ -21,8 +21,8 @@ def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
     return virtual_time(monkeypatch)
 
 
-async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
-    """One after the other, so that a target sees one connection's load."""
+async def test_poll_is_a_ping_then_the_queries_in_order() -> None:
+    """One after another, so that a target has the load of one connection."""
     watch = await one_poll(Fake(), asked("a"), asked("b"), asked("c"))
 
     assert watch.fake.asked[:4] == ["ping", "fast a", "fast b", "fast c"]
@@ -31,7 +31,7 @@ async def test_a_poll_is_a_ping_then_the_queries_in_order() -> None:
 
 
 async def test_rows_become_families() -> None:
-    """With the outcome of the query's check, and how long it took."""
+    """With the outcome of the check of the query, and its duration."""
     judged = asked(health=HealthRule(check="size", metric="pg_size_bytes", warn_above=10))
     fake = Fake(sizes=plain({"app": 11.0, "log": 2.0}))
     fake.seconds = 0.25
@@ -60,8 +60,8 @@ async def test_rows_become_families() -> None:
     ],
     ids=str,
 )
-async def test_a_failure_is_a_result(answer: Answer, reason: str) -> None:
-    """With a typed reason; the queries after it are asked all the same."""
+async def test_failure_is_a_result(answer: Answer, reason: str) -> None:
+    """With a typed reason; the next queries run all the same."""
     timeout = "10ms" if answer is HANG else "5s"
     watch = await one_poll(Fake(sizes=answer), asked(timeout=timeout, max_series=5), asked("next"))
 
@@ -70,16 +70,16 @@ async def test_a_failure_is_a_result(answer: Answer, reason: str) -> None:
     assert watch.reasons("next")[0] is None
 
 
-async def test_a_query_has_its_own_deadline() -> None:
-    """It starts when the query runs, so a slow neighbour takes nothing from it."""
+async def test_query_has_its_own_deadline() -> None:
+    """It starts when the query runs, so a slow query before it does not shorten it."""
     watch = await one_poll(Fake(a=HANG, b=HANG), asked("a", "10ms"), asked("b", "10ms"))
 
     assert [result.duration for result in watch.results()] == pytest.approx([0.01, 0.01])
     assert watch.reasons()[:2] == ["timeout", "timeout"]
 
 
-async def test_a_pass_has_a_deadline() -> None:
-    """What does not fit into it is asked first in the next, and nothing runs into the next tick."""
+async def test_pass_has_a_deadline() -> None:
+    """Queries that do not fit run first in the next pass, and no pass runs into the next tick."""
     watch = await after(2, Fake(a=HANG), asked("a"), asked("b"))
 
     assert watch.fake.asked[:4] == ["ping", "fast a", "ping", "fast b"]
@@ -87,8 +87,8 @@ async def test_a_pass_has_a_deadline() -> None:
     assert watch.fake.most_running == 1
 
 
-async def test_a_query_that_others_left_no_time_is_asked_first_in_the_next_pass() -> None:
-    """Not at its own interval, which may be an hour: the minute's queries would be without series so long."""
+async def test_query_without_enough_time_runs_first_in_the_next_pass() -> None:
+    """Not at its own interval: it would have no series for that long."""
     fake = Fake(a=HANG, b=HANG)
     async with Watch(
         fake, asked("a", "300ms"), asked("b", interval="50s"), target=monitored_target(interval=0.5)
@@ -101,8 +101,8 @@ async def test_a_query_that_others_left_no_time_is_asked_first_in_the_next_pass(
     assert fake.asked[:5] == ["ping", "fast a", "fast b", "ping", "fast b"]
 
 
-async def test_a_ping_that_hangs_is_a_timeout() -> None:
-    """Within the pass's deadline, and without one question more."""
+async def test_hanging_ping_is_a_timeout() -> None:
+    """Within the deadline of the pass, and no query runs."""
     fake = Fake()
     fake.pinged = HANG
     watch = await after(2, fake, asked())
@@ -111,8 +111,8 @@ async def test_a_ping_that_hangs_is_a_timeout() -> None:
     assert [ping.error.reason for ping in watch.of(Ping) if ping.error] == ["timeout"] * len(watch.of(Ping))
 
 
-async def test_a_ping_that_could_not_be_sent_says_so() -> None:
-    """Beside its reason: nobody knows then how the server is."""
+async def test_ping_reports_a_local_fault() -> None:
+    """Beside its reason: the state of the server is unknown then."""
     fake = Fake()
     fake.pinged = OSError(errno.EMFILE, "Too many open files")
     [ping] = (await one_poll(fake)).of(Ping)
@@ -120,8 +120,8 @@ async def test_a_ping_that_could_not_be_sent_says_so() -> None:
     assert (ping.error and ping.error.reason, ping.fault) == ("connect", "resources")
 
 
-async def test_a_server_that_is_down_is_only_pinged() -> None:
-    """At the usual interval, however long it takes; one success is enough to go on."""
+async def test_server_that_is_down_is_only_pinged() -> None:
+    """At the usual interval; after one successful ping the queries run again."""
     fake = Fake()
     fake.pinged = OSError("refused")
     async with Watch(fake, asked(), target=FAST) as watch:
@@ -134,7 +134,7 @@ async def test_a_server_that_is_down_is_only_pinged() -> None:
     assert "fast sizes" in fake.asked
 
 
-async def test_a_query_of_scope_database_visits_them_one_by_one() -> None:
+async def test_query_of_scope_database_visits_one_after_another() -> None:
     """Database by database, each result with its label."""
     fake = Fake(tables=[{"bytes": 1.0}], more=[{"bytes": 2.0}])
     fake.names = ("app", "log")
@@ -157,8 +157,8 @@ def test_globs_choose_databases() -> None:
     ]  # fmt: skip
 
 
-async def test_databases_that_cannot_be_listed_fail_their_queries() -> None:
-    """Silence would look like no databases at all."""
+async def test_failed_discovery_fails_the_queries() -> None:
+    """Without results it would look like a server without databases."""
     fake = Fake()
     fake.names = QueryError("privilege", "no list for you")
     watch = await seen(1, fake, everywhere())
@@ -169,7 +169,7 @@ async def test_databases_that_cannot_be_listed_fail_their_queries() -> None:
 @pytest.mark.parametrize(
     ("opening", "reason"), [(RuntimeError("bug"), "query"), (OSError("gone"), "connect"), (HANG, "timeout")], ids=str
 )
-async def test_a_session_that_explodes_fails_its_queries(
+async def test_failed_session_fails_its_queries(
     opening: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is their failure, not the process's end."""
@@ -181,8 +181,8 @@ async def test_a_session_that_explodes_fails_its_queries(
     assert watch.reasons()[:4] == [reason] * 4
 
 
-async def test_a_session_that_hangs_ends_with_its_pass() -> None:
-    """The deadline of what is inside lies within the deadline of the whole."""
+async def test_hanging_session_ends_with_its_pass() -> None:
+    """Its deadline lies within that of the pass."""
     fake = Fake()
     fake.opening = HANG
     watch = await after(1, fake, asked(), target=FAST)
@@ -191,8 +191,8 @@ async def test_a_session_that_hangs_ends_with_its_pass() -> None:
     assert watch.of(Poll)[0].duration < 1
 
 
-async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answers are there already; and one that hangs does not stop the next poll."""
+async def test_error_while_closing_a_session_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results are complete by then; a close that hangs does not stop the next poll."""
     monkeypatch.setattr(execution, "CLOSE_SECONDS", 0.01)
     for closing in (RuntimeError("bug"), HANG):
         fake = Fake()
@@ -202,15 +202,15 @@ async def test_a_session_that_explodes_while_closing_is_nobodys_trouble(monkeypa
         assert watch.reasons()[:3] == [None] * 3
 
 
-async def test_a_query_this_server_cannot_answer_is_not_asked() -> None:
-    """It is unsupported, and says why."""
+async def test_unsupported_query_does_not_run() -> None:
+    """Its result is unsupported, with the reason."""
     watch = await one_poll(Fake(), asked(when=Conditions(version=">=16")))
 
     assert (watch.reasons()[0], str(watch.results()[0].error)) == ("unsupported", "needs version >=16")
     assert set(watch.fake.asked) == {"ping"}
 
 
-async def test_a_crash_of_our_own_is_not_hidden() -> None:
+async def test_crash_of_the_poller_is_raised() -> None:
     """A failure that is nobody's answer ends the poller, and with it the process."""
     async with Watch(Fake(), asked(), target=FAST) as watch:
         await watch.polls(1)
@@ -220,14 +220,14 @@ async def test_a_crash_of_our_own_is_not_hidden() -> None:
     assert watch.fake.left == 1
 
 
-async def test_the_datastore_is_left_at_the_end() -> None:
+async def test_datastore_is_closed_at_the_end() -> None:
     """Once, so that every connection is closed."""
     watch = await one_poll(Fake())
 
     assert (watch.fake.entered, watch.fake.left) == (1, 1)
 
 
-async def test_a_cancelled_poller_ends_at_once() -> None:
+async def test_cancelled_poller_ends_at_once() -> None:
     """Whatever it is waiting for."""
     fake = Fake(hourly=HANG)
     async with Watch(fake, asked("hourly", interval="1h"), target=monitored_target(interval=60.0)) as watch:

@@ -1,4 +1,4 @@
-"""Operations that look more often than they publish take their steps in a lane of their own."""
+"""The sampler lane takes the steps of operations between polls."""
 
 import asyncio
 
@@ -30,14 +30,14 @@ async def test_steps_are_taken_between_the_polls() -> None:
         assert watch.fake.asked.count("fast sampler") == 1
 
 
-async def test_rows_are_asked_for_in_the_usual_lane() -> None:
+async def test_rows_are_read_in_the_lane_of_the_query() -> None:
     watch = await seen(1, Fake(), STEPPING)
 
     assert [result.query.name for result in watch.results()] == ["sampler"]
 
 
-async def test_a_failed_step_fails_its_query_until_one_succeeds() -> None:
-    """What is added up would stand still, and look like a server without slow statements."""
+async def test_failed_step_fails_its_query_until_one_succeeds() -> None:
+    """The sums would stand still, and look like a server without slow statements."""
     fake = Fake(sampler=PermissionError("no"))
     async with Watch(fake, STEPPING, target=FAST) as watch:
         await watch.until(lambda: "auth" in watch.reasons("sampler"))
@@ -45,7 +45,7 @@ async def test_a_failed_step_fails_its_query_until_one_succeeds() -> None:
         await watch.until(lambda: watch.reasons("sampler")[-1] is None)
 
 
-async def test_a_failed_step_is_not_repeated_before_the_next_poll() -> None:
+async def test_failed_step_is_not_repeated_before_the_next_poll() -> None:
     """Each would be one more login on a server that has no room for any."""
     fake = Fake(sampler=ConnectionRefusedError("no"))
     async with Watch(fake, STEPPING, target=monitored_target()) as watch:
@@ -55,7 +55,7 @@ async def test_a_failed_step_is_not_repeated_before_the_next_poll() -> None:
     assert fake.asked.count("sampler sampler") == 1
 
 
-async def test_no_connection_for_steps_fails_the_query() -> None:
+async def test_failed_sampler_session_fails_the_query() -> None:
     fake = Fake()
     async with Watch(fake, STEPPING, target=FAST) as watch:
         await watch.until(lambda: watch.results("sampler") != [])
@@ -63,7 +63,7 @@ async def test_no_connection_for_steps_fails_the_query() -> None:
         await watch.until(lambda: watch.reasons("sampler")[-1] == "connect")
 
 
-async def test_a_target_that_is_down_is_not_sampled() -> None:
+async def test_target_that_is_down_is_not_sampled() -> None:
     fake = Fake()
     fake.pinged = ConnectionRefusedError("no")
     async with Watch(fake, STEPPING, target=FAST) as watch:
@@ -72,7 +72,7 @@ async def test_a_target_that_is_down_is_not_sampled() -> None:
     assert set(fake.asked) == {"ping"}
 
 
-async def test_a_step_and_its_rows_share_the_state() -> None:
+async def test_step_and_rows_share_the_state() -> None:
     async def step(_session: object, _params: object, state: list[int]) -> None:
         state.append(len(state))
 
@@ -96,15 +96,15 @@ CANARY = query(
 
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.05, "pass"), (0.5, "warn"), (1.5, "fail")])
-def test_a_canary_is_judged_by_its_own_time(seconds: float, status: str) -> None:
+def test_canary_is_checked_by_its_duration(seconds: float, status: str) -> None:
     outcome = CANARY.outcome([], [], seconds)
 
     assert outcome is not None
     assert (outcome.status, outcome.value) == (status, seconds)
 
 
-async def test_a_canary_that_fails_fails_its_check() -> None:
-    """A search that gives no answer is worse than a slow one."""
+async def test_failed_canary_fails_its_check() -> None:
+    """A search that fails is worse than a slow one."""
     watch = await seen(1, Fake(canary=RuntimeError("no such index")), CANARY)
     outcome = watch.results()[0].outcome
 
@@ -117,7 +117,7 @@ async def test_a_canary_that_fails_fails_its_check() -> None:
 @pytest.mark.parametrize(
     ("configured", "wanted"), [(None, True), ("url", True), ("absent", False), ("labels.region", False)]
 )
-def test_what_is_not_configured_is_not_asked_for(configured: str | None, wanted: bool) -> None:  # noqa: FBT001 - a table
+def test_query_runs_only_if_its_option_is_configured(configured: str | None, wanted: bool) -> None:  # noqa: FBT001 - a table
     target = type("Target", (), {"url": "x", "absent": None, "labels": {}})()
 
     assert Conditions(configured=configured).wanted(target) is wanted

@@ -1,4 +1,4 @@
-"""When a poller asks."""
+"""When a poller runs which query."""
 
 import time
 
@@ -17,8 +17,8 @@ def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
     return virtual_time(monkeypatch)
 
 
-async def test_recovery_asks_everything_at_once() -> None:
-    """Its series are gone, so what is asked every hour is due as well."""
+async def test_recovery_makes_all_queries_due() -> None:
+    """Their series have expired, also those of hourly queries."""
     fake, hourly, minutely = Fake(), asked("hourly", interval="1h"), asked("minutely", interval="1m")
     async with Watch(fake, hourly, minutely, target=FAST) as watch:
         await watch.until(lambda: len(watch.results()) == 2)
@@ -32,8 +32,8 @@ async def test_recovery_asks_everything_at_once() -> None:
     assert sorted(fake.asked.count(f"{name}") for name in ("slow hourly", "fast minutely")) == [2, 2]
 
 
-async def test_another_server_is_asked_everything_at_once() -> None:
-    """Behind one name another server answers, and no ping failed."""
+async def test_another_server_makes_all_queries_due() -> None:
+    """Also if no ping failed in between."""
     fake, hourly = Fake(), asked("hourly", interval="1h")
     async with Watch(fake, hourly, target=FAST) as watch:
         await watch.until(lambda: len(watch.results()) == 1)
@@ -44,8 +44,8 @@ async def test_another_server_is_asked_everything_at_once() -> None:
         await watch.until(lambda: len(watch.results()) == 2)
 
 
-async def test_a_query_is_asked_at_its_interval() -> None:
-    """At every tick, or once an interval of its own: here not again before the test ends."""
+async def test_query_runs_at_its_interval() -> None:
+    """At each tick, or at its own longer interval."""
     every = monitored_target(interval=0.04)
     async with Watch(Fake(), asked("a"), asked("b", interval="50s"), target=every) as watch:
         await watch.polls(9)
@@ -54,7 +54,7 @@ async def test_a_query_is_asked_at_its_interval() -> None:
     assert len(watch.results("b")) == 1
 
 
-async def test_after_a_refused_password_a_target_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_target_waits_after_a_refused_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three bad passwords lock a Neo4j user out for everybody; what it last said stays fresh meanwhile."""
     monkeypatch.setattr(poller, "AUTH_PAUSE", 0.3)
     fake = Fake()
@@ -70,8 +70,8 @@ async def test_after_a_refused_password_a_target_waits(monkeypatch: pytest.Monke
     assert second.error is not None
 
 
-async def test_what_takes_long_has_a_lane_of_its_own() -> None:
-    """A query that hangs there delays no ping and no query of the fast lane."""
+async def test_slow_query_delays_no_fast_one() -> None:
+    """A query that hangs in the slow lane delays no ping and no query of the fast lane."""
     fake = Fake(hourly=HANG)
     async with Watch(fake, asked("hourly", interval="1h"), asked(), target=FAST) as watch:
         await watch.until(lambda: len(watch.results("sizes")) == 4)
@@ -85,12 +85,12 @@ async def test_what_takes_long_has_a_lane_of_its_own() -> None:
     [({}, "fast"), ({"interval": "1m"}, "fast"), ({"interval": "61s"}, "slow"), ({"scope": "database"}, "slow")],
 )
 def test_lanes(changes: dict[str, str], expected: str) -> None:
-    """Seldom means over a minute; every database means many."""
+    """Slow are intervals over a minute, and queries of each database."""
     assert lane(query(**changes)) == expected
 
 
-async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass that took longer than its interval is followed by no second one at once."""
+async def test_missed_passes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that takes longer than its interval is not followed by another at once."""
     monkeypatch.setattr(poller, "PASS_SHARE", 3.0)
     fake = Fake(sizes=HANG)
     watch = await after(2, fake, asked(timeout="120ms"))
@@ -103,7 +103,7 @@ async def test_passes_that_were_missed_are_counted(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("targets", "every", "last"), [(1, 15.0, 0.0), (4, 15.0, 0.3), (1000, 15.0, 4.995), (100, 1.0, 0.99)]
 )
-def test_targets_start_one_after_the_other(targets: int, every: float, last: float) -> None:
+def test_targets_start_one_after_another(targets: int, every: float, last: float) -> None:
     """A few at once, hundreds spread over five seconds, and never over more than an interval."""
     delays = [start_delay(place, targets, every) for place in range(targets)]
 
@@ -111,8 +111,8 @@ def test_targets_start_one_after_the_other(targets: int, every: float, last: flo
     assert delays[-1] == pytest.approx(last)
 
 
-def test_two_targets_poll_at_different_moments() -> None:
-    """The phase is the target's own, so that many targets do not make one burst."""
+def test_targets_have_different_phases() -> None:
+    """Many targets do not make one burst of load."""
     ticks = {seconds_to_tick(monitored_target(f"db{number}"), 0.0) for number in range(20)}
 
     assert len(ticks) == 20
@@ -120,7 +120,7 @@ def test_two_targets_poll_at_different_moments() -> None:
 
 
 def test_ticks_are_pinned_to_wall_time() -> None:
-    """They do not drift, however long polls take, and a restart keeps them."""
+    """They do not drift, and are the same after a restart."""
     target = monitored_target()
     first = seconds_to_tick(target, 1e9)
 
@@ -129,8 +129,8 @@ def test_ticks_are_pinned_to_wall_time() -> None:
     )
 
 
-def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
-    """Event loops wake a little early; a second poll a millisecond later would be no news."""
+def test_early_wake_up_is_no_extra_tick() -> None:
+    """Event loops wake slightly early; a second poll a millisecond later would be useless."""
     target = monitored_target()
     first = seconds_to_tick(target, 1e9)
 
@@ -138,5 +138,5 @@ def test_a_wake_up_just_before_a_tick_is_that_tick() -> None:
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, 15.0), ("5s", 15.0), ("5m", 300.0)])
-def test_no_query_is_asked_more_often_than_its_target_is_polled(own: str | None, expected: float) -> None:
+def test_interval_is_at_least_that_of_the_target(own: str | None, expected: float) -> None:
     assert interval(query(interval=own), monitored_target()) == expected

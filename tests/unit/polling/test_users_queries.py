@@ -1,4 +1,4 @@
-"""Users' queries in a pass: they come last, and take no more of it than there is."""
+"""Users' queries run last in a pass, within its deadline."""
 
 import pytest
 
@@ -12,14 +12,14 @@ def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> object:
     return virtual_time(monkeypatch)
 
 
-async def test_users_queries_are_asked_last() -> None:
+async def test_users_queries_run_last() -> None:
     fake = Fake()
     await one_poll(fake, asked("own", untrusted=True), asked("sizes"))
 
     assert fake.asked == ["ping", "fast sizes", "fast own"]
 
 
-async def test_what_a_slow_one_leaves_no_time_for_waits_for_the_next_pass() -> None:
+async def test_query_without_time_left_waits_for_the_next_pass() -> None:
     """It is asked there before the slow one, and never fails for want of time that another took."""
     fake = Fake(slow=HANG)
     async with Watch(

@@ -1,4 +1,4 @@
-"""What each path answers, from the snapshot alone."""
+"""What is common to all paths: methods, statuses, headers, and no secrets."""
 
 import pytest
 
@@ -12,7 +12,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_path_answers_get_head_and_options(site: Site, path: str) -> None:
+def test_paths_answer_get_head_and_options(site: Site, path: str) -> None:
     """With the same status; probes of load balancers use all three."""
     site.poll("orders")
     site.poll("invoices")
@@ -21,8 +21,8 @@ def test_every_path_answers_get_head_and_options(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/startupz", "/health", "/health/groups/write", "/health/targets/orders"])
-def test_every_method_tells_trouble(site: Site, path: str) -> None:
-    """Also OPTIONS, which HAProxy sends unless told otherwise."""
+def test_failure_has_the_same_status_for_all_methods(site: Site, path: str) -> None:
+    """Also for OPTIONS, the default check of HAProxy."""
     if path.startswith("/health"):
         site.fail("orders")
 
@@ -38,8 +38,7 @@ def test_options_has_no_body(site: Site, path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_no_answer_is_kept_by_a_cache(site: Site, path: str, method: str) -> None:
-    """Or guessed at by a browser."""
+def test_responses_forbid_caching_and_sniffing(site: Site, path: str, method: str) -> None:
     headers = site.client.request(method, path).headers
 
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
@@ -47,7 +46,7 @@ def test_no_answer_is_kept_by_a_cache(site: Site, path: str, method: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_nothing_can_be_changed(site: Site, method: str) -> None:
+def test_other_methods_are_not_allowed(site: Site, method: str) -> None:
     assert [site.status(path, method) for path in PATHS] == [405] * len(PATHS)
 
 
@@ -78,13 +77,13 @@ def test_nothing_can_be_changed(site: Site, method: str) -> None:
         ("/health/targets/orders?rolle=primary", 400),
     ],
 )
-def test_what_there_is_not(site: Site, path: str, status: int) -> None:
-    """No path redirects: HAProxy would take that for health."""
+def test_unknown_paths_and_parameters_are_rejected(site: Site, path: str, status: int) -> None:
+    """No path redirects: HAProxy would take that for a healthy response."""
     assert site.status(path) == status
 
 
-def test_no_secret_is_on_any_page(site: Site) -> None:
-    """Neither a password, nor an address, nor what a server said."""
+def test_no_page_shows_a_secret(site: Site) -> None:
+    """Neither a password, nor an address, nor a message of a server."""
     site.fail("orders")
     site.publish(Events(monitored_target("invoices")).failed_result(1.0))
     pages = [site.client.get(path).text for path in [*PATHS, "/health/targets/nobody", "/nothing"]]
@@ -92,7 +91,7 @@ def test_no_secret_is_on_any_page(site: Site) -> None:
     assert not [page for page in pages if "hunter22" in page or "@h" in page or "db1.example" in page]
 
 
-def test_the_start_page_leads_on(site: Site) -> None:
+def test_start_page_links_to_the_others(site: Site) -> None:
     answer = site.client.get("/")
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"

@@ -1,4 +1,4 @@
-"""Basic authentication: bcrypt decides, off the loop, and no guess is cheaper than another."""
+"""Basic authentication: bcrypt runs in a thread, and every wrong guess costs the same."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ USERS = {"alice": hashed("wonderland"), "bob": hashed("builder", 5)}
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """Return what bcrypt is asked, as it is asked: the cost, and the thread."""
+    """Record the cost and the thread of each call of bcrypt."""
     asked: list[tuple[int, str]] = []
     real = bcrypt.checkpw
 
@@ -27,7 +27,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     return asked
 
 
-async def test_users_and_their_passwords() -> None:
+async def test_password_is_accepted_for_its_user_alone() -> None:
     known = PasswordVerifier()
 
     assert await known.verify(USERS, "alice", b"wonderland", "a")
@@ -36,8 +36,8 @@ async def test_users_and_their_passwords() -> None:
         assert not await known.verify(USERS, user, password, "a")
 
 
-async def test_an_unknown_user_costs_what_a_known_one_does(checks: list[tuple[int, str]]) -> None:
-    """One check each, as dear as the dearest, and off the loop; also when the decoy's own password was guessed."""
+async def test_unknown_user_costs_as_much_as_a_known_one(checks: list[tuple[int, str]]) -> None:
+    """One check each, at the highest cost, in a thread; also when the password of the dummy hash was guessed."""
     known = PasswordVerifier()
     for user, password in (("bob", b"wrong"), ("carol", b"wrong"), ("carol", b"builder"), ("carol", b"builder")):
         assert not await known.verify(USERS, user, password, "a")
@@ -46,8 +46,8 @@ async def test_an_unknown_user_costs_what_a_known_one_does(checks: list[tuple[in
     assert all(thread.startswith("bcrypt") for _, thread in checks)
 
 
-async def test_a_right_password_is_checked_once(checks: list[tuple[int, str]]) -> None:
-    """A wrong one each time; and a right one again when the user's hash is another."""
+async def test_right_password_is_checked_once(checks: list[tuple[int, str]]) -> None:
+    """A wrong one each time, and a right one again after the hash of the user has changed."""
     known = PasswordVerifier()
     for _ in range(3):
         assert await known.verify(USERS, "alice", b"wonderland", "a")
@@ -59,16 +59,16 @@ async def test_a_right_password_is_checked_once(checks: list[tuple[int, str]]) -
     assert len(checks) == 6
 
 
-async def test_who_is_gone_is_forgotten() -> None:
-    """Even when somebody else has the very hash that was theirs."""
+async def test_removed_user_is_rejected() -> None:
+    """Even when another user has the same hash now."""
     known = PasswordVerifier()
     assert await known.verify({"alice": USERS["alice"]}, "alice", b"wonderland", "a")
 
     assert not await known.verify({"bob": USERS["alice"]}, "alice", b"wonderland", "a")
 
 
-async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest goes; no password can be read from it, nor found by trying in another process."""
+async def test_remembered_digests_are_bounded_and_keyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is dropped; another process makes other digests, so that they reveal no password."""
     monkeypatch.setattr(auth, "MAX_VERIFIED", 2)
     known, other = PasswordVerifier(), PasswordVerifier()
     users = {name: hashed(name) for name in ("a", "b", "c")}
@@ -76,19 +76,19 @@ async def test_what_is_remembered_is_bounded_and_tells_nothing(monkeypatch: pyte
         assert await known.verify(users, name, name.encode(), "a")
     await other.verify(users, "c", b"c", "a")
 
-    assert len(known._verified) == 2  # noqa: SLF001 - it is not to be seen from outside
+    assert len(known._verified) == 2  # noqa: SLF001 - no public access
     assert set(known._verified).isdisjoint(other._verified)  # noqa: SLF001
 
 
-async def test_long_passwords_count_as_the_tools_count_them() -> None:
-    """Of a password 72 bytes count for bcrypt, and the hash was made of those."""
+async def test_long_password_is_cut_at_72_bytes() -> None:
+    """As bcrypt and the tools that make the hashes do."""
     long = "long " * 30
 
     assert await PasswordVerifier().verify({"alice": hashed(long[:72])}, "alice", long.encode(), "a")
 
 
-async def test_a_crowd_of_guesses_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one client few wait at a time, of all so many that nobody waits for minutes; who is known already gets in."""
+async def test_too_many_pending_checks_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a limit for each client and one for all; remembered passwords need no check."""
     known, go = PasswordVerifier(), threading.Event()
     assert await known.verify(USERS, "alice", b"wonderland", "a")
     monkeypatch.setattr(bcrypt, "checkpw", lambda password, _: go.wait(20) and password == b"builder")
@@ -112,11 +112,11 @@ async def test_a_crowd_of_guesses_is_sent_away(monkeypatch: pytest.MonkeyPatch) 
     assert (found.count(False), sum(isinstance(one, TooManyPending) for one in found)) == (4, 36)
     assert await asyncio.gather(*others) == [False] * 60
     assert await known.verify(USERS, "bob", b"builder", "a")
-    assert known._queues == {}  # noqa: SLF001 - nobody is remembered who does not wait
+    assert known._queues == {}  # noqa: SLF001 - queues are dropped when empty
 
 
 async def test_clients_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who comes after four guesses of another waits for one of them."""
+    """After four guesses of another client, a request waits for one of them."""
     known, order = PasswordVerifier(), list[bytes]()
     monkeypatch.setattr(bcrypt, "checkpw", lambda password, _: order.append(password))
     guesses = [asyncio.create_task(known.verify(USERS, "alice", b"%d" % n, "a")) for n in range(4)]

@@ -1,4 +1,4 @@
-"""The event loop closes each descriptor once, and tells of no loss that nobody waits for."""
+"""The event loop closes each descriptor once, and logs no connection loss that no task awaits."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore:unclosed <StreamWriter:ResourceWarning")
 async def test_descriptor_of_an_abandoned_connection_is_closed_once() -> None:
-    """Its peer has ended it, the collector finds it, and whatever gets its number next keeps it.
+    """The garbage collector frees it, and the next connection with its number stays open.
 
     As Neo4j's driver does it: a socket of its own, given to the loop once it is connected.
     """
@@ -71,7 +71,7 @@ def test_server_without_descriptors_is_refused() -> None:
 
 
 async def _abandoned(loop: asyncio.AbstractEventLoop, address: Any) -> int:
-    """Connect, tie everything into a knot that nobody holds, and return the descriptor's number."""
+    """Connect, drop the connection in a reference cycle, and return its descriptor."""
     connected = socket.socket()
     connected.setblocking(False)  # noqa: FBT003 - its own signature
     await loop.sock_connect(connected, address)
@@ -102,10 +102,10 @@ def _is_open(descriptor: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(ConnectionResetError("lost"), []), (ValueError("ours"), ["ValueError('ours')"])]
+    ("error", "logged"), [(ConnectionResetError("lost"), []), (ValueError("ours"), ["ValueError('ours')"])]
 )
-async def test_loss_that_nobody_waited_for_is_not_told(error: Exception, told: list[str]) -> None:
-    """A deadline has cancelled who waited in the turn in which the connection was lost; a fault of ours is told."""
+async def test_connection_loss_without_awaiting_task_is_not_logged(error: Exception, logged: list[str]) -> None:
+    """A deadline has cancelled the task in the iteration in which the connection was lost; other errors are logged."""
     loop, heard = asyncio.get_running_loop(), list[str]()
     loop.set_exception_handler(lambda _, context: heard.append(repr(context["exception"])))
 
@@ -118,4 +118,4 @@ async def test_loss_that_nobody_waited_for_is_not_told(error: Exception, told: l
     del task
     gc.collect()
 
-    assert heard == told
+    assert heard == logged

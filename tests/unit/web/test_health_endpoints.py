@@ -1,4 +1,4 @@
-"""What the pages of health answer: to a load balancer, to a supervisor, to somebody at 3 a.m., to a stranger."""
+"""What /health, its groups and its targets respond."""
 
 import json
 
@@ -17,8 +17,8 @@ from tests.support.health_schema import valid
 EVERY_PAGE = ["/health", "/health/groups/write", "/health/targets/orders", "/livez", "/startupz", "/readyz"]
 
 
-def test_health_of_all(site: Site) -> None:
-    """Fails when a required target is down, and no sooner."""
+def test_health_fails_with_a_required_target(site: Site) -> None:
+    """After two failed polls, whatever the other targets."""
     site.poll("orders")
     assert site.health()["status"] == "warn"
 
@@ -32,7 +32,7 @@ def test_health_of_all(site: Site) -> None:
     assert (answer["status"], answer["targets"]["orders"]["state"]) == ("fail", "ok")
 
 
-def test_health_of_a_group(site: Site) -> None:
+def test_health_of_a_group_is_that_of_its_targets(site: Site) -> None:
     """Of its targets alone."""
     site.poll("orders")
     site.fail("invoices")
@@ -42,7 +42,7 @@ def test_health_of_a_group(site: Site) -> None:
     assert site.health("/health/groups/paper")["status"] == "fail"
 
 
-def test_health_of_one_target(site: Site) -> None:
+def test_health_of_one_target_ignores_the_others(site: Site) -> None:
     """The others do not matter."""
     site.poll("orders")
     site.fail("invoices")
@@ -53,7 +53,7 @@ def test_health_of_one_target(site: Site) -> None:
     assert site.health("/health/targets/orders?max_lag=3s")["status"] == "fail"
 
 
-def test_raw_is_not_damped(site: Site) -> None:
+def test_raw_health_is_not_damped(site: Site) -> None:
     """A load balancer with a rise and fall of its own would wait twice."""
     site.poll("orders")
     site.fail("orders", 16.0)
@@ -64,8 +64,8 @@ def test_raw_is_not_damped(site: Site) -> None:
     assert site.health("/health/targets/orders?raw=1")["status"] == "pass"
 
 
-def test_maintenance_leaves_the_whole_alone_but_not_the_target(site: Site) -> None:
-    """No load balancer may send requests to a server that is down, whatever it is down for."""
+def test_target_in_maintenance_fails_alone(site: Site) -> None:
+    """A load balancer must send no requests to a server that is down, whatever the reason."""
     site.poll("invoices")
     site.down("orders")
     site.watch("orders", maintenance=True)
@@ -79,7 +79,7 @@ def test_maintenance_leaves_the_whole_alone_but_not_the_target(site: Site) -> No
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
-def test_a_parameter_that_nobody_knows(site: Site, path: str) -> None:
+def test_unknown_parameter_is_an_error(site: Site, path: str) -> None:
     """A typing error must not look like health of the stores; the process itself is not ended for one."""
     for name in BOTH:
         site.poll(name)
@@ -93,12 +93,12 @@ def test_a_parameter_that_nobody_knows(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["verbose=perhaps", "verbose&verbose"])
-def test_a_value_that_is_none_is_an_error(site: Site, query: str) -> None:
+def test_malformed_value_is_an_error(site: Site, query: str) -> None:
     assert {site.status(f"{path}?{query}") for path in EVERY_PAGE} == {400}
 
 
 @pytest.mark.parametrize("path", EVERY_PAGE)
-def test_verbose_is_a_line_each(site: Site, path: str) -> None:
+def test_verbose_has_a_line_for_each_target(site: Site, path: str) -> None:
     """Readable in a terminal, with the status of the page itself."""
     for name in BOTH:
         site.poll(name)
@@ -111,8 +111,8 @@ def test_verbose_is_a_line_each(site: Site, path: str) -> None:
     assert last == f"{path.rpartition('/')[2]} check passed"
 
 
-def test_verbose_says_what_is_wrong(site: Site) -> None:
-    """With the reason, and what it does not matter for."""
+def test_verbose_has_reasons(site: Site) -> None:
+    """Of degraded and failed targets; a target that is not required says so."""
     site.watch("invoices", required=False)
     site.poll("orders", lag=31.0)
     site.down("invoices")
@@ -128,7 +128,7 @@ def test_verbose_says_what_is_wrong(site: Site) -> None:
     ]  # fmt: skip
 
 
-def test_exclude_leaves_out(site: Site) -> None:
+def test_exclude_omits_targets(site: Site) -> None:
     """Several, and everywhere but at one target; what is not there is said, for a target may be gone since."""
     site.poll("orders")
     site.down("invoices")
@@ -140,8 +140,8 @@ def test_exclude_leaves_out(site: Site) -> None:
     assert site.status("/health/targets/orders?exclude=orders") == 400
 
 
-def test_a_503_says_when_to_ask_again(site: Site) -> None:
-    """At the next poll; after a refused login, when its pause is over."""
+def test_503_has_retry_after(site: Site) -> None:
+    """The time of the next poll; after a refused login, the end of its pause."""
     site.fail("orders", 1.0)
     assert 1 <= int(site.client.get("/health").headers["retry-after"]) <= 15
     assert site.client.options("/health").headers["retry-after"]
@@ -153,8 +153,8 @@ def test_a_503_says_when_to_ask_again(site: Site) -> None:
     assert 60 <= int(site.client.get("/health/targets/orders").headers["retry-after"]) <= 75
 
 
-def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
-    """A checker that is ill must not take everything out of service; it says so."""
+def test_local_fault_takes_no_target_down(site: Site) -> None:
+    """A fault of the exporter must not take all servers out of service; the body has a note about it."""
     site.down(*BOTH, fault="dns")
     answer = site.health()
 
@@ -168,15 +168,15 @@ def test_when_nothing_can_be_asked_nothing_is_down(site: Site) -> None:
     assert f"note: {answer['notes'][0]}" in site.lines("/health?verbose")
 
 
-def test_when_all_refuse_all_are_down(site: Site) -> None:
-    """Truly down stays a failure, though it is all of them."""
+def test_all_targets_may_be_down(site: Site) -> None:
+    """If the servers themselves fail, health fails."""
     site.down(*BOTH)
 
     assert (site.health()["status"], site.health()["notes"]) == ("fail", ["orders: down", "invoices: down"])
 
 
-def test_one_answer_ends_the_excuse_of_all_others(site: Site) -> None:
-    """What is kept of the one that says nothing new is not served on."""
+def test_local_fault_ends_with_one_successful_ping(site: Site) -> None:
+    """The cached health of the others is not served any longer."""
     site.down(*BOTH, fault="dns")
     assert site.health("/health/groups/write")["status"] == "warn"
 
@@ -184,7 +184,7 @@ def test_one_answer_ends_the_excuse_of_all_others(site: Site) -> None:
     assert site.health("/health/groups/write")["status"] == "fail"
 
 
-def test_a_silent_exporter_says_that_it_is_silent(site: Site) -> None:
+def test_stopped_polling_is_reported(site: Site) -> None:
     """Its targets are unknown then, not down."""
     for name in BOTH:
         site.poll(name)
@@ -194,8 +194,8 @@ def test_a_silent_exporter_says_that_it_is_silent(site: Site) -> None:
     assert (answer["status"], answer["notes"][0][:34]) == ("warn", "the exporter has stopped polling: ")
 
 
-def test_strangers_see_the_status_alone(site: Site) -> None:
-    """With the same HTTP status, and neither a name nor a reason, whatever they ask for."""
+def test_health_without_authentication_is_the_status_alone(site: Site) -> None:
+    """With the same HTTP status, but neither names nor reasons, whatever the parameters."""
     site.configure(web=Web(token=SecretStr("secret-token")))
     site.fail("orders")
     site.now = 60.0
@@ -207,7 +207,7 @@ def test_strangers_see_the_status_alone(site: Site) -> None:
     assert answers["/livez"].status_code == 503
 
 
-def test_health_is_json_that_people_can_read(site: Site) -> None:
+def test_health_json_is_indented(site: Site) -> None:
     """A line for each target and each check."""
     site.poll("orders")
     text = site.client.get("/health").text
@@ -216,8 +216,8 @@ def test_health_is_json_that_people_can_read(site: Site) -> None:
     assert json.loads(text)["serviceId"] == "datatier-exporter"
 
 
-def test_the_text_says_what_the_report_says(site: Site) -> None:
-    """At every moment: parts that are kept differ in nothing from those made anew."""
+def test_rendered_body_equals_the_report(site: Site) -> None:
+    """At any time: cached fragments equal those made anew."""
     cache, snapshot = RenderedHealthCache(site.service.snapshot), site.service.snapshot
 
     def agree(now: float) -> None:
@@ -240,8 +240,8 @@ def test_the_text_says_what_the_report_says(site: Site) -> None:
     agree(200.0)
 
 
-def test_a_poll_leaves_nothing_to_make(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A probe only joins what is ready, however many targets were polled since the last one."""
+def test_health_is_rendered_at_the_end_of_a_poll(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request only joins cached fragments, however many targets were polled since the last one."""
     for name in BOTH:
         site.poll(name)
     monkeypatch.setattr(rendered, "target_health", None)

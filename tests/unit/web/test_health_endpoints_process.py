@@ -1,4 +1,4 @@
-"""What /livez, /startupz and /readyz say of the process itself."""
+"""What /livez, /startupz and /readyz respond about the process itself."""
 
 from exporter.config.config import Readyz
 from tests.support.app_client import BOTH, Site
@@ -7,8 +7,8 @@ SILENT = "note: the exporter has stopped polling: what is down from here may be 
 FAILED = "livez check failed"
 
 
-def test_exclude_leaves_out_of_the_processes_own_pages(site: Site) -> None:
-    """A target that nobody waits for, a poller that may be stuck."""
+def test_exclude_omits_targets_of_probes(site: Site) -> None:
+    """In /startupz and /readyz the start of a target, in /livez its stuck poller."""
     site.poll("orders")
     assert [site.status(f"/{page}?exclude=invoices") for page in ("startupz", "readyz")] == [200, 200]
     assert site.status("/readyz?exclude=startup") == 200
@@ -17,15 +17,14 @@ def test_exclude_leaves_out_of_the_processes_own_pages(site: Site) -> None:
     assert (site.status("/livez"), site.status("/livez?exclude=invoices")) == (503, 200)
 
 
-def test_life_does_not_depend_on_a_store(site: Site) -> None:
-    """Every target may be down."""
+def test_livez_does_not_depend_on_stores(site: Site) -> None:
     site.down(*BOTH)
 
     assert (site.status("/livez"), site.status("/readyz"), site.status("/health")) == (200, 200, 503)
 
 
-def test_a_stuck_poller_ends_life(site: Site) -> None:
-    """Somebody has to restart a process that serves nothing new."""
+def test_livez_fails_with_a_stuck_poller(site: Site) -> None:
+    """The supervisor has to restart a process that serves old data."""
     site.poll("orders")
     site.now = 60.0
     answer = site.client.get("/livez")
@@ -35,8 +34,8 @@ def test_a_stuck_poller_ends_life(site: Site) -> None:
     assert answer.text.splitlines() == [*[f"[-]{name} failed: no poll for too long" for name in BOTH], SILENT, FAILED]
 
 
-def test_started_means_that_every_target_was_tried(site: Site) -> None:
-    """Well or not; and after thirty seconds it is started anyway."""
+def test_startupz_passes_when_all_targets_were_polled(site: Site) -> None:
+    """Whether the polls succeeded or failed."""
     site.poll("orders")
     answer = site.client.get("/startupz")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -46,7 +45,7 @@ def test_started_means_that_every_target_was_tried(site: Site) -> None:
     assert [site.client.get(page).text for page in ("/startupz", "/readyz")] == ["ok\n", "ok\n"]
 
 
-def test_a_dead_store_does_not_block_the_start(site: Site) -> None:
+def test_startupz_passes_after_the_deadline(site: Site) -> None:
     site.now = 29.9
     assert site.status("/startupz") == 503
 
@@ -54,8 +53,8 @@ def test_a_dead_store_does_not_block_the_start(site: Site) -> None:
     assert site.status("/startupz") == 200
 
 
-def test_draining_is_not_ready(site: Site) -> None:
-    """Everything else is answered as before."""
+def test_readyz_fails_while_draining(site: Site) -> None:
+    """All other endpoints respond as before."""
     for name in BOTH:
         site.poll(name)
     site.service.draining = True
@@ -65,8 +64,8 @@ def test_draining_is_not_ready(site: Site) -> None:
     assert [site.status(path) for path in ("/livez", "/metrics", "/health")] == [200, 200, 200]
 
 
-def test_readiness_may_require_a_group(site: Site) -> None:
-    """Of those alone that are named; a group without a target that is required, or in maintenance, fails nothing."""
+def test_readyz_requires_configured_groups(site: Site) -> None:
+    """A group fails when a required target of it is down that is not in maintenance."""
     site.configure(readyz=Readyz(require=("paper",)))
     site.down(*BOTH)
     answer = site.client.get("/readyz")
@@ -80,8 +79,8 @@ def test_readiness_may_require_a_group(site: Site) -> None:
     assert site.status("/readyz") == 200
 
 
-def test_readiness_stays_open_when_the_checker_is_ill(site: Site) -> None:
-    """And says so to whoever asks."""
+def test_readyz_passes_despite_a_local_fault(site: Site) -> None:
+    """The verbose body has a note about it."""
     site.configure(readyz=Readyz(require=("write", "paper")))
     site.down(*BOTH, fault="network")
 

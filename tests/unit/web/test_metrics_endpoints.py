@@ -16,8 +16,8 @@ from tests.support.app_client import Site
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-def test_metrics_are_the_targets_and_the_exporters_own(site: Site) -> None:
-    """A page Prometheus reads; the product's version is on it."""
+def test_metrics_are_those_of_targets_and_exporter(site: Site) -> None:
+    """Prometheus can parse the page; it has the version of the exporter."""
     site.poll("orders")
     answer = site.client.get("/metrics")
     families = {family.name: family for family in parse_text(answer.text)}
@@ -28,7 +28,7 @@ def test_metrics_are_the_targets_and_the_exporters_own(site: Site) -> None:
     assert 0 < size.value < len(answer.content)
 
 
-def test_openmetrics_ends_as_it_must(site: Site) -> None:
+def test_openmetrics_page_ends_with_eof(site: Site) -> None:
     site.poll("orders")
     answer = site.client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
 
@@ -40,8 +40,8 @@ def test_openmetrics_ends_as_it_must(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("accept", "end"), [("text/plain", ""), ("application/openmetrics-text", "# EOF\n")])
-def test_a_probe_is_one_targets_part(site: Site, accept: str, end: str) -> None:
-    """Read from the snapshot like all else, and without the exporter's own metrics."""
+def test_probe_serves_one_target(site: Site, accept: str, end: str) -> None:
+    """Without the metrics of the exporter itself."""
     site.poll("orders")
     site.poll("invoices")
     text = site.client.get("/probe?target=orders", headers={"Accept": accept}).text
@@ -52,8 +52,8 @@ def test_a_probe_is_one_targets_part(site: Site, accept: str, end: str) -> None:
     assert text.endswith(end)
 
 
-def test_discovery_leads_to_probes(site: Site) -> None:
-    """At the address, and by the scheme, that the client came by; each entry's page is its target's."""
+def test_discovery_lists_a_probe_for_each_target(site: Site) -> None:
+    """At the address and scheme of the request; each entry leads to the page of its target."""
     entries = site.client.get("https://exporter.example:8443/sd").json()
 
     assert {(tuple(entry["targets"]), entry["labels"]["__scheme__"]) for entry in entries} == {
@@ -67,8 +67,8 @@ def test_discovery_leads_to_probes(site: Site) -> None:
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
-def test_the_exporters_own_part(site: Site, accept: str) -> None:
-    """For those who scrape each target by itself: all that is on the page of all, and of no target."""
+def test_probe_of_the_exporter_serves_the_rest(site: Site, accept: str) -> None:
+    """All that is on /metrics and on no page of a target, for setups that scrape each target by itself."""
     site.poll("orders")
     site.service.exposition.set_exporter_metrics({"datatier_tls_not_after_timestamp_seconds": 7.0})
     own = site.client.get("/probe?target=exporter", headers={"Accept": accept}).text
@@ -84,15 +84,15 @@ def test_the_exporters_own_part(site: Site, accept: str) -> None:
     assert own.endswith("# EOF\n") is (accept != "text/plain")
 
 
-def test_a_reload_has_to_be_allowed(site: Site) -> None:
-    """By the configuration; otherwise anybody who reaches the port could have the files read all the time."""
+def test_reload_is_rejected_unless_enabled(site: Site) -> None:
+    """Otherwise every client could make the exporter read its files all the time."""
     answer = site.client.post("/-/reload")
 
     assert (answer.status_code, answer.text) == (403, "not enabled; the configuration must say web: {reload: true}\n")
 
 
-def test_a_reload_is_answered_with_its_outcome() -> None:
-    """Applied, or every problem of the files, a line each."""
+def test_reload_responds_with_its_outcome() -> None:
+    """Success, or a line for each problem of the files."""
     problems: list[str] = []
 
     def load() -> RuntimeConfig:
@@ -112,16 +112,16 @@ def test_a_reload_is_answered_with_its_outcome() -> None:
     assert refused.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_target_names_nothing_on_metrics(site: Site) -> None:
-    """Only /probe looks at it."""
+def test_metrics_ignores_the_parameter_target(site: Site) -> None:
+    """Only /probe reads it."""
     site.poll("orders")
 
     assert site.status("/metrics?target=nobody") == 200
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/probe?target=orders"])
-def test_gzip_is_the_same_page(site: Site, path: str) -> None:
-    """One stream, read whole by a client that would stop after the first; and one for each state."""
+def test_gzip_has_the_same_content(site: Site, path: str) -> None:
+    """In a single gzip stream, as some clients read only the first; a new one for each poll."""
     site.poll("orders")
     plain = site.client.get(path, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
@@ -136,8 +136,8 @@ def test_gzip_is_the_same_page(site: Site, path: str) -> None:
     assert 'pg_lag_seconds{target="orders"} 7.5' in site.client.get(path, headers={"Accept-Encoding": "gzip"}).text
 
 
-def test_a_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole, with its length told, and by its head alone to who asks for that."""
+def test_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete, with its length; HEAD returns the headers alone."""
     site.poll("orders")
     small = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
     monkeypatch.setattr(page, "BLOCK", 100)

@@ -1,4 +1,4 @@
-"""What a client may not draw out, on real sockets; waits are shortened, so that tests need not sit through them."""
+"""The limits of a connection, on real sockets, with shortened times."""
 
 import socket
 import ssl
@@ -58,8 +58,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"GET /livez HTTP/1.1\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
     ],
 )
-def test_requests_that_are_not_served(site: WebSite, request_: bytes, status: int) -> None:
-    """A status, a few words, no version, and the connection is gone; the next client is served."""
+def test_invalid_requests_are_rejected(site: WebSite, request_: bytes, status: int) -> None:
+    """With a status and its phrase, no version, and a closed connection; the next client is served."""
     with site.connect() as client:
         sender = ThreadPoolExecutor(1).submit(_send, client, request_)
         answer = read_all(client)
@@ -78,16 +78,16 @@ def _send(client: socket.socket, data: bytes) -> None:
         client.sendall(data)
 
 
-def test_a_crowd_of_pipelined_requests(site: WebSite) -> None:
-    """A few are answered in turn; thousands at once are not kept."""
+def test_pipelined_requests_are_limited(site: WebSite) -> None:
+    """A few are answered in turn; too many close the connection."""
     assert site.exchange((REQUEST + b"\r\n") * 3 + REQUEST + b"Connection: close\r\n\r\n").count(b"200 OK") == 4
     assert site.exchange((REQUEST + b"\r\n") * 5000).count(b"200 OK") < 10
 
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("sent", [b"", REQUEST, b"GET", REQUEST + b"\r\n", REQUEST + b"\r\n\r\nGET"])
-def test_a_client_that_dawdles_is_left(site: WebSite, sent: bytes) -> None:
-    """Before, within, after and between requests."""
+def test_slow_request_is_aborted(site: WebSite, sent: bytes) -> None:
+    """Whether it stops before, within, after or between requests."""
     answer = site.exchange(sent)
 
     assert answer.count(b"200 OK") == sent.count(b"\r\n\r\n")
@@ -95,8 +95,8 @@ def test_a_client_that_dawdles_is_left(site: WebSite, sent: bytes) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_client_that_dawdles_later_is_left(site: WebSite) -> None:
-    """The second request has as long as the first, counted from its first byte; even if that is no request yet."""
+def test_slow_second_request_is_aborted(site: WebSite) -> None:
+    """It has as long as the first, counted from its first byte."""
     for second in (b"GET", b"\r\n"):
         with site.connect() as client:
             client.sendall(REQUEST + b"\r\n")
@@ -108,8 +108,8 @@ def test_a_client_that_dawdles_later_is_left(site: WebSite) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_client_that_sends_a_byte_now_and_then_is_left(site: WebSite) -> None:
-    """What counts is the whole request, not the last byte."""
+def test_request_of_single_bytes_is_aborted(site: WebSite) -> None:
+    """The deadline is for the complete request, not for the next byte."""
     with site.connect() as client:
         client.settimeout(0.05)
         sent = 0
@@ -129,8 +129,8 @@ def test_a_client_that_sends_a_byte_now_and_then_is_left(site: WebSite) -> None:
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
-def test_a_client_that_does_not_take_its_answer_is_left(site: WebSite, close: bytes) -> None:
-    """However large the answer is, and whatever is still in the buffers."""
+def test_client_that_does_not_read_is_aborted(site: WebSite, close: bytes) -> None:
+    """However large the response is, and whatever is still in the buffers."""
     with site.connect() as client:
         client.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n" + close + b"\r\n")
         wait_until(lambda: site.connections == 1)
@@ -141,7 +141,7 @@ def test_a_client_that_does_not_take_its_answer_is_left(site: WebSite, close: by
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("close", [b"", b"Connection: close\r\n"])
-def test_the_last_bytes_are_not_kept_for_ever(site: WebSite, close: bytes) -> None:
+def test_unread_end_of_a_response_is_dropped(site: WebSite, close: bytes) -> None:
     """Answers that are done, for us, and lie in a buffer for a client that reads nothing."""
     ask = b"GET /medium HTTP/1.1\r\nHost: x\r\n"
     with site.connect() as client:
@@ -154,15 +154,15 @@ def test_the_last_bytes_are_not_kept_for_ever(site: WebSite, close: bytes) -> No
         wait_until(lambda: site.connections == 0)
 
 
-def test_a_large_answer_arrives_whole(site: WebSite) -> None:
-    """In slices that the client does not notice."""
+def test_large_response_arrives_complete(site: WebSite) -> None:
+    """Also if it is sent in slices."""
     answer = site.get("/big")
 
     assert (answer.status, answer.headers["content-length"]) == (200, str(len(BIG)))
     assert answer.body == BIG
 
 
-def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are refused with a time to come back; probes are answered; then all is as before."""
     monkeypatch.setattr(middleware, "MAX_CONCURRENT", 3)
     clients = [site.connect() for _ in range(3)]
@@ -179,8 +179,8 @@ def test_too_many_slow_readers_leave_room_for_probes(site: WebSite, monkeypatch:
     wait_until(lambda: site.get("/metrics").status == 200)
 
 
-def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over the limit, the one that has been idle longest makes room; 500 below it are kept and in nobody's way."""
+def test_longest_idle_connection_is_evicted(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the limit only; below it, hundreds are kept and delay no other client."""
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 300)
     clients = [site.connect() for _ in range(500)]
     wait_until(lambda: site.connections == 500)
@@ -201,7 +201,7 @@ def test_idle_connections_starve_nobody(site: WebSite, monkeypatch: pytest.Monke
         client.close()
 
 
-def test_one_clients_crowd_takes_no_room_of_another(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eviction_hits_the_client_with_most_connections(site: WebSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was there first, and idle for longest, stays; it is the crowd that makes room."""
     monkeypatch.setattr(protocol, "CONNECTIONS", 50)
     first = site.connect()
@@ -216,8 +216,8 @@ def test_one_clients_crowd_takes_no_room_of_another(site: WebSite, monkeypatch: 
 
 
 @pytest.mark.usefixtures("hasty")
-def test_a_handshake_that_never_ends_is_left(tmp_path: Path) -> None:
-    """Not after a minute, as is usual; a plain client at a TLS port is one."""
+def test_tls_handshake_has_a_deadline(tmp_path: Path) -> None:
+    """A shorter one than the default; also for a client that sends no TLS at all."""
     certificate(tmp_path)
     with WebSite(tmp_path, "tls_server_config: {cert_file: server.crt, key_file: server.key}\n") as site:
         assert site.exchange(b"") == b""

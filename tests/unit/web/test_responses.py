@@ -1,4 +1,4 @@
-"""One gzip stream of two parts, as every client can read it."""
+"""A gzip stream of two parts."""
 
 import gzip
 import zlib
@@ -11,7 +11,7 @@ from exporter.web.responses import deflate, gzipped
 
 
 @given(st.binary(max_size=5000), st.binary(max_size=500))
-def test_both_parts_are_read_back(first: bytes, rest: bytes) -> None:
+def test_gzip_has_both_parts(first: bytes, rest: bytes) -> None:
     """By a reader that stops after the first stream, too; checksum and size are right, or gzip would raise."""
     stream = gzipped(deflate([first]), rest)
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
@@ -21,7 +21,7 @@ def test_both_parts_are_read_back(first: bytes, rest: bytes) -> None:
     assert (reader.eof, reader.unused_data) == (True, b"")
 
 
-def test_a_part_is_compressed_once_for_many() -> None:
+def test_first_part_is_reused() -> None:
     """What changes with each scrape is small."""
     page = deflate([b"pg_size_bytes 1.0\n" * 10_000])
 
@@ -30,5 +30,5 @@ def test_a_part_is_compressed_once_for_many() -> None:
 
 
 @pytest.mark.parametrize("rest", [b"", b"\n"])
-def test_an_empty_first_part(rest: bytes) -> None:
+def test_first_part_may_be_empty(rest: bytes) -> None:
     assert gzip.decompress(gzipped(deflate([]), rest)) == rest

@@ -1,4 +1,4 @@
-"""What the pages for people let in, and who gets them."""
+"""The HTML pages: content security, accessibility and links."""
 
 import re
 from base64 import b64encode
@@ -13,8 +13,8 @@ PAGES = ["/", "/targets/orders"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_comes_from_elsewhere(site: Site, path: str) -> None:
-    """No image, font, style or script of another place: the page works where there is no internet."""
+def test_page_loads_nothing_from_elsewhere(site: Site, path: str) -> None:
+    """No image, font, style or script of another host: the page works without the internet."""
     site.poll("orders")
     text = site.client.get(path).text
     page = read_html(text)
@@ -27,8 +27,8 @@ def test_nothing_comes_from_elsewhere(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_policy_allows_the_page_itself_and_nothing_else(site: Site, path: str) -> None:
-    """By the hashes of its style and script: what somebody smuggled in would not run."""
+def test_policy_allows_only_the_page_itself(site: Site, path: str) -> None:
+    """By the hashes of its style and script: injected code would not run."""
     answer = site.client.get(path)
     page = read_html(answer.text)
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
@@ -42,8 +42,8 @@ def test_the_policy_allows_the_page_itself_and_nothing_else(site: Site, path: st
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_are_made_for_everybody(site: Site, path: str) -> None:
-    """A language, one heading, landmarks, heads of columns and rows for who has them read out."""
+def test_page_is_accessible(site: Site, path: str) -> None:
+    """It has a language, one heading, landmarks, and column and row headers for screen readers."""
     site.poll("orders")
     site.fail("invoices")
     page = read_html(site.client.get(path).text)
@@ -56,7 +56,7 @@ def test_pages_are_made_for_everybody(site: Site, path: str) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_pages_lead_to_each_other(site: Site) -> None:
+def test_pages_link_to_each_other(site: Site) -> None:
     site.poll("orders")
     site.fail("invoices")
     links = [link.attributes["href"] for link in read_html(site.client.get("/").text).all("a")]
@@ -66,8 +66,8 @@ def test_pages_lead_to_each_other(site: Site) -> None:
     assert "/" in {link.attributes["href"] for link in read_html(site.client.get("/targets/orders").text).all("a")}
 
 
-def test_a_refused_reload_is_told(site: Site) -> None:
-    """On every page: what is shown is of the configuration before."""
+def test_page_shows_a_refused_reload(site: Site) -> None:
+    """All pages show the previous configuration then."""
     assert "reload" not in site.client.get("/").text
 
     site.service.self_metrics.note_reload(["a problem"])
