@@ -64,31 +64,23 @@ class Operation:
 States = MutableMapping[tuple[str, str | None], object]
 
 
-async def run_operation(
-    operations: Mapping[str, Operation], states: States, session: Any, query: Query, database: str | None
+async def run_operation(  # noqa: PLR0913 - the last one by name only
+    operations: Mapping[str, Operation],
+    states: States,
+    session: Any,
+    query: Query,
+    database: str | None,
+    *,
+    step: bool = False,
 ) -> Sequence[Row]:
-    """Run a query's operation with the state it kept from the last poll."""
-    operation, state = _kept(operations, states, query, database)
-    return await operation.run(session, query.params, state)
-
-
-async def take_step(
-    operations: Mapping[str, Operation], states: States, session: Any, query: Query, database: str | None
-) -> Sequence[Row]:
-    """Run the step of a query's operation, into the state that its rows will be made of; there are none yet."""
-    operation, state = _kept(operations, states, query, database)
-    if operation.step is not None:
-        await operation.step(session, query.params, state)
-    return ()
-
-
-def _kept(
-    operations: Mapping[str, Operation], states: States, query: Query, database: str | None
-) -> tuple[Operation, object]:
+    """Run a query's operation with the state that it kept from the last poll; or its step, which makes no rows."""
     if query.operation is None:
         raise QueryError("query", f"{query.name}: {query.store} has operations only")
-    operation = operations[query.operation]
-    key = (query.name, database)
+    operation, key = operations[query.operation], (query.name, database)
     if key not in states:
         states[key] = operation.state()
-    return operation, states[key]
+    if not step:
+        return await operation.run(session, query.params, states[key])
+    if operation.step is not None:
+        await operation.step(session, query.params, states[key])
+    return ()

@@ -15,7 +15,7 @@ from exporter.datastores.pgbouncer.operations import OPERATIONS
 from exporter.datastores.tls import CertificateExpiry, warn_unverified
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import PageSession, States, run_operation, take_step
+from exporter.queries.operation import PageSession, States, run_operation
 from exporter.queries.query import Query, Row
 
 T = TypeVar("T")
@@ -74,9 +74,9 @@ class PgbouncerSession:
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         """Run an operation, or a user's own SHOW: nothing else, for an administrator's console also obeys."""
         if query.operation is not None:
-            run = take_step if self._lane == "sampler" else run_operation
             session: PageSession = self  # for mypy, which compares the two
-            return await run(OPERATIONS, self._states, session, query, database)
+            step = self._lane == "sampler"
+            return await run_operation(OPERATIONS, self._states, session, query, database, step=step)
         show, _, what = str(query.query).strip().rstrip(";").partition(" ")
         if show.upper() != "SHOW":
             raise QueryError("query", f"{query.name}: the console is asked SHOW commands only")

@@ -25,7 +25,7 @@ from exporter.datastores.postgres.session import OperationSession
 from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import States, run_operation, take_step
+from exporter.queries.operation import States, run_operation
 from exporter.queries.query import Query, Row, unsupported
 
 if TYPE_CHECKING:
@@ -176,9 +176,9 @@ class PostgresSession:
     async def answer(self, query: Query) -> Sequence[Row]:
         """Run a query or operation as it is."""
         if query.operation is not None:
-            run = take_step if self.lane == "sampler" else run_operation
             session: OperationSession = self  # for mypy, which compares the two
-            return await run(OPERATIONS, self.states, session, query, self.database)
+            step = self.lane == "sampler"
+            return await run_operation(OPERATIONS, self.states, session, query, self.database, step=step)
         if any(metric.type == "histogram" for metric in query.metrics):
             await (self.users if query.untrusted and self.users else self.connection).decode_json(self.database)
         text = query.text(self.info.version)

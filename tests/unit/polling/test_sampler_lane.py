@@ -8,7 +8,7 @@ from exporter.errors import QueryError
 from exporter.polling.execution import failed_canary
 from exporter.queries.conditions import Conditions
 from exporter.queries.health_rule import HealthRule
-from exporter.queries.operation import Operation, States, run_operation, take_step
+from exporter.queries.operation import Operation, States, run_operation
 from tests.support.factories import metric, monitored_target, query
 from tests.support.fakes import FAST, HANG, Fake, Watch, asked, seen
 from tests.support.virtual_time import virtual_time
@@ -83,7 +83,7 @@ async def test_step_and_rows_share_the_state() -> None:
     states: States = {}
     counting = query(query=None, operation="count")
     for _ in range(3):
-        assert await take_step(operations, states, None, counting, None) == ()
+        assert await run_operation(operations, states, None, counting, None, step=True) == ()
 
     assert await run_operation(operations, states, None, counting, None) == [{"steps": 3}]
 
