@@ -10,11 +10,11 @@ from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import STATUSES
 from exporter.queries.query import Value
 from exporter.queries.values import Labels
-from exporter.state.checks import checks, serves
+from exporter.state.checks import Known, checks, serves
 from exporter.state.counters import TargetCounters
 from exporter.state.events import Instant, Result
 from exporter.state.snapshot import Snapshot
-from exporter.state.target_status import STATES, TargetStatus
+from exporter.state.target_status import STATES, State, TargetStatus
 
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -29,30 +29,28 @@ class Sample(NamedTuple):
 
 def core_samples(snapshot: Snapshot, target: str, now: Instant) -> Iterator[Sample]:
     """Yield a target's core samples; a value of None is no sample."""
-    results = snapshot.fresh_results(target, now.monotonic)
-    yield from _of_target(snapshot, target, now)
-    yield from _of_polls(snapshot.status[target])
+    known = snapshot.known(target, now.monotonic)
+    yield from _of_target(known, snapshot.state(target, now.monotonic))
+    yield from _of_polls(known.status)
     yield from _of_counters(snapshot.counters[target])
-    if snapshot.up(target, now.monotonic):
-        yield from _of_queries(results)
-        for query, seconds in snapshot.status[target].periods.items():
+    if known.up:
+        yield from _of_queries(known.results)
+        for query, seconds in known.status.periods.items():
             yield Sample("datatier_query_period_seconds", (("query", query),), seconds)
-        yield from _of_server(snapshot.status[target].info, results)
-    for check in checks(snapshot.known(target, now.monotonic)):
+        yield from _of_server(known.status.info, known.results)
+    for check in checks(known):
         yield Sample("datatier_check_state", (("check", check.name),), float(STATUSES.index(check.status)))
 
 
-def _of_target(snapshot: Snapshot, name: str, now: Instant) -> Iterator[Sample]:
-    target, status = snapshot.targets[name], snapshot.status[name]
-    up = serves(snapshot.known(name, now.monotonic))
+def _of_target(known: Known, state: State) -> Iterator[Sample]:
+    target, status, up = known.target, known.status, serves(known)
     yield Sample("datatier_up", (), float(up))
     yield Sample(STORES[target.store].up, (), float(up))
-    yield Sample("datatier_target_state", (), float(STATES.index(snapshot.state(name, now.monotonic))))
+    yield Sample("datatier_target_state", (), float(STATES.index(state)))
     yield Sample("datatier_target_required", (), float(target.required))
     yield Sample("datatier_target_maintenance", (), float(target.maintenance))
     yield Sample("datatier_poll_interval_seconds", (), target.interval)
-    fresh = now.monotonic < status.fresh_until
-    yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if fresh else None)
+    yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if known.fresh else None)
     failure = status.error.reason if status.error else None
     for reason in _REASONS:
         yield Sample("datatier_target_failure", (("reason", reason),), float(reason == failure))

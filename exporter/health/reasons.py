@@ -4,21 +4,20 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.state.checks import Check, observed
+from exporter.state.checks import Check, Known, observed
 from exporter.state.events import Instant
-from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
 
 
-def reasons(snapshot: Snapshot, name: str, state: State, found: list[Check], now: Instant) -> list[dict[str, Any]]:
+def reasons(known: Known, state: State, found: list[Check], now: Instant) -> list[dict[str, Any]]:
     """Return why the target is in its state, and what is wrong now, from the first failure on.
 
     A reason that the state does not follow, or not yet, is `pending`. A state that is held although polls observe
     another has the reason `held`, with its former cause. So a target that is ok has only pending reasons, and any
     other target has at least one that is not.
     """
-    status = snapshot.status[name]
-    polled, _ = observed(snapshot.known(name, now.monotonic))
+    status = known.status
+    polled, _ = observed(known)
     bad = [check for check in found if check.status in ("warn", "fail")]
     if status.error:  # the clock of an unreachable server may be known, and be the cause
         current = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]

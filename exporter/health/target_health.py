@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.errors import Reason
 from exporter.health.reasons import finite, iso, reasons
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import Status
@@ -54,13 +53,13 @@ class TargetHealth:
 
 def target_health(snapshot: Snapshot, name: str, now: Instant, *, raw: bool = False) -> TargetHealth:
     """Judge one target; with `raw` by its last poll alone, undamped."""
-    target, status = snapshot.targets[name], snapshot.status[name]
-    state, found = snapshot.state(name, now.monotonic, raw=raw), checks(snapshot.known(name, now.monotonic))
-    failing = failing_queries(snapshot, name, now)
-    info = status.info if snapshot.up(name, now.monotonic) else None
+    known, state = snapshot.known(name, now.monotonic), snapshot.state(name, now.monotonic, raw=raw)
+    target, status, found = known.target, known.status, checks(known)
+    failing = {result.query.name: result.error.reason for result in known.results if result.error and result.failed}
+    info = status.info if known.up else None
     condition = {
         **({} if status.latency is None else {"latency_seconds": round(status.latency, 6)}),
-        "reasons": reasons(snapshot, name, state, found, now),
+        "reasons": reasons(known, state, found, now),
         "missing_privileges": sorted(info.missing_privileges) if info else [],
         "failing_queries": [{"query": query, "reason": reason} for query, reason in sorted(failing.items())],
     }
@@ -102,15 +101,6 @@ def _status(state: State, *, required: bool) -> Status:
     if state == "down":
         return "fail" if required else "warn"
     return "pass" if state == "ok" else "warn"
-
-
-def failing_queries(snapshot: Snapshot, name: str, now: Instant) -> dict[str, Reason]:
-    """Return the queries, built-in and users' own, whose last run failed, each with its reason."""
-    return {
-        result.query.name: result.error.reason
-        for result in snapshot.fresh_results(name, now.monotonic)
-        if result.error is not None and result.failed
-    }
 
 
 def _check(target: str, check: Check) -> dict[str, Any]:
