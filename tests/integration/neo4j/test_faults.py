@@ -96,7 +96,7 @@ async def test_frozen_server_cannot_hold_back_the_exit(servers: Servers, version
     assert took < 2.0
 
 
-async def test_connection_that_opens_while_its_driver_is_left_does_not_stay(servers: Servers) -> None:
+async def test_connection_that_opens_while_its_driver_closes_does_not_stay(servers: Servers) -> None:
     """One lane closes the driver after a failed ping while the other is about to open one of its connections."""
     server = servers.neo4j("5.26")
     with Proxy(server.port) as proxy:

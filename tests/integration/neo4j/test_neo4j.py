@@ -49,7 +49,7 @@ def schema(server: Neo4j, create: str, drop: str) -> Iterator[None]:
 
 
 @each_version
-async def test_every_query_answers(server: Neo4j) -> None:
+async def test_every_query_yields_series(server: Neo4j) -> None:
     """No query fails; each declared metric has series, but for those of states that the server is not in."""
     collected = await collect(server.target("graph"))
     queries = read_queries(["neo4j"])
@@ -63,7 +63,7 @@ async def test_every_query_answers(server: Neo4j) -> None:
 
 
 @each_version
-async def test_server_says_who_it_is(server: Neo4j, version: str) -> None:
+async def test_ping_returns_facts_and_capabilities(server: Neo4j, version: str) -> None:
     """Version, edition, role and what it cannot do, each with its reason."""
     begun = time.time()
     async with opened(server) as datastore:
@@ -134,7 +134,7 @@ async def _collect_until_failed(server: Neo4j, queries: tuple[str, ...]) -> Coll
 
 
 @each_version
-async def test_machine_agrees_with_what_the_jvm_tells(server: Neo4j) -> None:
+async def test_machine_agrees_with_the_jvms_beans(server: Neo4j) -> None:
     """Heap limit, file descriptors, threads and processor time against the command line and /proc."""
     collected = await collect(server.target("graph"))
     used = collected.value("neo4j_jvm_memory_bytes", area="heap", kind="used")
@@ -232,7 +232,7 @@ def test_reading_sessions_change_no_user(server: Neo4j) -> None:
 
 
 @each_version
-async def test_wrong_password(server: Neo4j) -> None:
+async def test_wrong_password_fails_with_auth(server: Neo4j) -> None:
     """The reason is auth, and the error does not contain the password."""
     async with opened(server, password="wrong-canary") as datastore:
         with pytest.raises(Exception) as refused:  # noqa: PT011 - the driver's own, classified below

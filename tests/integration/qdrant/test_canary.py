@@ -42,7 +42,7 @@ def canaries(tmp_path: Path, collection: str) -> tuple[Path]:
     return (tmp_path,)
 
 
-async def test_a_users_canary_search(
+async def test_users_canaries_search_and_count(
     qdrant: Qdrant, collection: str, qdrant_admin: Admin, canaries: tuple[Path]
 ) -> None:
     """A search by stored points and one by a vector with a filter both hit; a count counts."""
@@ -56,7 +56,7 @@ async def test_a_users_canary_search(
     assert (found.value("my_search_seconds") or 0) > 0
 
 
-async def test_a_canary_outlives_its_points(
+async def test_canary_outlives_its_points(
     qdrant: Qdrant, collection: str, qdrant_admin: Admin, canaries: tuple[Path]
 ) -> None:
     """Sampled points that were deleted fail one search; the next takes others."""
@@ -73,7 +73,7 @@ async def test_a_canary_outlives_its_points(
     assert third.value("my_hits") == 3
 
 
-async def test_a_canary_without_points(
+async def test_canary_without_points_fails(
     qdrant: Qdrant, collection: str, qdrant_admin: Admin, canaries: tuple[Path]
 ) -> None:
     """An empty collection has no point to search with, and one that is gone is an error."""
@@ -88,7 +88,7 @@ async def test_a_canary_without_points(
 
 
 @pytest.mark.parametrize("wrong", ["filter: {most: []}", "filter: {must: [{key: 1}]}", "vector: []", "limit: 0"])
-def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> None:
+def test_wrong_search_is_rejected_at_start_up(tmp_path: Path, wrong: str) -> None:
     """A search that Qdrant would reject at every poll is one error at start-up, with the file."""
     file = tmp_path / "search.yaml"
     file.write_text(f"operation: search\ntiming: true\nparams: {{collection: docs, {wrong}}}\n")
@@ -97,7 +97,7 @@ def test_a_wrong_search_is_refused_at_start_up(tmp_path: Path, wrong: str) -> No
         load_query(file, "qdrant")
 
 
-def test_the_client_is_imported_for_canaries_alone() -> None:
+def test_client_is_imported_for_canaries_alone() -> None:
     """Qdrant's own client costs 75 MiB: monitoring does without, and loading query files without HTTP too."""
     code = (
         "import sys; from exporter.settings import read_queries; read_queries(['qdrant']);"

@@ -55,13 +55,13 @@ def replayed(double: Qdrant) -> dict[str, httpx.Response]:
 
 
 @pytest.mark.parametrize("one", CALM, ids=str)
-def test_answers_have_the_recorded_shape(replayed: dict[str, httpx.Response], one: Recorded) -> None:
+def test_responses_have_the_recorded_shape(replayed: dict[str, httpx.Response], one: Recorded) -> None:
     """Status, content type, keys and types are the real server's."""
     assert problems(one, replayed[str(one)]) == []
 
 
 @pytest.mark.parametrize("one", FAILED, ids=str)
-def test_a_collection_that_failed_to_load(replayed: dict[str, httpx.Response], one: Recorded) -> None:
+def test_collection_that_failed_to_load_shows_as_recorded(replayed: dict[str, httpx.Response], one: Recorded) -> None:
     """It is listed as active; only reads and the dummy shard show the failure."""
     if one.request == "GET /metrics":  # the recorded server had just started: it had no request families yet
         for page in (one.body, replayed[str(one)].text):
@@ -95,7 +95,7 @@ def test_keys(servers: Servers) -> None:
         assert client.get("/collections", headers={"authorization": "Bearer read"}).status_code == 200
 
 
-def test_a_killed_peer_and_a_frozen_one(stage: Qdrant) -> None:
+def test_killed_and_frozen_peers_show_as_recorded(stage: Qdrant) -> None:
     """A dead peer shows in shard states only after a write; a frozen one makes reads fail."""
     with httpx.Client(base_url=stage.url) as client:
         for name in client.get("/collections").json()["result"]["collections"]:
@@ -136,7 +136,7 @@ UNREADABLE = "container_runtime"  # client 1.20 wants it from /telemetry level 1
 
 
 @pytest.mark.parametrize("one", [one for one in CALM if _request(one) in MODELS], ids=str)
-def test_the_client_reads_every_answer(replayed: dict[str, httpx.Response], one: Recorded) -> None:
+def test_client_reads_every_response(replayed: dict[str, httpx.Response], one: Recorded) -> None:
     """The client's models accept the double's responses, and reject only those that they reject of the server."""
     answers = (one.body, replayed[str(one)].json())
 
@@ -198,7 +198,7 @@ def test_restart_and_freeze(servers: Servers) -> None:
         assert client.get("/livez").status_code == 200
 
 
-def test_an_older_version() -> None:
+def test_older_version_lacks_later_routes() -> None:
     """A 1.15 has no points in /metrics, sparse histograms, `{name}` templates and none of the later routes."""
     with Qdrant(version="1.15.5") as server, httpx.Client(base_url=server.url) as client:
         fill(client)

@@ -63,11 +63,11 @@ async def test_round_trip(client: AsyncQdrantClient, name: str) -> None:
     assert (await client.count(name)).count == 4
 
 
-async def test_a_good_graph_finds_what_an_exact_search_finds(client: AsyncQdrantClient, name: str) -> None:
+async def test_good_graph_finds_what_an_exact_search_finds(client: AsyncQdrantClient, name: str) -> None:
     assert await _recall(client, name, links=16, effort=128) >= 0.95
 
 
-async def test_a_poor_graph_does_not(client: AsyncQdrantClient, name: str) -> None:
+async def test_poor_graph_misses_neighbours(client: AsyncQdrantClient, name: str) -> None:
     assert 0 < await _recall(client, name, links=2, effort=4) <= 0.7
 
 
@@ -120,7 +120,7 @@ async def test_indexing_is_yellow_then_green(client: AsyncQdrantClient, name: st
     assert (await client.get_collection(name)).indexed_vectors_count == 3000
 
 
-def test_a_backlog_from_before_a_crash_is_grey(servers: Servers) -> None:
+def test_backlog_from_before_a_crash_is_grey(servers: Servers) -> None:
     """The server waits with old work until the next write, and keeps every point."""
     with servers.private_qdrant() as server, httpx.Client(base_url=server.url) as client:
         fill(client)

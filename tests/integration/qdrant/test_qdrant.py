@@ -25,7 +25,7 @@ pytestmark = pytest.mark.servers("qdrant")
 CLUSTER_ONLY = {"cluster", "cluster_messages", "cluster_peers", "cluster_role", "collection_replicas"}
 
 
-async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collection: str, qdrant_admin: Admin) -> None:
+async def test_every_query_yields_series_or_a_reason(qdrant: Qdrant, collection: str, qdrant_admin: Admin) -> None:
     """No query fails; what a single server has not is a capability with its reason."""
     qdrant_admin.upsert(collection, range(5))
     found = await collect(qdrant.target("q"))
@@ -52,7 +52,7 @@ async def test_every_query_yields_series_or_says_why_not(qdrant: Qdrant, collect
     )
 
 
-async def test_connection_that_opens_while_its_client_is_left_does_not_stay(qdrant: Qdrant) -> None:
+async def test_connection_that_opens_while_its_client_closes_does_not_stay(qdrant: Qdrant) -> None:
     """One lane closes the client after a failed ping while the other has just begun a request."""
     with Proxy(qdrant.port) as proxy:
         api = Connection(f"http://127.0.0.1:{proxy.port}", None, None)

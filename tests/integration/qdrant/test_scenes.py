@@ -48,7 +48,7 @@ def _query(name: str) -> Query:
 
 @pytest.mark.parametrize("version", ["1.9.7", "1.13.6", "1.16.0", "1.20.0"])
 @pytest.mark.usefixtures("stage")
-async def test_other_versions(version: str) -> None:
+async def test_other_versions_name_what_they_lack(version: str) -> None:
     """A feature that an older server lacks is a capability with the version it needs; nothing fails."""
     with Qdrant(version=version) as server:
         admin = Admin(server)
@@ -66,7 +66,7 @@ async def test_other_versions(version: str) -> None:
     assert durations.buckets[-1][1] == 1
 
 
-async def test_a_red_collection(scene: Qdrant) -> None:
+async def test_red_collection_fails_its_check(scene: Qdrant) -> None:
     """Red is in the status and fails the check; the server stays ready."""
     scene.scene(status={"docs": "red"}, optimizer_error={"docs": "out of disk"})
     found = await collect(scene.target("q"))
@@ -88,7 +88,7 @@ async def test_optimizing_is_normal(scene: Qdrant, status: str) -> None:
     assert found.statuses == {"collections": "pass"}
 
 
-async def test_a_collection_that_failed_to_load(scene: Qdrant) -> None:
+async def test_collection_that_failed_to_load_fails_both_checks(scene: Qdrant) -> None:
     """Green and ready everywhere else, here it fails: its status, its shards, both checks."""
     scene.scene(failed=["docs"])
     found = await collect(scene.target("q"))
@@ -102,7 +102,7 @@ async def test_a_collection_that_failed_to_load(scene: Qdrant) -> None:
     assert found.statuses["ready"] == "pass"
 
 
-async def test_recovery_mode_and_not_ready(scene: Qdrant) -> None:
+async def test_recovery_mode_fails_and_not_ready_warns(scene: Qdrant) -> None:
     """Recovery mode fails its check; a server that is not ready warns."""
     scene.scene(recovery_mode=True, ready=False)
     found = await collect(scene.target("q"))
@@ -113,7 +113,7 @@ async def test_recovery_mode_and_not_ready(scene: Qdrant) -> None:
     assert (found.statuses["recoveryMode"], found.statuses["ready"]) == ("fail", "warn")
 
 
-async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
+async def test_cluster_with_a_dead_peer_warns(scene: Qdrant) -> None:
     """The dead peer shows in messages at once, in replicas after the next write; nothing fails to be read."""
     scene.scene(peers=3, dead=[1])
     before = await collect(scene.target("q"))
@@ -136,7 +136,7 @@ async def test_a_cluster_with_a_dead_peer(scene: Qdrant) -> None:
     assert after.statuses["replicationLag"] == "warn"
 
 
-async def test_a_cluster_without_a_leader(scene: Qdrant) -> None:
+async def test_cluster_without_a_leader_fails(scene: Qdrant) -> None:
     """Without a leader the check fails, and the role shows what this peer is instead."""
     scene.scene(peers=3, has_leader=False)
     found = await collect(scene.target("q"), ["cluster", "cluster_role"])
@@ -165,7 +165,7 @@ async def _within(seconds: float, datastore: Datastore, *queries: Query) -> list
     return reasons
 
 
-async def test_one_slow_page_costs_its_own_queries(scene: Qdrant) -> None:
+async def test_slow_page_fails_only_its_own_queries(scene: Qdrant) -> None:
     """A telemetry that hangs fails its own queries, and neither the ping nor those of other pages."""
     async with open_datastore(target_of(scene.target("q"))) as datastore:
         await datastore.ping()
@@ -176,7 +176,7 @@ async def test_one_slow_page_costs_its_own_queries(scene: Qdrant) -> None:
     assert reasons == ["timeout"]
 
 
-async def test_a_frozen_server(servers: Servers) -> None:
+async def test_frozen_server_ends_at_the_deadline(servers: Servers) -> None:
     """Ping and fetch end at their deadline, nothing is left open, and all is well after the thaw."""
     queries = (_query("collections"), _query("requests"), _query("ready"), CANARY)
     with servers.private_qdrant() as server:
@@ -198,7 +198,7 @@ async def test_a_frozen_server(servers: Servers) -> None:
         server.thaw()
 
 
-async def test_a_stopped_and_restarted_server(servers: Servers) -> None:
+async def test_restarted_server_counts_from_zero(servers: Servers) -> None:
     """Down is `connect`; back again it is another start, and counts from 0."""
     with servers.private_qdrant() as server:
         async with open_datastore(target_of(server.target("q"))) as datastore:

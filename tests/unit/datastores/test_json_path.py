@@ -36,6 +36,6 @@ def test_total_is_of_the_known_values() -> None:
         (None, None),
     ],
 )
-def test_timestamps(text: str | None, seconds: float | None) -> None:
+def test_timestamps_are_read_as_unix_time(text: str | None, seconds: float | None) -> None:
     """Nanoseconds are cut off, a missing zone is UTC, and a text that is no time is None."""
     assert timestamp(text) == seconds

@@ -83,7 +83,7 @@ def huge_size(client: socket.socket) -> None:
         (huge_size, "connect"),
     ],
 )
-async def test_whatever_comes_has_an_end(answer: Answer, reason: str) -> None:
+async def test_hostile_response_ends_with_a_reason(answer: Answer, reason: str) -> None:
     """Twice: the second time nothing is left of the first."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with bolt_server(answer) as port:
@@ -96,7 +96,7 @@ async def test_whatever_comes_has_an_end(answer: Answer, reason: str) -> None:
     assert grown < MOST_MIB
 
 
-def test_check_is_bounded_too(tmp_path: Path) -> None:
+def test_check_of_a_hostile_server_ends(tmp_path: Path) -> None:
     """The command reads the same servers, on the same event loop."""
     with bolt_server(endless_message) as port:
         target = f"{{name: graph, store: neo4j, url: 'bolt://127.0.0.1:{port}', password: x}}"

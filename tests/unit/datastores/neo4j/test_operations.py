@@ -113,7 +113,7 @@ def test_settings_without_a_number_have_no_sample(text: str) -> None:
     assert set(quantity(text).values()) == {None}
 
 
-def test_first_look_counts_nothing_and_shows_zeros() -> None:
+def test_first_poll_counts_nothing_and_shows_zeros() -> None:
     """What completed before we came is not ours to count; the counters exist from the start."""
     durations = Durations()
     since = durations.since
@@ -148,7 +148,7 @@ def test_durations_land_in_buckets_of_seconds() -> None:
         (5500, 2.0, 0),  # a restart empties the ring
     ],
 )
-def test_a_ring_that_ran_over_is_a_gap(oldest: int | None, started_at: float, gaps: int) -> None:
+def test_ring_that_ran_over_is_a_gap(oldest: int | None, started_at: float, gaps: int) -> None:
     """Queries that may have been forgotten uncounted are admitted."""
     durations = Durations()
     durations.add(5000, 100, [], 1.0)

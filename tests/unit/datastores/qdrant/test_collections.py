@@ -76,7 +76,7 @@ def test_segments_and_indexed_vectors() -> None:
     assert _one(index_rows(found), collection="docs")["indexed"] == 5000.0
 
 
-def test_a_collection_that_failed_to_load_is_not_green() -> None:
+def test_collection_that_failed_to_load_is_not_green() -> None:
     """Its status is green, ready and Active for the server; only the dummy shard shows the failure."""
     telemetry = page("7-collection-failed-to-load", TELEMETRY)
     found = collections_of(telemetry, 200)
@@ -90,7 +90,7 @@ def test_a_collection_that_failed_to_load_is_not_green() -> None:
     assert [row["collection"] for row in optimization_rows(found)] == ["named"]
 
 
-def test_a_dead_peer_shows_in_replicas_after_a_write() -> None:
+def test_dead_peer_shows_in_replicas_after_a_write() -> None:
     """Two of six replicas are Dead: under-replicated, but every shard can still be read."""
     telemetry = page("5-cluster-one-peer-killed", TELEMETRY)
     found = collections_of(telemetry, 200)
@@ -103,7 +103,7 @@ def test_a_dead_peer_shows_in_replicas_after_a_write() -> None:
     ]
 
 
-def test_a_dead_peer_shows_in_messages_at_once() -> None:
+def test_dead_peer_shows_in_messages_at_once() -> None:
     """Consensus goes on, one peer cannot be reached, and no address becomes a label."""
     cluster = page("5-cluster-one-peer-killed", "/cluster")
     peers = unreachable_peer_rows(cluster)
@@ -116,7 +116,7 @@ def test_a_dead_peer_shows_in_messages_at_once() -> None:
     assert "127.0.0.1" not in str(peers)
 
 
-def test_cluster_telemetry_tells_who_answers() -> None:
+def test_cluster_telemetry_shows_unresponsive_peers() -> None:
     """A killed and a frozen peer are not responsive; their missing values are no samples."""
     rows = peer_rows(page("6-cluster-one-killed-one-frozen", "/cluster/telemetry"))
 
@@ -124,7 +124,7 @@ def test_cluster_telemetry_tells_who_answers() -> None:
     assert [row["commit"] for row in rows].count(None) == 2
 
 
-def test_no_leader_fails() -> None:
+def test_cluster_without_leader_fails() -> None:
     """Without a leader nothing can be changed."""
     cluster = {**page("5-cluster-one-peer-killed", "/cluster"), "raft_info": {"term": 3, "leader": None}}
 
@@ -142,14 +142,14 @@ def test_no_leader_fails() -> None:
         (None, "unknown"),
     ],
 )
-def test_the_verdict_on_a_status(status: str | None, verdict: str) -> None:
+def test_collection_status_gives_the_verdict(status: str | None, verdict: str) -> None:
     """Red fails; optimizing and waiting to optimize are normal; a status of tomorrow is unknown."""
     telemetry = _telemetry(fine="green", other=status)
 
     assert summary_rows(telemetry)[0]["verdict"] == verdict
 
 
-def test_points_before_1_14() -> None:
+def test_points_before_1_14_come_from_segments() -> None:
     """A shard has no number of points there; its segments have, on the same page."""
     telemetry = _telemetry(a="green")
     segments = [{"info": {"num_points": 3}}, {"info": {"num_points": 4}}]
@@ -169,7 +169,7 @@ def test_exactly_one_status_is_set() -> None:
     assert [(row["collection"], row["status"]) for row in rows if row["has"]] == [("b", "unknown"), ("a", "green")]
 
 
-def test_the_bound_keeps_collections_in_trouble() -> None:
+def test_bound_keeps_collections_in_trouble() -> None:
     """Of too many collections the broken one stays, then the largest."""
     telemetry = _telemetry(a="green", b="red", c="green")
     telemetry["collections"]["collections"][2]["shards"][0]["local"]["num_points"] = 99
@@ -177,7 +177,7 @@ def test_the_bound_keeps_collections_in_trouble() -> None:
     assert [collection.name for collection in collections_of(telemetry, 2)] == ["b", "c"]
 
 
-def test_a_collection_held_by_other_peers_alone_has_no_status() -> None:
+def test_collection_of_other_peers_has_no_status() -> None:
     """The peer that holds it reports its status; here it has no row."""
     telemetry = _telemetry(a="green")
     telemetry["collections"]["collections"][0]["shards"][0]["local"] = None
@@ -186,7 +186,7 @@ def test_a_collection_held_by_other_peers_alone_has_no_status() -> None:
     assert summary_rows(telemetry)[0]["verdict"] == "pass"
 
 
-def test_a_key_for_single_collections_sees_no_cluster() -> None:
+def test_key_for_single_collections_sees_no_cluster() -> None:
     """Pages without what the key may not see give no sample, and raise nothing."""
     assert server_rows({"app": {"features": {}}}, "1.18.3")[0]["recovery_mode"] is None
     assert memory_rows({}) == []
@@ -197,7 +197,7 @@ def test_a_key_for_single_collections_sees_no_cluster() -> None:
     ("in_container", "version", "ratio"),
     [(True, "1.18.3", None), (False, "1.18.3", 0.25), (True, "1.19.0", 0.25), (None, "1.13.0", None)],
 )
-def test_memory_is_compared_with_what_limits_it(in_container: bool | None, version: str, ratio: float | None) -> None:  # noqa: FBT001 - a parameter of the test
+def test_memory_ratio_uses_the_servers_own_limit(in_container: bool | None, version: str, ratio: float | None) -> None:  # noqa: FBT001 - a parameter of the test
     """Before 1.19 a server in a container states the machine's memory: no ratio rather than a wrong one."""
     system = {"ram_size": 4, "is_docker": in_container}
     telemetry = {"app": {"system": system}, "memory": {"resident_bytes": 1024}}
@@ -205,7 +205,7 @@ def test_memory_is_compared_with_what_limits_it(in_container: bool | None, versi
     assert server_rows(telemetry, version)[0]["memory_used_ratio"] == ratio
 
 
-def test_configuration_by_vector() -> None:
+def test_configuration_has_a_row_a_vector() -> None:
     """A row a vector: unnamed, named and sparse, with the collection's settings where it has none of its own."""
     rows = config_rows(collections_of(page("2-two-collections", TELEMETRY), 200))
 

@@ -27,7 +27,7 @@ async def test_failed_page_is_read_once_a_pass() -> None:
     assert requested.count("/metrics") == 2
 
 
-async def test_a_page_that_is_too_large_is_not_read() -> None:
+async def test_page_that_is_too_large_is_not_read() -> None:
     """The body is bounded, whatever the server sends."""
     async with datastore(transport({**TWO, "/metrics": (200, "x" * (BODY_BYTES + 1))})) as store:
         await store.ping()
@@ -38,7 +38,7 @@ async def test_a_page_that_is_too_large_is_not_read() -> None:
 
 
 @pytest.mark.parametrize("sign", ["[],", '{"a":1},', '{"name":"x","shards":[]},'])
-async def test_the_pages_of_one_pass_have_a_bound_together(sign: str) -> None:
+async def test_pages_of_one_pass_have_a_common_bound(sign: str) -> None:
     """Each page alone is within its own: 200 of them would be gigabytes."""
     large = '{"result": [' + sign * (2**20 // len(sign)) + "0]}"
     async with datastore(transport({**TWO, **{f"/{n}": (200, large) for n in range(50)}})) as store:
@@ -51,7 +51,7 @@ async def test_the_pages_of_one_pass_have_a_bound_together(sign: str) -> None:
     assert error.reason == "limit"
 
 
-async def test_a_canary_reads_no_more_than_an_answer_to_a_search_holds() -> None:
+async def test_canarys_response_is_bounded() -> None:
     endless = {**TWO, "/collections/docs/points/query?timeout=5": (200, "x" * 2**21)}
     query = Query(
         name="canary",

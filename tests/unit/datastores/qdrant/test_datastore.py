@@ -26,7 +26,7 @@ async def test_ping_returns_the_facts() -> None:
     assert info.missing_privileges == {}
 
 
-async def test_ping_is_one_request_once_the_server_is_known() -> None:
+async def test_ping_with_known_facts_is_one_request() -> None:
     """Facts that rarely change are not read at every ping."""
     requested: list[str] = []
     async with datastore(transport(TWO, requested)) as store:
@@ -37,7 +37,7 @@ async def test_ping_is_one_request_once_the_server_is_known() -> None:
     assert requested == ["/collections"]
 
 
-async def test_a_peer_of_a_cluster() -> None:
+async def test_peer_of_a_cluster_has_role_peer() -> None:
     """Its role is peer, of the leader as well."""
     async with datastore(transport(CLUSTER)) as store:
         info = await store.ping()
@@ -45,7 +45,7 @@ async def test_a_peer_of_a_cluster() -> None:
     assert (info.role, info.capabilities["cluster"]) == ("peer", "")
 
 
-async def test_an_old_server_lacks_what_came_later() -> None:
+async def test_old_server_lacks_later_capabilities() -> None:
     """A capability of a later version names that version as the reason."""
     old = {**EMPTY, "/": (200, json.dumps({"title": "qdrant", "version": "1.9.7"}))}
     async with datastore(transport(old)) as store:
@@ -69,7 +69,7 @@ async def test_every_query_reads_each_page_once() -> None:
     assert sorted(requested) == ["/cluster", "/metrics", "/readyz", "/telemetry?details_level=3"]
 
 
-async def test_the_disk_against_its_configured_size() -> None:
+async def test_disk_is_compared_with_its_configured_size() -> None:
     """It feeds the check diskSpace; a peer of a cluster has no such query, for it knows only its own shards."""
     query = query_named("disk")
     async with datastore(transport(TWO), disk_size="400MiB") as store:
@@ -97,7 +97,7 @@ async def test_the_disk_against_its_configured_size() -> None:
         ((429, ""), "limit"),
     ],
 )
-async def test_a_refused_ping(answer: Answer, reason: str) -> None:
+async def test_ping_that_fails_has_the_reason_of_its_status(answer: Answer, reason: str) -> None:
     """The reason of a failed ping follows from the status code."""
     async with datastore(transport({**TWO, "/collections": answer})) as store:
         with pytest.raises(QueryError) as error:
@@ -121,7 +121,7 @@ async def test_a_refused_ping(answer: Answer, reason: str) -> None:
         (RuntimeError("else"), "decode"),
     ],
 )
-async def test_reasons_of_the_clients_errors(error: Exception, reason: str) -> None:
+async def test_clients_errors_have_reasons(error: Exception, reason: str) -> None:
     """Each error of the HTTP client has a typed reason; a ping passes it on as it is."""
 
     def fail(_: httpx.Request) -> httpx.Response:
@@ -134,7 +134,7 @@ async def test_reasons_of_the_clients_errors(error: Exception, reason: str) -> N
         assert store.reason(error) == reason
 
 
-async def test_a_key_for_single_collections() -> None:
+async def test_key_for_single_collections_misses_global_read() -> None:
     """What it may not read is named, with the access that gives it; the ping is well all the same."""
     forbidden = (403, '{"status": {"error": "Forbidden: Global access is required"}}')
     answers = {**TWO, "/cluster": forbidden, "/metrics": forbidden}
@@ -148,7 +148,7 @@ async def test_a_key_for_single_collections() -> None:
     assert info.capabilities["cluster"] == "the API key may not read /cluster"
 
 
-async def test_a_page_the_server_does_not_have_is_unsupported() -> None:
+async def test_page_that_the_server_lacks_is_unsupported() -> None:
     """A route that is not there is no failure; a collection that is not there is one."""
     async with datastore(transport({**TWO, "/readyz": (404, ""), "/metrics": (404, "")})) as store:
         await store.ping()
@@ -169,7 +169,7 @@ async def test_ready(status: int, ready: float) -> None:
 
 
 @pytest.mark.parametrize("body", ["<html>hello</html>", "[1", '{"result": {"version": 1}}'])
-async def test_something_else_behind_the_address(body: str) -> None:
+async def test_other_server_at_the_url_fails_to_decode(body: str) -> None:
     """A web page is no Qdrant."""
     async with datastore(transport({"/collections": (200, "{}"), "/": (200, body)})) as store:
         with pytest.raises(QueryError) as error:
@@ -178,7 +178,7 @@ async def test_something_else_behind_the_address(body: str) -> None:
     assert error.value.reason == "decode"
 
 
-async def test_pages_of_odd_shape_raise_nothing() -> None:
+async def test_pages_of_odd_form_raise_nothing() -> None:
     """Every field is optional: an empty telemetry gives rows without values."""
     empty = dict.fromkeys(("/telemetry?details_level=1", "/telemetry?details_level=3"), (200, '{"result": {}}'))
     async with datastore(transport({**TWO, **empty})) as store:
@@ -189,7 +189,7 @@ async def test_pages_of_odd_shape_raise_nothing() -> None:
     assert set(rows[0].values()) == {None}
 
 
-async def test_a_restart_is_noticed() -> None:
+async def test_restart_makes_the_next_ping_read_facts() -> None:
     """Another start in the telemetry makes the next ping read everything again."""
     answers = dict(TWO)
     async with datastore(transport(answers)) as store:

@@ -59,13 +59,13 @@ async def test_disk_is_the_sum_of_all_collections() -> None:
     assert await disk_rows(_reader({}), [], 200.0) == [{"used": 0.0, "size": 200.0, "used_ratio": 0.0}]
 
 
-async def test_a_sum_without_one_of_its_parts_is_none() -> None:
+async def test_disk_without_one_page_is_an_error() -> None:
     """Half of the truth would look like room to spare."""
     with pytest.raises(QueryError, match="404"):
         await disk_rows(_reader({"/collections/a/memory": {"total": {"disk_bytes": 30}}}), ["a", "gone"], 200.0)
 
 
-async def test_all_refused_is_an_error() -> None:
+async def test_memory_without_any_page_is_an_error() -> None:
     """When not one page is to be had, the query fails with the reason."""
     with pytest.raises(QueryError, match="404"):
         await memory_rows(_reader({}), ["a", "b"])

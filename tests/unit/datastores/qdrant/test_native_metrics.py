@@ -64,7 +64,7 @@ def test_requests_not_sent_yet_are_zero() -> None:
     }
 
 
-def test_a_dense_histogram_is_passed_on_as_it_is() -> None:
+def test_dense_histogram_keeps_its_buckets() -> None:
     """From 1.16 on every bucket is there; their bounds and counts stay."""
     buckets, seconds = _durations(metrics("2-two-collections"), "1.18.3", "rest", "search")
 
@@ -73,7 +73,7 @@ def test_a_dense_histogram_is_passed_on_as_it_is() -> None:
     assert seconds == 0.273628
 
 
-def test_a_sparse_histogram_gets_its_empty_buckets_back() -> None:
+def test_sparse_histogram_gets_its_empty_buckets_back() -> None:
     """Before 1.16 empty buckets are left out and differ by endpoint: they are filled, then added."""
     buckets, seconds = _durations(OLD_PAGE, "1.9.0", "rest", "search")
 
@@ -130,7 +130,7 @@ def test_operations_by_endpoint() -> None:
         assert (call, operation_of({"endpoint": f"/qdrant.Points/{call}"})) == (call, operation)
 
 
-def test_a_prefix_of_the_servers_names_does_not_hide_them() -> None:
+def test_prefix_of_the_servers_names_is_removed() -> None:
     """`service.metrics_prefix` puts words before every name; rows are the same."""
     plain = metrics("2-two-collections")
     lines = [line if line.startswith(b"#") else b"qdrant_" + line for line in plain.splitlines()]
@@ -150,7 +150,7 @@ def test_picked_metrics_are_joined_by_their_labels() -> None:
     ]
 
 
-def test_limits_of_the_process() -> None:
+def test_process_limits_give_used_ratios() -> None:
     """Used divided by allowed; no row where the limit is missing."""
     page = metrics_page(b"process_open_fds 50\nprocess_max_fds 200\nprocess_open_mmaps 7\n")
 

@@ -13,7 +13,7 @@ from tests.support.qdrant_recorded import TWO, datastore, transport
 KEY = "sësame-is-no-header"
 
 
-async def test_a_rotated_key_is_used_at_the_next_ping(tmp_path: Path) -> None:
+async def test_rotated_key_is_used_at_the_next_ping(tmp_path: Path) -> None:
     """The key's file is read again, and every request carries it."""
     file = tmp_path / "key"
     file.write_text("old\n")
@@ -26,7 +26,7 @@ async def test_a_rotated_key_is_used_at_the_next_ping(tmp_path: Path) -> None:
     assert (error.value.reason, info.version) == ("auth", "1.18.3")
 
 
-async def test_a_key_file_that_is_gone(tmp_path: Path) -> None:
+async def test_missing_key_file_fails_with_auth(tmp_path: Path) -> None:
     """The target fails with auth until the file is back."""
     file = tmp_path / "key"
     file.write_text("key")
