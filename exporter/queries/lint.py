@@ -58,7 +58,7 @@ def lint(query: Query) -> Iterator[tuple[KeyPath, str]]:
         yield from _lint_cypher(query)
     yield from _lint_labels(query)
     for metric in query.metrics:
-        problems = _lint_fed(metric, query) if metric.name in CORE_METRICS else _lint_own(metric, query)
+        problems = _lint_core_metric(metric, query) if metric.name in CORE_METRICS else _lint_metric(metric, query)
         for message in problems:
             yield ("metrics", metric.name), message
     if query.health is not None:
@@ -87,7 +87,7 @@ def _added_label(query: Query) -> set[str]:
     return {DATABASE_LABELS[query.store]} if query.scope == "database" and query.store in DATABASE_LABELS else set()
 
 
-def _lint_fed(metric: Metric, query: Query) -> Iterator[str]:
+def _lint_core_metric(metric: Metric, query: Query) -> Iterator[str]:
     core = CORE_METRICS[metric.name]
     if not core.from_queries:
         yield "the exporter makes this metric itself"
@@ -95,7 +95,7 @@ def _lint_fed(metric: Metric, query: Query) -> Iterator[str]:
         yield f"needs exactly the labels {', '.join(core.labels) or '(none)'}"
 
 
-def _lint_own(metric: Metric, query: Query) -> Iterator[str]:
+def _lint_metric(metric: Metric, query: Query) -> Iterator[str]:
     for broken, message in _METRIC_RULES:
         if broken(metric):
             yield message
@@ -129,11 +129,7 @@ def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]
 
 
 def _lint_limits_of_share(rule: HealthRule) -> Iterator[tuple[KeyPath, str]]:
-    for key in ("warn_above", "fail_above"):
+    for key in ("warn_above", "fail_above", "warn_below", "fail_below"):
         limit = getattr(rule, key)
-        if limit is not None and not 0 <= limit < 1:
-            yield ("health", key), f"{limit:g}: a ratio goes from 0 to 1, 80 % is 0.8"
-    for key in ("warn_below", "fail_below"):
-        limit = getattr(rule, key)
-        if limit is not None and not 0 < limit <= 1:
+        if limit is not None and not (0 <= limit < 1 if key.endswith("above") else 0 < limit <= 1):
             yield ("health", key), f"{limit:g}: a ratio goes from 0 to 1, 80 % is 0.8"
