@@ -1,4 +1,4 @@
-"""The stores: one package each, imported when a target needs it.
+"""The stores: one package each, imported when a target needs it; beside the packages is what they share.
 
 A datastore knows queries and rows, and nothing of snapshots, schedules or pages.
 """
