@@ -10,16 +10,14 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 
-from exporter.datastores.pgwire.errors import unknown_database
-from exporter.datastores.postgres.connector import AnotherServerError, Connector, recognised
+from exporter.datastores.postgres.connector import REFUSED, Connector
 from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.extensions import EXTENSIONS, Extension
 from exporter.datastores.postgres.network import network_of
-from exporter.datastores.postgres.pooled import transaction
-from exporter.datastores.postgres.refusals import refusal_of
 from exporter.datastores.postgres.session_settings import ours, statement_timeout, users_own
+from exporter.datastores.postgres.transaction import AnotherServerError, execute_on_watched, transaction
 from exporter.datastores.postgres.user_queries import LEAVE, untrusted_rows
-from exporter.errors import NoSessionError, QueryError
+from exporter.errors import NoSessionError
 from exporter.queries.query import Row
 
 PATIENCE_SECONDS = 2.0  # what the client waits longer than the server, which ends slow statements by itself
@@ -27,7 +25,6 @@ CLOSE_SECONDS = 1.0
 
 # The driver cannot decode what came, or the server cannot convert what it has.
 _UNCONVERTIBLE = (UnicodeDecodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
-_REFUSED = "this database does not let us in; the findings of `databases` say why"
 _FATAL = ("FATAL", "PANIC")  # the server ends the session after these; asyncpg notices with the next statement
 
 _log = structlog.get_logger("exporter")
@@ -39,12 +36,12 @@ class LaneConnection:
     """The connection of one lane, to one database at a time, opened when it is needed.
 
     A bare connection, because asyncpg's pool does not come back from a frozen server. The server ends a statement
-    before the caller's deadline, so a slow one costs nothing but itself; where the deadline fires all the same,
-    nobody answers there, and the connection is dropped without asking.
+    before the caller's deadline, so a slow one costs nothing but itself; where the deadline passes all the same, the
+    server does not respond, and the connection is dropped at once.
 
-    users: for statements that users wrote, or that read what they made. There the functions of any user may run, who
-    may leave prepared statements of theirs in the place of ours: so nothing else is asked on such a connection.
-    rival: a connection that is closed before this one is opened, where the two may have one connection only.
+    users: for statements that users wrote, or that read what they made. These may call functions of any user, which
+    may replace our prepared statements: so no other statement runs on such a connection.
+    rival: a connection that is closed before this one is opened, where only one of the two may be open.
     """
 
     def __init__(self, connector: Connector, *, users: bool = False) -> None:
@@ -61,10 +58,10 @@ class LaneConnection:
         self._any_server = False
         self._process: int | None = None  # of the server, while it runs a statement of users
         self._moves = 0
-        self.opened = 0  # how often; a change tells that what was known about the server may be old
+        self.opened = 0  # how often; after a change, facts about the server may be old
 
     async def ping(self, sql: str) -> Row:
-        """Ask whichever server the URL leads to for one row; watch that server from now on, by its `started_at`."""
+        """Read one row from the server that the URL leads to now, and watch that server, by its `started_at`."""
         self._any_server = True
         try:
             [row] = await self.rows(sql)
@@ -118,7 +115,7 @@ class LaneConnection:
         await self._answer(ask, 5.0, database)
 
     async def close(self) -> None:
-        """Say goodbye to a server that listens, and leave one that does not."""
+        """Close the connection, in order where the server still responds."""
         self._process = None
         if self._connection is not None:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
@@ -165,7 +162,7 @@ class LaneConnection:
                 yield self._connection
         except AnotherServerError:
             self.terminate()
-            raise self._elsewhere(database) from None
+            raise self.connector.leads_elsewhere(database) from None
         except asyncio.CancelledError:
             self.terminate()
             raise
@@ -173,8 +170,9 @@ class LaneConnection:
             fault = network_of(self._connection).fault if self._connection is not None else None
             if not isinstance(error, asyncpg.PostgresError) or error.severity_en in _FATAL:
                 self.terminate()
-                # A PgBouncer lets in whomever it knows, and tells with the first statement that the server does not.
-                if opening and self.connector.target.via_pgbouncer and (refusal := self._refusal(error, database)):
+                # A PgBouncer accepts the login itself, and reports a refusal of the server at the first statement.
+                pooled = opening and self.connector.target.via_pgbouncer
+                if pooled and (refusal := self.connector.refusal(error, database)):
                     raise refusal from None
             if fault is not None:
                 raise fault from None
@@ -187,34 +185,24 @@ class LaneConnection:
         return usable and database == self._database and self._moves == self.connector.moves
 
     async def _serving(self) -> int:
-        """Return which process of the server answers; a pooler tells a number of its own."""
+        """Return the process of the server that responds; a pooler reports a number of its own."""
         if self.connector.target.via_pgbouncer:
             return int(await self._connection.fetchval("SELECT pg_catalog.pg_backend_pid()"))
         return int(self._connection.get_server_pid())
 
     def _check(self) -> str:
-        return "SELECT 1" if self._any_server else self.connector.recognise()
-
-    def _elsewhere(self, database: str | None) -> QueryError:
-        """Tell that another server answered; a PgBouncer may lead to another one with a single database."""
-        if self.connector.target.via_pgbouncer and database:
-            self.connector.unknown_to_pooler.add(database)
-            return NoSessionError("unsupported", "PgBouncer leads to another server with this database", database)
-        self.connector.lose()
-        return NoSessionError(
-            "connect", "another server answered than at the last ping; the next ping tells which is watched"
-        )
+        return "SELECT 1" if self._any_server else self.connector.check_server()
 
     async def _open(self, database: str | None, seconds: float) -> None:
         if self.connector.refusals.waits(database):
-            raise NoSessionError("unsupported", _REFUSED, database)
+            raise NoSessionError("unsupported", REFUSED, database)
         check, self._moves = self._check(), self.connector.moves
         if self.rival is not None:
             await self.rival.close()
         try:
             self._connection = await self.connector.connect(database, seconds, cached=not self._users)
         except (OSError, asyncpg.PostgresError) as error:
-            if (refusal := self._refusal(error, database)) is not None:
+            if (refusal := self.connector.refusal(error, database)) is not None:
                 raise refusal from None
             raise NoSessionError(reason_of(error), f"{type(error).__name__}: {error}") from error
         await self._settle(seconds, check)
@@ -225,28 +213,11 @@ class LaneConnection:
         self._decodes_json = False
         self.opened += 1
 
-    def _refusal(self, error: BaseException, database: str | None) -> NoSessionError | None:
-        """Return what is to be said of all that was to be asked in a database that alone refuses us; None elsewhere."""
-        if database is None:
-            return None
-        pooled = self.connector.target.via_pgbouncer
-        if pooled and (isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))):
-            self.connector.unknown_to_pooler.add(database)
-            return NoSessionError("unsupported", "PgBouncer does not know this database", database)
-        why = refusal_of(error, via_pgbouncer=pooled)
-        if why is None:
-            return None
-        self.connector.refusals.note(database, why)
-        _log.debug(
-            "a database refuses the login", target=self.connector.target.name, database=database, error=str(error)
-        )
-        return NoSessionError("unsupported", _REFUSED, database)
-
     async def _settle(self, seconds: float, check: str) -> None:
-        """Set what the session is to keep, and look whose it is; without that it is of no use."""
+        """Set what the session is to keep, and check which server it is on; close it where either fails."""
         try:
             if not self.connector.target.via_pgbouncer:
-                await recognised(self._connection, self._prologue(self._connection, seconds, check))
+                await execute_on_watched(self._connection, self._prologue(self._connection, seconds, check))
         except BaseException:
             self.terminate()
             raise

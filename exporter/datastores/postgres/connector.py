@@ -7,40 +7,41 @@ from urllib.parse import urlencode
 
 import asyncpg
 import asyncpg.protocol.protocol
+import structlog
 
 from exporter.config.libpq.conninfo import Conninfo
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
+from exporter.datastores.pgwire.errors import unknown_database
 from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.pgwire.tls import lent_words
 from exporter.datastores.postgres.left_behind import LeftBehind
 from exporter.datastores.postgres.network import Network
-from exporter.datastores.postgres.refusals import Refusals
+from exporter.datastores.postgres.refusals import Refusals, refusal_of
 from exporter.datastores.postgres.session_settings import NAME, at_login
 from exporter.datastores.tls import tls_of
-from exporter.errors import QueryError
+from exporter.errors import NoSessionError, QueryError
 
 CONNECT_SECONDS = 10.0
+REFUSED = "this database does not let us in; the findings of `databases` say why"
+
+_log = structlog.get_logger("exporter")
 
 asyncpg.protocol.protocol.ENCODINGS_MAP["sql_ascii"] = CODEC  # asyncpg's is ASCII, which fails at each other byte
-
-
-class AnotherServerError(Exception):
-    """A login reached another server than the one that is watched."""
 
 
 class Connector:
     """Open the connections of one target, and hold what all of them have to know.
 
     unknown_to_pooler: databases that a PgBouncer on the way does not know, or with which it leads to another server.
-    refusals: databases that let us in no more, or not yet.
-    left_behind: sessions that may go on though we left them.
+    refusals: databases that refused the last login.
+    left_behind: sessions that may go on after their connection was dropped.
     unconverted: databases whose text the server or the driver could not convert; None is the URL's.
-    watched: when the server that the last ping reached was started, which no other server was in the same microsecond;
-        None until a ping tells, and after a login that reached another one.
-    moves: how often another server came to be watched, or was met; connections of before are not used any more.
-    certificate: what the server showed at the last login, in DER; None without TLS.
+    watched: the start time of the server that the last ping reached, in microseconds, which identifies it; None before
+        the first ping, and after a login that reached another server.
+    moves: how often the watched server changed or another one was reached; older connections are not used any more.
+    certificate: the server's at the last login, in DER; None without TLS.
     """
 
     def __init__(self, target: PostgresTarget) -> None:
@@ -55,7 +56,7 @@ class Connector:
         self._tls = tls_of(target)
 
     async def connect(self, database: str | None, seconds: float, *, cached: bool = True) -> Any:
-        """Log in with the secret as it is now; None is the URL's database. Cached: statements stay prepared."""
+        """Log in with the present secret; None is the URL's database. Cached: statements stay prepared."""
         pooled = self.target.via_pgbouncer
         server_settings = {
             **NAME,
@@ -75,7 +76,7 @@ class Connector:
                     max_cached_statement_lifetime=0,  # for ever: the statements are always the same
                     max_cacheable_statement_size=0,
                 )
-        except UnicodeDecodeError:  # what the server says before it knows our encoding is in its own
+        except UnicodeDecodeError:  # the server writes in its own encoding until it knows ours
             raise QueryError("connect", "the login failed, in words that are not UTF-8: see lc_messages") from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             if network.fault is not None:
@@ -85,7 +86,7 @@ class Connector:
         return connection
 
     def _place(self, database: str | None, tls_words: Mapping[str, str]) -> Mapping[str, Any]:
-        """Return where asyncpg is to connect to, by which TLS, within which time."""
+        """Return asyncpg's arguments for the server's place, TLS and the deadline."""
         info = self.target.conninfo
         return {
             "dsn": None if self._tls else f"postgresql:///?{urlencode(tls_words)}",  # it takes them in a URL alone
@@ -93,32 +94,57 @@ class Connector:
             "port": [host.port for host in info.hosts],
             "user": info.user,
             "database": database or info.database,
-            "ssl": False if info.local else self._tls,  # None: as libpq's words say
+            "ssl": False if info.local else self._tls,  # None: as libpq's parameters say
             "direct_tls": info.word("sslnegotiation") == "direct" or None,
             "target_session_attrs": info.word("target_session_attrs", "any"),
             "timeout": info.connect_seconds(CONNECT_SECONDS),
         }
 
     def watch(self, started_at: float) -> None:
-        """Take the server that a ping reached for the one that is watched."""
+        """Watch the server that a ping reached."""
         if self.watched != started_at:
             self.watched = started_at
             self.moves += 1
 
     def lose(self) -> None:
-        """Forget which server is watched: the URL leads to several, and the next ping tells to which one now."""
+        """Watch no server until the next ping: the URL leads to several."""
         self.watched = None
         self.moves += 1
 
-    def recognise(self) -> str:
+    def check_server(self) -> str:
         """Return a statement that divides by zero on any other server than the one that is watched."""
         if self.watched is None:
             raise QueryError("connect", "the URL leads to another server than before; the next ping tells which one")
         started = "extract(epoch FROM pg_catalog.pg_postmaster_start_time())::float8"
         return f"SELECT 1 / ({started} = {self.watched!r})::int"
 
+    def leads_elsewhere(self, database: str | None) -> NoSessionError:
+        """Return the error for another server's response; a PgBouncer may lead to one with a single database."""
+        if self.target.via_pgbouncer and database:
+            self.unknown_to_pooler.add(database)
+            return NoSessionError("unsupported", "PgBouncer leads to another server with this database", database)
+        self.lose()
+        return NoSessionError(
+            "connect", "another server answered than at the last ping; the next ping tells which is watched"
+        )
+
+    def refusal(self, error: BaseException, database: str | None) -> NoSessionError | None:
+        """Return the error of all queries in a database that alone refuses the login; None where others do, too."""
+        if database is None:
+            return None
+        pooled = self.target.via_pgbouncer
+        if pooled and (isinstance(error, asyncpg.InvalidCatalogNameError) or unknown_database(str(error))):
+            self.unknown_to_pooler.add(database)
+            return NoSessionError("unsupported", "PgBouncer does not know this database", database)
+        why = refusal_of(error, via_pgbouncer=pooled)
+        if why is None:
+            return None
+        self.refusals.note(database, why)
+        _log.debug("a database refuses the login", target=self.target.name, database=database, error=str(error))
+        return NoSessionError("unsupported", REFUSED, database)
+
     def retain(self, databases: Collection[str]) -> None:
-        """Forget what is known of databases that are not there any more, or not asked for."""
+        """Forget all databases but these, which exist and are wanted."""
         self.refusals.retain(databases)
         self.unknown_to_pooler.intersection_update(databases)
         self.unconverted.intersection_update((None, *databases))
@@ -132,15 +158,6 @@ class Connector:
                 connected.setsockopt(*option)
 
 
-async def recognised(connection: Any, statements: str) -> None:
-    """Run statements, Connector.recognise() among them; leave a server that is not recognised."""
-    try:
-        await connection.execute(statements)
-    except asyncpg.DivisionByZeroError:
-        connection.terminate()
-        raise AnotherServerError from None
-
-
 def _options(info: Conninfo) -> Mapping[str, str]:
-    """Return what tells a proxy on the way which server is meant."""
+    """Return the options by which a proxy on the way finds the server."""
     return {"options": info.parameters["options"]} if "options" in info.parameters else {}
