@@ -1,4 +1,4 @@
-"""Bad days of the exporter's own: stuck, frozen, without a log, out of file descriptors, under a clock that jumps."""
+"""Faults of the exporter itself: stuck, frozen, without a log, out of file descriptors, with a clock that jumps."""
 
 import os
 import signal
@@ -37,8 +37,8 @@ def critical(ran: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_blocked_loop_ends_the_process(tmp_path: Path) -> None:
-    """It can answer no probe: the process ends, and the log says where it hung."""
+def test_blocked_loop_ends_the_process(tmp_path: Path) -> None:
+    """It can answer no probe: the process ends, and the log has the stack."""
     code = "import time; from exporter.polling import event_log, watchdog; watchdog.EVERY = 0.2"
     ran = ended(tmp_path, f"{code}\nevent_log.EventLogger.log = lambda *_: time.sleep(60)\n{RUN}", free_port())
 
@@ -63,8 +63,8 @@ poller.within_deadline = execution.within_deadline = within_deadline
 """
 
 
-def test_a_stuck_poller_ends_the_process(tmp_path: Path) -> None:
-    """A client that ignores every deadline: the log names the target, and even that client cannot hold the end up."""
+def test_stuck_poller_ends_the_process(tmp_path: Path) -> None:
+    """A client that ignores every deadline: the log names the target, and the process ends all the same."""
     ran = ended(tmp_path, STUCK_POLLER + RUN, free_port())
 
     assert ran.returncode == 1
@@ -98,8 +98,8 @@ def term(*_):
         ("watchdog.Watchdog.__exit__ = in_c; event_log.EventLogger.log = lambda *_: signal.raise_signal(15)", "in_c"),
     ],
 )
-def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
-    """A call into C that never returns stops all of Python, SIGTERM with it: while it runs, starts or ends."""
+def test_held_interpreter_lock_ends_the_process(tmp_path: Path, held: str, function: str) -> None:
+    """A call into C that never returns blocks also signal handlers: while running, starting or ending."""
     ran = ended(tmp_path, f"{HELD}{held}\n{RUN}", free_port())
 
     assert ran.returncode == 1
@@ -107,7 +107,7 @@ def test_who_holds_the_interpreter_ends_the_process(tmp_path: Path, held: str, f
     assert f"in {function}" in ran.stderr
 
 
-def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pipe: tuple[int, int]) -> None:
+def test_held_interpreter_lock_ends_the_process_with_a_blocked_log(full_pipe: tuple[int, int]) -> None:
     _, writing = full_pipe
     code = f"{HELD}event_log.EventLogger.log = in_c\n{RUN}"
     config = f"{{listen: '127.0.0.1:{free_port()}', targets: {closed('qdrant')}}}"
@@ -121,8 +121,8 @@ def test_who_holds_the_interpreter_ends_though_nobody_takes_the_log_away(full_pi
     assert ran.returncode == 1
 
 
-def test_who_was_frozen_is_not_stuck() -> None:
-    """A container that is paused and resumed goes on."""
+def test_frozen_process_goes_on() -> None:
+    """As a container that is paused and resumed."""
     with Patched(closed("qdrant"), "from exporter.polling import watchdog; watchdog.EVERY = 0.2") as exporter:
         os.kill(exporter.pid, signal.SIGSTOP)
         time.sleep(3)
@@ -136,7 +136,7 @@ def test_who_was_frozen_is_not_stuck() -> None:
 
 @pytest.fixture
 def full_pipe() -> Iterator[tuple[int, int]]:
-    """Return both ends of a pipe that takes nothing more."""
+    """Return both ends of a full pipe."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     while True:
@@ -150,8 +150,8 @@ def full_pipe() -> Iterator[tuple[int, int]]:
     os.close(writing)
 
 
-def test_a_log_that_nobody_takes_away(full_pipe: tuple[int, int]) -> None:
-    """A collector that hangs stops nothing; how much was lost is told when it is back."""
+def test_blocked_log_delays_nothing(full_pipe: tuple[int, int]) -> None:
+    """A collector hangs; the number of dropped lines is logged when it reads again."""
     reading, writing = full_pipe
     with Redirected(writing) as exporter:
         exporter.wait(lambda: exporter.get("/startupz").status == 200, "the first poll")
@@ -168,8 +168,8 @@ def test_a_log_that_nobody_takes_away(full_pipe: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("where", ["a full disk", "nobody", "nowhere"])
-def test_a_log_that_cannot_be_written(where: str) -> None:
-    """A full disk, a pipe whose reader is gone, and none at all: it runs and ends as ever."""
+def test_unwritable_log_is_survived(where: str) -> None:
+    """A full disk, a pipe without reader, and none at all: the process runs and ends as usual."""
     reading, writing = os.pipe()
     os.close(reading)
     with Path("/dev/full").open("wb") as full:
@@ -195,8 +195,8 @@ signal.signal(signal.SIGUSR2, lambda *_: jumps.append(-7200))
 
 
 @pytest.mark.servers("qdrant")
-def test_a_clock_that_jumps(servers: Servers) -> None:
-    """Two hours forth and two back: polls go on at their interval, and nothing looks old, down or flapping.
+def test_clock_jump_changes_nothing(servers: Servers) -> None:
+    """Two hours forward and back: polls keep their interval, and nothing looks old, down or flapping.
 
     That the clocks are apart is told, and is not what is looked at here.
     """

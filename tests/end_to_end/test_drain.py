@@ -1,4 +1,4 @@
-"""SIGTERM in earnest: real servers, clients that scrape all the time, and servers that fall ill meanwhile."""
+"""SIGTERM with real servers, clients that scrape without pause, and servers that fail during the drain."""
 
 import http.client
 import os
@@ -30,14 +30,14 @@ Tier = dict[str, Postgres | Neo4j | Minio | Qdrant]
 
 
 class Scrape(NamedTuple):
-    """What a client got: a status, or at which point the connection ended."""
+    """What a client received: a status, or the point at which the connection ended."""
 
     began: float
     outcome: int | str
 
 
 class Scraper(threading.Thread):
-    """Scrape without a pause until nobody listens any more."""
+    """Scrape without pause until connections are refused."""
 
     def __init__(self, port: int, path: str) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def loaded(tier: Tier, drain: str = f"{DRAIN:.0f}s") -> Iterator[tuple[Exporter,
 
 
 def connections(port: int) -> int:
-    """Count a server's connections that are open, or whose end it has not noticed."""
+    """Count the connections of a server that are open, or half closed."""
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     return sum(int(row[1].rpartition(":")[2], 16) == port and row[3] in _OPEN for row in rows)
 
@@ -137,8 +137,8 @@ def all_gone(tier: Tier) -> bool:
     return left == 0
 
 
-def test_no_scrape_is_cut(tier: Tier) -> None:
-    """/readyz fails first; through the drain all scrapes are answered; then nobody listens, and all connections end."""
+def test_drain_answers_all_scrapes(tier: Tier) -> None:
+    """/readyz fails first, all scrapes are answered during the drain, then the listener and all connections close."""
     with loaded(tier) as (exporter, load):
         os.kill(exporter.pid, signal.SIGTERM)
         told = time.monotonic()
@@ -158,8 +158,8 @@ def test_no_scrape_is_cut(tier: Tier) -> None:
     assert {one.outcome for one in scrapes} <= {200, "refused", "without an answer"}
 
 
-def test_a_second_sigterm_ends_it_beside_frozen_servers(tier: Tier) -> None:
-    """There is no drain to wait for, and no server either."""
+def test_second_sigterm_ends_despite_frozen_servers(tier: Tier) -> None:
+    """It waits neither for the drain nor for a server."""
     try:
         with loaded(tier, drain="60s") as (exporter, _):
             for server in tier.values():
@@ -177,8 +177,8 @@ def test_a_second_sigterm_ends_it_beside_frozen_servers(tier: Tier) -> None:
 
 
 @pytest.mark.parametrize("harm", [Process.freeze, Process.kill], ids=["frozen", "killed"])
-def test_servers_that_fall_ill_meanwhile_hold_nobody(tier: Tier, harm: Callable[[Process], None]) -> None:
-    """All four at once: scrapes go on, and the end comes as soon and as well as ever."""
+def test_servers_that_fail_while_draining_do_not_delay_the_end(tier: Tier, harm: Callable[[Process], None]) -> None:
+    """All four at once: scrapes are answered, and the process ends in time with exit 0."""
     try:
         with loaded(tier) as (exporter, load):
             os.kill(exporter.pid, signal.SIGTERM)

@@ -13,7 +13,7 @@ from tests.support.exporter_process import Exporter, Patched
 
 
 @pytest.mark.servers("qdrant")
-def test_out_of_file_descriptors(servers: Servers) -> None:
+def test_exhausted_file_descriptors_are_survived(servers: Servers) -> None:
     """Who is connected is served on; what needs a new descriptor fails with a reason, and works again after."""
     targets = [servers.qdrant().target("held"), *closed("postgres")]
     with Exporter(targets) as exporter:
@@ -91,7 +91,7 @@ threading.Thread.start = refused
 
 
 @pytest.mark.servers("postgres", "qdrant")
-def test_a_client_that_cannot_be_loaded_takes_its_target_down_alone(servers: Servers) -> None:
+def test_client_that_cannot_be_imported_takes_only_its_target_down(servers: Servers) -> None:
     """Without descriptors for the import; it is tried again at each poll, and then the target is well."""
     targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
     with Patched(targets, STARVED) as exporter:
@@ -105,8 +105,8 @@ def test_a_client_that_cannot_be_loaded_takes_its_target_down_alone(servers: Ser
 
 
 @pytest.mark.servers("postgres", "qdrant")
-def test_a_machine_without_threads_is_survived(servers: Servers) -> None:
-    """The import, pages, gzip, a reload: all is done on the loop then."""
+def test_machine_without_threads_is_survived(servers: Servers) -> None:
+    """The import, pages, gzip and a reload are done on the event loop then."""
     targets = [servers.postgres().target("postgres"), servers.qdrant().target("qdrant")]
     with Patched(targets, THREADLESS) as exporter:
         exporter.wait_up("postgres", "qdrant")

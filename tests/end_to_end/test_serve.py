@@ -1,4 +1,4 @@
-"""The process as people run it: its start, its drain and its end."""
+"""The process: its start, its drain and its end."""
 
 import errno
 import shutil
@@ -26,8 +26,8 @@ def one() -> Iterator[Exporter]:
         yield exporter
 
 
-def test_all_targets_may_be_down_at_the_start() -> None:
-    """Everything is served, and says so."""
+def test_start_with_all_targets_down() -> None:
+    """All pages are served, and report it."""
     with Exporter(closed("postgres", "qdrant", "neo4j", "minio"), "10s") as exporter:
         exporter.wait(lambda: exporter.get("/startupz").status == 200, "every target to be tried")
         body = exporter.health()
@@ -43,7 +43,7 @@ def test_all_targets_may_be_down_at_the_start() -> None:
     assert "hunter22" not in exporter.last_log
 
 
-def test_everywhere_is_both_families() -> None:
+def test_default_address_listens_on_both_families() -> None:
     exporter = Exporter(closed("postgres"))
     exporter.write(closed("postgres"), listen=f"[::]:{exporter.port}")
     with exporter:
@@ -54,7 +54,7 @@ def test_everywhere_is_both_families() -> None:
 
 
 @pytest.mark.parametrize("missing", [socket.AF_INET, socket.AF_INET6])
-def test_a_machine_may_have_one_family(monkeypatch: pytest.MonkeyPatch, missing: socket.AddressFamily) -> None:
+def test_machine_with_one_family_listens_on_it(monkeypatch: pytest.MonkeyPatch, missing: socket.AddressFamily) -> None:
     class Socket(socket.socket):
         def __init__(self, family: int) -> None:
             if family == missing:
@@ -67,8 +67,8 @@ def test_a_machine_may_have_one_family(monkeypatch: pytest.MonkeyPatch, missing:
     assert everywhere() == [there]
 
 
-def test_sigterm_drains_and_ends_well() -> None:
-    """Not ready at once, while scrapes go on; then exit 0."""
+def test_sigterm_drains_and_is_exit_0() -> None:
+    """/readyz fails at once, while scrapes are answered; then exit 0."""
     with Exporter(closed("postgres"), drain="2s") as exporter:
         drain(exporter)
 
@@ -91,8 +91,7 @@ def drain(one: Exporter) -> None:
 @pytest.mark.parametrize(
     "signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]], ids=["SIGINT", "SIGTERM twice"]
 )
-def test_who_cannot_wait_need_not(signals: list[signal.Signals]) -> None:
-    """Ctrl-C ends at once, and so does a second SIGTERM."""
+def test_ctrl_c_or_second_sigterm_ends_at_once(signals: list[signal.Signals]) -> None:
     with Exporter(closed("postgres"), drain="30s") as exporter:
         exporter.wait(lambda: exporter.get("/startupz").status == 200, "the start")
         assert exporter._process is not None  # noqa: SLF001
@@ -119,8 +118,8 @@ def test_head_has_headers_and_no_body(one: Exporter) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on the PATH")
-def test_curl_reads_a_compressed_page_whole(one: Exporter) -> None:
-    """A client that reads one gzip stream and no second."""
+def test_curl_reads_a_compressed_page_completely(one: Exporter) -> None:
+    """The client reads only the first gzip stream of a body."""
     command = ["curl", "-sS", "--compressed", f"http://127.0.0.1:{one.port}/metrics"]
     page = subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -128,8 +127,8 @@ def test_curl_reads_a_compressed_page_whole(one: Exporter) -> None:
     assert "datatier_build_info{" in page
 
 
-def test_a_crash_ends_the_process(tmp_path: Path) -> None:
-    """A bug of ours in a poller is exit 1 and one line that says which; not a server of frozen numbers."""
+def test_crash_ends_the_process(tmp_path: Path) -> None:
+    """An error in a poller is exit 1 and one line with the error; the process must not serve old data."""
     broken = "from exporter.polling.event_log import EventLogger; EventLogger.log = lambda *_: 1 / 0"
     code = f"{broken}; from exporter import cli; raise SystemExit(cli.main())"
     ran = ended(tmp_path, code, free_port())
@@ -140,7 +139,7 @@ def test_a_crash_ends_the_process(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in line
 
 
-def test_a_port_that_is_taken(one: Exporter, tmp_path: Path) -> None:
+def test_port_in_use_is_an_error(one: Exporter, tmp_path: Path) -> None:
     """The process ends, with a line that says why and no traceback."""
     ran = ended(tmp_path, "from exporter import cli; raise SystemExit(cli.main())", one.port)
 

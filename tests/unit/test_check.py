@@ -1,4 +1,4 @@
-"""The check command says of every target what works, what does not, and what to do."""
+"""The check command reports for each target what works, what fails, and what grants missing privileges."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ URL = "postgresql://monitor:hunter22@db1/postgres"
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
-    """Return the servers that targets of these names are."""
+    """Return the servers behind the targets, by name."""
     servers = {"orders": Fake(), "invoices": Fake()}
 
     def open_datastore(target: Any) -> Datastore:
@@ -41,7 +41,7 @@ async def outcomes(*queries: Query) -> dict[str, tuple[int, int, str]]:
     return {each["query"]: (each["rows"], each["series"], each.get("reason", "ok")) for each in report["queries"]}
 
 
-async def test_a_report(fakes: dict[str, Fake]) -> None:
+async def test_report_of_each_target(fakes: dict[str, Fake]) -> None:
     """Identity, each query's outcome, missing privileges with their grant, what is not there and why."""
     fake = fakes["orders"]
     fake.pinged = info(
@@ -70,8 +70,8 @@ async def test_a_report(fakes: dict[str, Fake]) -> None:
     }
 
 
-async def test_the_table(fakes: dict[str, Fake]) -> None:
-    """What a person reads, one line a query."""
+async def test_text_is_a_table(fakes: dict[str, Fake]) -> None:
+    """With one line for each query."""
     fakes["orders"].pinged = info("15.4", role="primary", missing_privileges={"pg_monitor": "GRANT pg_monitor"})
     fakes["orders"].answers = {"bloat": QueryError("timeout", "no answer")}
     [report] = await checked(query(), query("bloat"), query("io", when=Conditions(version=">=16")))
@@ -91,8 +91,8 @@ async def test_the_table(fakes: dict[str, Fake]) -> None:
     assert json.loads(check.as_json([report])) == {"targets": [report]}
 
 
-async def test_a_target_that_is_down(fakes: dict[str, Fake]) -> None:
-    """Its reason is told and the others are checked; no secret is in the server's words."""
+async def test_target_that_is_down_has_its_reason(fakes: dict[str, Fake]) -> None:
+    """The others are checked all the same; secrets in the message of the server are blanked."""
     fakes["orders"].pinged = OSError("no route to hunter22@db1")
     down, up = await checked(query(), targets=("orders", "invoices"))
 
@@ -105,8 +105,8 @@ async def test_a_target_that_is_down(fakes: dict[str, Fake]) -> None:
     assert fakes["orders"].left == fakes["invoices"].left == 1
 
 
-async def test_every_lane_and_database_is_asked_once(fakes: dict[str, Fake]) -> None:
-    """The databases' rows add up; globs of a query count as they do when serving."""
+async def test_queries_of_all_lanes_and_databases_run_once(fakes: dict[str, Fake]) -> None:
+    """Rows are summed over databases; globs of a query apply as when serving."""
     fakes["orders"].answers = {"tables": [{"bytes": 1.0}]}
     tables = query("tables", scope="database", labels=(), databases=("app", "log"))
 
@@ -121,21 +121,21 @@ async def test_one_failing_database_fails_the_query(fakes: dict[str, Fake]) -> N
     assert await outcomes(query("tables", scope="database", labels=())) == {"tables": (0, 0, "privilege")}
 
 
-async def test_databases_that_cannot_be_listed(fakes: dict[str, Fake]) -> None:
-    """The other queries have been asked; nobody gets a traceback."""
+async def test_failed_discovery_fails_its_queries_alone(fakes: dict[str, Fake]) -> None:
+    """The other queries run; there is no traceback."""
     fakes["orders"].names = QueryError("privilege", "no list for you")
     tables = query("tables", scope="database", labels=())
 
     assert await outcomes(query(interval="1h"), tables) == {"sizes": (1, 1, "ok"), "tables": (0, 0, "privilege")}
 
 
-async def test_a_session_that_cannot_be_had(fakes: dict[str, Fake]) -> None:
+async def test_failed_session_fails_its_queries(fakes: dict[str, Fake]) -> None:
     fakes["orders"].opening = OSError("too many connections")
 
     assert await outcomes(query(), query("other")) == {"sizes": (0, 0, "connect"), "other": (0, 0, "connect")}
 
 
-async def test_a_ping_that_hangs(fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_ping_is_a_timeout(fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch) -> None:
     """A person waits for ten seconds at most."""
     monkeypatch.setattr(check, "PING_SECONDS", 0.01)
     fakes["orders"].pinged = HANG
@@ -153,20 +153,20 @@ async def test_a_ping_that_hangs(fakes: dict[str, Fake], monkeypatch: pytest.Mon
         ({"up": False, "queries": []}, True),
     ],
 )
-def test_what_a_server_does_not_support_is_no_failure(report: dict[str, Any], failed: bool) -> None:  # noqa: FBT001 - a table's column
+def test_unsupported_query_is_no_failure(report: dict[str, Any], failed: bool) -> None:  # noqa: FBT001 - a table's column
     """The exit code is for what somebody can put right."""
     assert check.failed([report]) == failed
 
 
-async def test_a_query_that_steps_between_polls_takes_one(fakes: dict[str, Fake]) -> None:
-    """Its rows only tell what steps saw: asked alone they would look well on a server that refuses each step."""
+async def test_operation_with_steps_takes_one(fakes: dict[str, Fake]) -> None:
+    """Without a step its rows would be empty but right, even on a server that refuses each step."""
     await checked(query("waits", step_every=5.0))
 
     assert [asked for asked in fakes["orders"].asked if "waits" in asked] == ["sampler waits", "fast waits"]
 
 
-async def test_nothing_acts_on_the_terminal(fakes: dict[str, Fake]) -> None:
-    """Whatever a server calls itself, and says of a query."""
+async def test_text_is_printable(fakes: dict[str, Fake]) -> None:
+    """Whatever a server reports as its version, or as an error."""
     fakes["orders"].pinged = info(
         "15\x1b[2J",
         role="primary\r",

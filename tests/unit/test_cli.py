@@ -1,4 +1,4 @@
-"""The command line: what is wrong is told in readable lines, and the exit code says how bad it is."""
+"""The command line: exit codes, and problems as readable lines."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def logs() -> Iterator[None]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Return a good configuration of a server that is not there."""
+    """Return a valid configuration whose server is down."""
     return write(tmp_path / "datatier.yaml", ORDERS.format(port=free_port()))
 
 
@@ -44,13 +44,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]
     return captured.err.splitlines()
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out == f"datatier-exporter {__version__}\n"
 
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["check"]])
-def test_a_wrong_configuration(command: list[str], config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_configuration_is_exit_2(command: list[str], config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 before anything is started, each problem on a line with file, line and key."""
     config.write_text(config.read_text().replace("url", "uri"))
 
@@ -60,14 +60,14 @@ def test_a_wrong_configuration(command: list[str], config: Path, capsys: pytest.
     ]
 
 
-def test_a_configuration_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_configuration_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "none.yaml"
 
     assert refused(capsys, "--config", missing) == [f"{missing}: cannot be read: No such file or directory"]
 
 
-def test_a_missing_secret_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file is named, and where it was asked for."""
+def test_missing_secret_file_is_exit_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the file, and the key that refers to it."""
     config.write_text(config.read_text().replace("url", "password_file: /none\n    url"))
 
     assert refused(capsys, "--config", config) == [
@@ -75,7 +75,7 @@ def test_a_missing_secret_file(config: Path, capsys: pytest.CaptureFixture[str])
     ]
 
 
-def test_an_unset_variable(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unset_variable_is_exit_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(config.read_text().replace("url", "password: ${NOBODY_SETS_THIS}\n    url"))
 
     assert refused(capsys, "--config", config) == [
@@ -83,8 +83,8 @@ def test_an_unset_variable(config: Path, capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-def test_a_wrong_query_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is found before a server is asked."""
+def test_invalid_query_file_is_exit_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before any connection is made."""
     config.write_text(config.read_text() + "queries: [queries.d]\n")
     path = write(
         config.parent / "queries.d/postgres/mine.yaml", "query: SELECT 1\nmetrics:\n  pg_mine: {type: gauge}\n"
@@ -93,7 +93,7 @@ def test_a_wrong_query_file(config: Path, capsys: pytest.CaptureFixture[str]) ->
     assert refused(capsys, "check", "--config", config) == [f"{path}:3: metrics.pg_mine.help: required, but not there"]
 
 
-def test_a_label_of_a_target_that_a_query_has_too(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_target_label_that_collides_with_a_query_is_exit_2(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A series with the same label twice would cost Prometheus the whole page."""
     config.write_text(config.read_text() + "    labels:\n      datname: x\n")
     [first, *_] = refused(capsys, "check", "--config", config)
@@ -101,8 +101,8 @@ def test_a_label_of_a_target_that_a_query_has_too(config: Path, capsys: pytest.C
     assert first.startswith(f"{config}:6: targets.0.labels.datname: the query ")
 
 
-def test_nothing_configured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither a file nor a variable."""
+def test_no_configuration_is_exit_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither a file nor a variable of the environment."""
     for name in (
         "POSTGRES_URL",
         "DATA_SOURCE_NAME",
@@ -130,7 +130,7 @@ def test_nothing_configured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["check", "--shard", "1"], "argument --shard: '1' is not a shard"),
     ],
 )
-def test_a_wrong_argument(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_argument_is_exit_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 as well, with the usage."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
@@ -139,7 +139,7 @@ def test_a_wrong_argument(arguments: list[str], message: str, capsys: pytest.Cap
     assert message in capsys.readouterr().err
 
 
-def test_check_of_a_server_that_is_down(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_of_a_server_that_is_down_is_exit_1(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 1, with the reason and without the password."""
     assert main(["check", "--config", str(config)]) == 1
 
@@ -148,16 +148,16 @@ def test_check_of_a_server_that_is_down(config: Path, capsys: pytest.CaptureFixt
     assert "hunter22" not in out
 
 
-def test_check_for_machines(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The options go before and after the command alike."""
+def test_check_prints_json(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options may precede or follow the command."""
     assert main(["--config", str(config), "check", "--format", "json"]) == 1
 
     [report] = json.loads(capsys.readouterr().out)["targets"]
     assert (report["target"], report["up"], report["reason"]) == ("orders", False, "connect")
 
 
-def test_check_of_a_shard(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its targets alone; that of none is no failure."""
+def test_check_of_a_shard_checks_its_targets_alone(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shard without targets is no failure."""
     empty, full = sorted(range(2), key=lambda index: Shard(index, 2).holds("orders"))
 
     assert main(["check", "--config", str(config), "--shard", f"{full}/2"]) == 1
@@ -166,8 +166,8 @@ def test_check_of_a_shard(config: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == "no target is in this shard\n"
 
 
-def test_no_traceback_from_a_process() -> None:
-    """As people run it, from the environment alone."""
+def test_python_m_exporter_reports_without_traceback() -> None:
+    """Configured from the environment alone."""
     environment = {**os.environ, "POSTGRES_URL": "mysql://u:hunter22@h/db"}
     ran = subprocess.run(
         [sys.executable, "-m", "exporter"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True
@@ -180,8 +180,8 @@ def test_no_traceback_from_a_process() -> None:
     )
 
 
-def test_nobody_reads_to_the_end(config: Path) -> None:
-    """`check | head -1` is no error of ours: no traceback."""
+def test_closed_pipe_is_exit_1_without_traceback(config: Path) -> None:
+    """As in `check | head -1`."""
     command = [sys.executable, "-m", "exporter", "check", "--config", str(config)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -195,8 +195,10 @@ def test_nobody_reads_to_the_end(config: Path) -> None:
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["check"]])
 @pytest.mark.parametrize("named_by", ["the flag", "the configuration"])
-def test_a_wrong_web_file(command: list[str], named_by: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is found before anything is served."""
+def test_invalid_web_file_is_exit_2(
+    command: list[str], named_by: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is served."""
     path = write(config.parent / "web.yml", "tls_server_config:\n  cert_file: none.crt\n  key_file: none.key\n")
     flags = ["--web.config.file", path] if named_by == "the flag" else []
     if not flags:

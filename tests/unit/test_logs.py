@@ -1,4 +1,4 @@
-"""One line an event, in the format asked for, without a secret in it."""
+"""One line for each event, in the configured format, without secrets."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line.partition(" ")[2] for line in captured.err.splitlines()]
 
 
-def test_logfmt(capfd: pytest.CaptureFixture[str]) -> None:
+def test_logfmt_has_one_line_for_each_event(capfd: pytest.CaptureFixture[str]) -> None:
     """Key, value, quotes where they are needed; nothing for what is None."""
     configure_logs("logfmt", "info", list)
     structlog.get_logger("exporter").warning(
@@ -46,8 +46,8 @@ def test_logfmt(capfd: pytest.CaptureFixture[str]) -> None:
     assert lines(capfd) == ['level=warning event="target down" target=orders reason=connect error="\\"a\\" b"']
 
 
-def test_json(capfd: pytest.CaptureFixture[str]) -> None:
-    """One object a line, numbers as numbers."""
+def test_json_has_one_object_for_each_event(capfd: pytest.CaptureFixture[str]) -> None:
+    """Numbers stay numbers."""
     configure_logs("json", "info", list)
     structlog.get_logger("exporter").info("starting", targets=4, database=None)
     event = json.loads(capfd.readouterr().err)
@@ -57,8 +57,8 @@ def test_json(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["logfmt", "json"])
-def test_a_traceback_is_one_line(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Ours, and those that other libraries log."""
+def test_traceback_is_one_line(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also one that another library logs."""
     configure_logs("json" if kind == "json" else "logfmt", "info", list)
     raise_and_log("bug")
     logged = capfd.readouterr().err.splitlines()
@@ -69,7 +69,7 @@ def test_a_traceback_is_one_line(kind: str, capfd: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("kind", ["logfmt", "json"])
 def test_secrets_are_blanked(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """In every field, in tracebacks, and in what other libraries say; quotes in a secret do not save it."""
+    """In all fields, in tracebacks, and in messages of other libraries; also secrets with quotes."""
     secrets = ['hunt"er\\22']
     configure_logs("json" if kind == "json" else "logfmt", "info", lambda: secrets)
     raise_and_log(f"no login with {secrets[0]}")
@@ -81,8 +81,8 @@ def test_secrets_are_blanked(kind: str, capfd: pytest.CaptureFixture[str]) -> No
     assert logged.count("***") == 6
 
 
-def test_a_secret_that_changed_is_blanked(capfd: pytest.CaptureFixture[str]) -> None:
-    """Files rotate; the present secret counts."""
+def test_changed_secret_is_blanked(capfd: pytest.CaptureFixture[str]) -> None:
+    """Secret files rotate; the current secret counts."""
     secrets = ["first1"]
     configure_logs("logfmt", "info", lambda: secrets)
     secrets[:] = ["second2"]
@@ -91,21 +91,21 @@ def test_a_secret_that_changed_is_blanked(capfd: pytest.CaptureFixture[str]) -> 
     assert lines(capfd) == ['level=warning event="first1 ***"']
 
 
-def test_a_secret_that_begins_another_hides_both() -> None:
-    """The longer one goes first, or its end would stay."""
+def test_longer_secret_is_blanked_before_its_prefix() -> None:
+    """Otherwise its end would remain."""
     assert blanked("a hunter22 and hunter", ["hunter", "hunter22"]) == "a *** and ***"
 
 
-def test_a_very_short_secret_blanks_nothing() -> None:
-    """It would blank half of every word."""
+def test_very_short_secret_is_not_blanked() -> None:
+    """It would garble ordinary words."""
     assert blanked("a sentence about abc", ["a", "abc"]) == "a sentence about abc"
 
 
 @pytest.mark.parametrize(
     ("level", "logged"), [("debug", ["debug", "info", "error"]), ("info", ["info", "error"]), ("error", ["error"])]
 )
-def test_levels(level: str, logged: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """Ours are as asked; other libraries speak from warnings on."""
+def test_level_applies_to_the_exporter_alone(level: str, logged: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Other libraries log from warning on."""
     configure_logs("logfmt", level, list)
     log = structlog.get_logger("exporter")
     log.debug("x")
@@ -120,8 +120,8 @@ ACTING = "\x1b]0;title\x07\x1b[2J\x9b31m\r\u202e\u2066\u2028\u200b\ud83d\x00\x7f
 
 
 @pytest.mark.parametrize("kind", ["logfmt", "json"])
-def test_nothing_acts_on_a_terminal(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """In every field whatever its type, in tracebacks, and in what other libraries say of a server's words."""
+def test_fields_are_printable(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """In fields of any type, in tracebacks, and in messages of other libraries."""
     configure_logs("json" if kind == "json" else "logfmt", "info", list)
     said = ValueError(ACTING)
     structlog.get_logger("exporter").warning(
@@ -137,8 +137,8 @@ def test_nothing_acts_on_a_terminal(kind: str, capfd: pytest.CaptureFixture[str]
     assert all("x1b]0;title" in line for line in logged)
 
 
-def test_a_field_has_an_end(capfd: pytest.CaptureFixture[str]) -> None:
-    """A server's message may be as long as it likes; a secret that lies across the end is blanked, too."""
+def test_long_field_is_truncated(capfd: pytest.CaptureFixture[str]) -> None:
+    """A secret that lies across the end is blanked before."""
     configure_logs("logfmt", "info", lambda: ["hunter22"])
     structlog.get_logger("exporter").warning("failed", error="x" * 19_996 + "hunter22" + "y" * 1_000_000)
     [line] = lines(capfd)
@@ -148,7 +148,7 @@ def test_a_field_has_an_end(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(line) < 21_000
 
 
-def test_a_field_that_is_no_text_hides_its_secrets(capfd: pytest.CaptureFixture[str]) -> None:
+def test_secret_in_a_field_of_another_type_is_blanked(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "info", lambda: ["hunter22"])
     structlog.get_logger("exporter").warning("failed", error=ValueError("hunter22"), found=["hunter22"], number=4)
     event = json.loads(capfd.readouterr().err)
