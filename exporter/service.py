@@ -98,9 +98,9 @@ class Service:
             signal.raise_signal(signal.SIGTERM)
 
     def _start(self, target: Target, place: int, starting: int) -> None:
-        known = self.snapshot.targets[target.name]
+        monitored = self.snapshot.targets[target.name]
         queries = queries_for(target, self.settings.queries)
-        self._pollers.start(target, known, queries, start_delay(place, starting, known.interval))
+        self._pollers.start(target, monitored, queries, start_delay(place, starting, monitored.interval))
 
     async def _apply(self, settings: RuntimeConfig, changes: ConfigDiff) -> None:
         """Switch to new settings; what is known of a target stays unless its server is another one."""

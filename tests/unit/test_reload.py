@@ -77,7 +77,7 @@ async def test_a_new_target_is_watched(opened: dict[str, list[Fake]]) -> None:
 
 
 async def test_a_restarted_target_keeps_its_state(opened: dict[str, list[Fake]]) -> None:
-    """It is the same server: a balancer that asks for it in between is told what was known, not that nobody knows."""
+    """It is the same server: a load balancer's request in between gets the known state, not unknown."""
     files = Files(target("orders"))
     async with run(files) as service:
         await until(lambda: service.snapshot.state("orders", service.now().monotonic) == "ok")
@@ -93,7 +93,7 @@ async def test_a_restarted_target_keeps_its_state(opened: dict[str, list[Fake]])
 
 
 async def test_a_changed_query_starts_anew(opened: dict[str, list[Fake]]) -> None:
-    """What its former self told is not served as if the new one had; what other queries told stays."""
+    """Samples of the former query are not served as the new one's; those of other queries stay."""
     other = query("other", metrics=(SIZES.metrics[0].model_copy(update={"name": "pg_other_bytes"}),))
     files = Files(target("orders"), queries=(SIZES, other))
     async with run(files) as service:
@@ -109,7 +109,7 @@ async def test_a_changed_query_starts_anew(opened: dict[str, list[Fake]]) -> Non
 
 
 async def test_another_server_of_the_same_name_begins_anew(opened: dict[str, list[Fake]]) -> None:
-    """Nothing of the first is told of the second."""
+    """Nothing of the first is shown for the second."""
     files = Files(target("orders"))
     async with run(files) as service:
         files.write(target("orders", url="postgresql://u@elsewhere/db"))
@@ -163,7 +163,7 @@ def reload_metrics(service: Service) -> dict[str, float]:
 
 
 async def test_many_who_ask_at_once_are_served_by_few_reloads(opened: dict[str, list[Fake]]) -> None:
-    """Whoever asks while one runs gets the outcome of one that began later: it saw what they wrote."""
+    """A request while a reload runs gets the outcome of a later one, which read the latest files."""
     files = Files(target("orders"))
     async with run(files) as service:
         outcomes = await asyncio.gather(*(service.reloader.reload() for _ in range(100)))
@@ -202,7 +202,7 @@ class Stubborn(Fake):
 async def test_a_poller_that_does_not_end_delays_no_other(
     opened: dict[str, list[Fake]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is silenced, left behind after a while, and told of."""
+    """It publishes nothing more, is left behind after a while, and logged."""
     monkeypatch.setattr(manager, "END_SECONDS", 1.0)
     monkeypatch.setattr(Stubborn, "closed", asyncio.Event())
     files = Files(target("stubborn"), target("invoices"))

@@ -85,7 +85,7 @@ def test_the_log_hides_what_was_read_last(tmp_path: Path, capfd: pytest.CaptureF
 def test_a_folder_that_cannot_be_read_is_a_problem_of_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told in a line, and neither a start nor a running service gets a traceback."""
+    """It is reported in one line, and neither a start nor a running service gets a traceback."""
     path = configure(tmp_path, "orders")
     (tmp_path / "queries.d").mkdir()
     path.write_text(path.read_text() + "queries: [queries.d]\n")

@@ -80,7 +80,7 @@ def test_the_reason_of_a_failure_is_one_among_zeros() -> None:
 
 
 def test_what_is_not_known_is_not_said() -> None:
-    """No server tells when it started; no poll has ended: no samples."""
+    """Without a start time of the server and without a finished poll there are no samples."""
     found = samples(EVENTS.ping(1.0))
 
     assert found["datatier_target_start_time_seconds"] == {}

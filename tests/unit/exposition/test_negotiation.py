@@ -51,7 +51,7 @@ PROMETHEUS_PROTOBUF = (
     ],
 )
 def test_the_best_format_by_quality(accept: str, kind: Format, content_type: str) -> None:
-    """The first of equals wins; who asks for nothing we have gets text.
+    """The first of equals wins; a client that accepts no format of ours gets text.
 
     Prometheus 3 offers UTF-8 names: ours need none, so the answer is the plainest escaping.
     """

@@ -232,7 +232,7 @@ def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
 
 
 def test_what_a_target_shows_by_others_is_shown_anew() -> None:
-    """One that was down is unknown when nobody at all can be asked any more: its own poll saw nothing new."""
+    """A target that was down is unknown once no target can be reached: its own poll saw nothing new."""
     orders, search = Events(), Events(monitored_target("search", store="qdrant"))
     site = Site(orders.target, search.target)
     unasked = replace(orders.failed_ping(90.0), fault="network")

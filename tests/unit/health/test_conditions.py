@@ -98,7 +98,7 @@ def test_a_condition_that_does_not_hold_fails(conditions: Conditions, broken: li
 
 @pytest.mark.parametrize("events", [[], replica(None), [*replica(), EVENTS.failed_ping(2.0)]])
 def test_what_is_not_known_does_not_hold(events: list[Event]) -> None:
-    """No traffic for a replica whose lag nobody knows."""
+    """A replica of unknown lag gets no traffic."""
     assert reasons(events, Conditions(max_lag=(60.0, "seconds")))[-1] == {
         "code": "limit", "check": "replicationLag", "value": None, "limit": 60.0, "unit": "seconds"
     }  # fmt: skip

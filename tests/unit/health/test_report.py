@@ -126,7 +126,7 @@ def test_a_target_that_answers_never_fails_the_whole(polls: list[Event], status:
 
 @pytest.mark.parametrize("letters", ["d", "o"])
 def test_a_target_in_maintenance_is_shown_and_not_judged(letters: str) -> None:
-    """Its state, reasons and metrics stay; the whole is as good as the others, and a note says who is left out."""
+    """Its state, reasons and metrics stay; the whole is as good as the others; a note names what is left out."""
     both = snapshot(monitored_target("orders", maintenance=True), monitored_target("search"))
     for events, seen in ((Events(monitored_target("orders")), letters), (Events(monitored_target("search")), "o")):
         both.apply(events.ping(1.0) if seen == "o" else events.failed_ping(1.0))
@@ -178,14 +178,14 @@ def test_a_failure_shows_its_reason_at_once() -> None:
 
 
 def test_what_our_user_may_not_see_is_left_out() -> None:
-    """Without a privilege MinIO tells no version: an empty one would be no version either."""
+    """Without a privilege MinIO shows no version, and an empty one is left out as well."""
     target = target_of([EVENTS.ping(1.0, info("", role="")), EVENTS.poll(1.0)])
 
     assert not target.keys() & {"version", "role"}
 
 
 def test_stale_data_is_unknown() -> None:
-    """When the poller is stuck, nobody pretends to know."""
+    """When the poller is stuck, every state is unknown."""
     body = report(known_after(*used(0.1)), at(100.0))
     target = body["targets"]["orders"]
 

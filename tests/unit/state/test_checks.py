@@ -79,7 +79,7 @@ def test_a_failed_query_leaves_its_check_unknown() -> None:
 
 
 def test_null_leaves_a_check_unknown() -> None:
-    """What the server does not tell is not a pass."""
+    """What the server does not report is not a pass."""
     [check] = report(known_after(*used(None)), at(2.0))["checks"]["orders:connections"]
 
     assert (check["status"], check["output"]) == ("unknown", "no_recent_sample")
@@ -134,7 +134,7 @@ def polled(*failing: Query, polls: int = 4, every: float = 15.0) -> Snapshot:
 
 
 def test_a_server_that_does_not_serve_its_database_is_down() -> None:
-    """Its answers are worth having, and name what is closed; who does not judge that hears of it, no more."""
+    """Its results are served and name the closed database; with the check off, nothing is judged by it."""
     closed: list[Event] = [EVENTS.ping(1.0, info(unserved="neo4j: offline")), EVENTS.result(1.0), EVENTS.poll(1.0)]
     known, unjudged = (
         known_after(*closed),
@@ -154,7 +154,7 @@ def test_a_server_that_does_not_serve_its_database_is_down() -> None:
 
 
 def test_built_in_queries_that_fail_degrade_the_target() -> None:
-    """With one reason, which says how many, and names them; what they should see, nobody sees."""
+    """With one reason, which counts and names them."""
     made = polled(*[query(f"q{number:02}") for number in range(38)])
     body = report(made, at(46.0))
     [check] = body["checks"]["orders:queries"]
@@ -220,7 +220,7 @@ def test_one_query_is_counted_once_in_however_many_databases() -> None:
     ],
 )
 def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> None:
-    """Warn from a minute on: HTTP tells whole seconds, and what is fast or slow by them is healthy."""
+    """Warn from a minute on: HTTP has whole seconds, and what is fast or slow by them is healthy."""
     found = {check.name: check for check in checks(known_after(EVENTS.ping(1.0, skew=skew)).known("orders", 2.0))}
     body = report(known_after(EVENTS.ping(1.0, skew=skew), EVENTS.poll(1.0)), at(2.0))
 

@@ -103,16 +103,16 @@ def test_findings_are_on_no_page_of_metrics() -> None:
 
 
 def test_a_page_serves_them() -> None:
-    """All targets' at /findings, one target's below it; a stranger is 404."""
+    """All targets' at /findings, one target's below it; an unknown target is 404."""
     target = {"name": "orders", "store": "postgres", "url": "postgresql://u@h/db"}
     app = create_app(RuntimeConfig(Config.model_validate({"targets": [target]})))
     client, service, events = TestClient(app), app.state.service, Events(monitored_target())  # nothing is polled
     now = service.snapshot.status["orders"].fresh_until - 20
     service.publish(events.ping(now))
     service.publish(events.result(now, KEYLESS, [{"tables": 1.0, "names": ["public.a"]}]))
-    everything, one, stranger = (client.get(f"/findings{path}") for path in ("", "/orders", "/nobody"))
+    everything, one, unknown = (client.get(f"/findings{path}") for path in ("", "/orders", "/nobody"))
     client.close()
 
     assert json.loads(one.content) == {"keyless": ["public.a"]}
     assert json.loads(everything.content) == {"orders": {"keyless": ["public.a"]}}
-    assert stranger.status_code == 404
+    assert unknown.status_code == 404

@@ -54,7 +54,7 @@ def test_a_failed_query_takes_only_its_own_series() -> None:
 
 
 def test_a_result_expires_by_itself() -> None:
-    """Even when nobody publishes anything any more."""
+    """Even when nothing is published any more."""
     scenario = Scenario()
     scenario.poll("o")
     until = EVERY + fresh_seconds(EVERY)
@@ -126,7 +126,7 @@ def test_facts_survive_a_query_that_could_not_ask(reason: Reason, facts: list[st
 
 
 def test_the_last_success_of_a_query_stays() -> None:
-    """For who wants to know how long it has been failing."""
+    """It shows how long the query has been failing."""
     scenario = Scenario()
     scenario.poll("o")
     scenario.snapshot.apply(scenario.events.failed_result(20.0))

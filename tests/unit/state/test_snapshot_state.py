@@ -58,7 +58,7 @@ def test_since_is_when_the_state_changed() -> None:
 
 
 def test_what_the_last_poll_saw_is_there_undamped() -> None:
-    """For those who damp by themselves; before the first ping nobody knows."""
+    """For clients that damp by themselves; before the first ping it is unknown."""
     scenario = Scenario()
     assert scenario.snapshot.state("orders", 1.0, raw=True) == "unknown"
 

@@ -1,4 +1,4 @@
-"""The status page says what /health says, in words, and nothing of what nobody may see."""
+"""The status page shows what /health reports, and nothing that is secret."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -203,7 +203,7 @@ def test_maintenance_is_said_beside_the_state() -> None:
 
 
 def test_a_page_never_disagrees_with_health() -> None:
-    """Also after its poller stopped: nothing is fine that nobody asked for minutes."""
+    """Also after its poller stopped: a target without polls for minutes is not fine."""
     tier = Tier(monitored_target())
     tier.polls("orders")
     late = 500.0
@@ -284,7 +284,7 @@ def test_what_a_server_said_is_not_shown() -> None:
     ("intervals", "seconds"), [((), 60), ((15.0, 30.0), 15), ((0.2,), 5), ((3600.0,), 60), ((7.6, 9.0), 8)]
 )
 def test_it_is_read_anew_when_there_is_something_new(intervals: Sequence[float], seconds: int) -> None:
-    """By whoever has no scripts, too."""
+    """Without scripts, too."""
     targets = [monitored_target(str(number), interval=interval) for number, interval in enumerate(intervals)]
     tier = Tier(*targets)
 
