@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -29,9 +29,6 @@ SETTINGS = {
     "track_wal_io_timing": "on",
     "pg_stat_statements.track_planning": "on",
 }
-# What these servers have no series of, and other tests have: pgvector, statistics of a week, a superuser's view, and
-# work in progress other than VACUUM.
-ELSEWHERE = {"vector_indexes", "vector_columns", "indexes_unused", "conf_load_error", "progress"}
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -106,52 +103,3 @@ async def test_names_and_labels_are_the_golden_ones(primary: Postgres, replica: 
     if os.environ.get("GOLDEN") == "write":
         file.write_text("".join(f"{line}\n" for line in sorted(seen)))
     assert sorted(seen) == file.read_text().splitlines()
-
-
-class Series(NamedTuple):
-    labels: set[str]
-    kind: str
-
-
-def sections(version: str) -> dict[str, dict[str, Series]]:
-    """Read a golden file: for each role, the metrics by name."""
-    found: dict[str, dict[str, Series]] = {"primary": {}, "replica": {}}
-    for line in (GOLDEN / f"postgres_{version}.txt").read_text().splitlines():
-        role, series, kind = line.split(" ")
-        name, _, labels = series.removesuffix("}").partition("{")
-        found[role][name] = Series(set(labels.split(",")), kind)
-    return found
-
-
-def test_every_query_is_in_a_golden_file() -> None:
-    """No query is there that no server was seen to answer with series."""
-    names = {name for version in VERSIONS for role in sections(version).values() for name in role}
-    silent = {
-        query.name
-        for query in read_queries(["postgres"])
-        if query.metrics and not query.when.configured and not names & {metric.name for metric in query.metrics}
-    }
-
-    assert silent == ELSEWHERE
-
-
-CONTRACT = [
-    line.split(" | ")
-    for line in (GOLDEN / "postgres_exporter_0.20.1.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-]
-UNBOUNDED = {"pid"}
-UNBOUNDED_ACTIVITY = {"application_name", "usename", "wait_event"}
-
-
-@pytest.mark.parametrize(("name", "kind", "labels", "places"), CONTRACT, ids=[entry[0] for entry in CONTRACT])
-def test_a_name_of_postgres_exporter_is_there(name: str, kind: str, labels: str, places: str) -> None:
-    """Where it served one so do we, with its labels but the unbounded ones; what its type's rules forbid is untyped."""
-    dropped = UNBOUNDED | (UNBOUNDED_ACTIVITY if name.startswith("pg_stat_activity_") else set())
-    wanted = set() if labels == "-" else set(labels.split(",")) - dropped
-    for place in places.split(", "):
-        version, role = place.split()
-        ours = sections(version)[role].get(name)
-        assert ours is not None, place
-        assert wanted <= ours.labels, place
-        assert ours.kind in {kind, "unknown"}, place
