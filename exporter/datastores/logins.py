@@ -1,12 +1,12 @@
-"""A login that a server refused is not tried again at once by any target: three tries lock a Neo4j user out."""
+"""Try a login that a server refused only after a pause, for all targets: three tries lock a Neo4j user out."""
 
 import asyncio
 import hashlib
 import ipaddress
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from types import MappingProxyType
 from typing import Self
 from urllib.parse import urlsplit
@@ -22,14 +22,13 @@ from exporter.queries.query import Query, Row
 PAUSE = 60.0
 
 _RESOLVE_SECONDS = 2.0
-_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
-_BOLT = 7687
+_HTTP_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443})
 
-Key = tuple[str, int, str, str]  # address, port, the name that TLS or HTTP asks for, who logs in with which secret
+Key = tuple[str, int, str, str]  # address, port, the name that TLS or HTTP sends, a digest of the user and the secrets
 
 
 class Logins:
-    """Know which login was refused where, for all targets: a server is asked once, then there is a pause."""
+    """Remember for all targets which login was refused where: after one refusal there is a pause."""
 
     def __init__(self) -> None:
         self._until: dict[Key, float] = {}
@@ -37,14 +36,14 @@ class Logins:
 
     @property
     def quiet(self) -> bool:
-        """Tell whether no login was refused lately."""
+        """Return whether no login was refused lately."""
         return not self._until
 
     def guarded(self, target: Target, datastore: Datastore) -> Datastore:
-        return _Guarded(self, target, datastore)
+        return _GuardedDatastore(self, target, datastore)
 
     def turn(self, key: Key) -> asyncio.Lock:
-        """Return the lock of those who have yet to find out whether a login is good."""
+        """Return the lock that lets one target at a time find out whether a login is good."""
         return self._turns.setdefault(key, asyncio.Lock())
 
     def check(self, keys: Sequence[Key]) -> None:
@@ -62,8 +61,8 @@ class Logins:
             self._until.pop(key, None)
 
 
-class _Guarded:
-    """A datastore whose pings take turns until one succeeds, and are spared while its login is known to be refused."""
+class _GuardedDatastore:
+    """A datastore whose pings take turns until one succeeds, and pause while its login is known to be refused."""
 
     def __init__(self, logins: Logins, target: Target, datastore: Datastore) -> None:
         self._logins, self._datastore, self._store = logins, datastore, STORES[target.store]
@@ -88,7 +87,7 @@ class _Guarded:
                 await self._login.resolve()
                 for key in self._login.now():
                     await turns.enter_async_context(self._logins.turn(key))
-            with self.watched(spare=not proven or not self._store.keeps_sessions):
+            with self.watching(check=not proven or not self._store.keeps_sessions):
                 info = await self._datastore.ping()
         if not self._logins.quiet:
             self._logins.accept(self._login.now())
@@ -106,44 +105,33 @@ class _Guarded:
     def reason(self, error: BaseException) -> Reason:
         return self._datastore.reason(error)
 
-    def watched(self, *, spare: bool = True) -> "_Watched":
-        """Return a block that may log in; with `spare` it is not entered while the login is known to be refused."""
-        if spare and not self._logins.quiet:
+    @contextmanager
+    def watching(self, *, check: bool = True) -> Iterator[None]:
+        """Notice a refusal in a block that may log in; with `check`, raise where the login is known to be refused."""
+        if check and not self._logins.quiet:
             self._logins.check(self._login.now())
-        return _Watched(self)
-
-    def refused(self) -> None:
-        self._proven = False
-        self._logins.refuse(self._login.now())
+        try:
+            yield
+        except Exception as error:
+            if self.reason(error) == "auth":
+                self._proven = False
+                self._logins.refuse(self._login.now())
+            raise
 
 
 class _Session:
-    def __init__(self, guarded: _Guarded, session: Session) -> None:
+    def __init__(self, guarded: _GuardedDatastore, session: Session) -> None:
         self._guarded, self._session = guarded, session
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
-        with self._guarded.watched():
+        with self._guarded.watching():
             return await self._session.fetch(query, database)
 
 
-class _Watched:
-    """Notice a refused login on its way out, as the exception that it is."""
-
-    def __init__(self, guarded: _Guarded) -> None:
-        self._guarded = guarded
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and self._guarded.reason(error) == "auth":
-            self._guarded.refused()
-
-
 class Login:
-    """Where a target logs in, and as whom; two names of one server are one place.
+    """Where a target logs in, and as which user; two names of one server are one place.
 
-    Behind TLS or HTTP the name stays: one address may there stand for many servers.
+    With TLS or HTTP the name is a part of the place: one address may serve many names.
     """
 
     def __init__(self, target: Target) -> None:
@@ -151,23 +139,23 @@ class Login:
         self._places: tuple[tuple[str, int, str], ...] = ()
 
     async def resolve(self) -> None:
-        """Find the addresses; a name that cannot be found now stands for itself."""
+        """Look up the addresses; a name that cannot be resolved now takes the place of its address."""
         places = {
             (address, port, name) for host, port, name in _places(self._target) for address in await _addresses(host)
         }
         self._places = tuple(sorted(places))
 
     def now(self) -> Sequence[Key]:
-        """Return the places, each with who logs in; the secret as it is now is a part of that."""
+        """Return the places, each with a digest of the user and the present secrets."""
         user, password = _in_url(self._target)
         secrets = {*self._target.present_secrets(), password or ""} - {""}
-        who = repr((self._target.store, user, sorted(secrets)))
-        digest = hashlib.sha256(who.encode()).hexdigest()
+        identity = repr((self._target.store, user, sorted(secrets)))
+        digest = hashlib.sha256(identity.encode()).hexdigest()
         return [(*place, digest) for place in self._places]
 
 
 def _places(target: Target) -> Sequence[tuple[str, int, str]]:
-    """Return host, port, and the name that TLS or HTTP asks for, of each server that the target names."""
+    """Return host, port, and the name that TLS or HTTP sends, of each server in the target's URL."""
     if isinstance(target, LibpqTarget):
         certain = target.tls or target.conninfo.word("sslmode") in ("require", "verify-ca", "verify-full")
         return [
@@ -176,8 +164,9 @@ def _places(target: Target) -> Sequence[tuple[str, int, str]]:
         ]
     parts = urlsplit(target.url.get_secret_value())
     host = parts.hostname or ""
-    named = target.tls or parts.scheme in _PORTS
-    return [(host, parts.port or _PORTS.get(parts.scheme, _BOLT), host if named else "")]
+    http_port = _HTTP_PORTS.get(parts.scheme)
+    port = parts.port or http_port or STORES[target.store].port
+    return [(host, port, host if target.tls or http_port else "")]
 
 
 async def _addresses(host: str) -> Sequence[str]:
@@ -194,7 +183,7 @@ async def _addresses(host: str) -> Sequence[str]:
 
 
 def _plain(address: str) -> str:
-    """Write an IPv4 address that is mapped into IPv6 as what it is."""
+    """Return an IPv4 address that is mapped into IPv6 as IPv4."""
     mapped = ipaddress.ip_address(address.partition("%")[0])
     return str(getattr(mapped, "ipv4_mapped", None) or mapped)
 

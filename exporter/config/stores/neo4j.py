@@ -46,4 +46,5 @@ STORE = Store(
     dashboard="neo4j",
     database_label="db",
     locks_users=True,
+    port=7687,
 )

@@ -24,6 +24,7 @@ class Store:
     database_label: the label that `scope: database` adds; None where there is no such scope.
     urls(environment, text): the URLs that the variables of `url` hold; there may be several in one.
     keeps_sessions: a session stays open when the password changes.
+    port: where its URL has none; HTTP's stores have those of HTTP.
     locks_users: a query may log in anew, and a few refused logins lock the user out.
     address_variable: one more variable for `url`, with an address that `urls` completes.
     """
@@ -38,5 +39,6 @@ class Store:
     database_label: str | None = None
     keeps_sessions: bool = False
     locks_users: bool = False
+    port: int = 0
     urls: Callable[[Mapping[str, str], str], Sequence[str]] = one_url
     address_variable: str = ""
