@@ -14,8 +14,8 @@ from exporter.datastores.cached_facts import CachedFacts
 from exporter.datastores.neo4j.connection import Connection
 from exporter.datastores.neo4j.errors import is_refusal, reason_of
 from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_facts, round_trip
-from exporter.datastores.neo4j.operations import OPERATIONS, PAGES
-from exporter.datastores.neo4j.session import NO_PARAMETERS
+from exporter.datastores.neo4j.operations import OPERATIONS
+from exporter.datastores.neo4j.session import NO_PARAMETERS, PAGES
 from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason

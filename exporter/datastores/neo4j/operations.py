@@ -6,44 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.datastores.neo4j.durations import Durations, query_durations
-from exporter.datastores.neo4j.session import APP, NO_PARAMETERS
 from exporter.queries.operation import Operation
 from exporter.queries.query import Row
-
-_DATABASES = """
-SHOW DATABASES YIELD name, currentStatus
-RETURN name, currentStatus AS status
-"""
-
-# Our own transactions have our name in their metadata; a status has its details behind a space.
-_TRANSACTIONS = """
-SHOW TRANSACTIONS
-YIELD database, status, startTime, elapsedTime, waitTime, activeLockCount, pageHits, pageFaults,
-      estimatedUsedHeapMemory, allocatedDirectBytes, metaData
-WHERE coalesce(metaData.app, '') <> $app
-RETURN
-  database,
-  split(status, ' ')[0] AS status,
-  count(*) AS transactions,
-  min(datetime(startTime).epochMillis) / 1000.0 AS oldest,
-  max(elapsedTime.milliseconds) / 1000.0 AS longest,
-  sum(CASE WHEN elapsedTime.milliseconds > 1000 THEN 1 ELSE 0 END) AS over_1,
-  sum(CASE WHEN elapsedTime.milliseconds > 10000 THEN 1 ELSE 0 END) AS over_10,
-  sum(CASE WHEN elapsedTime.milliseconds > 60000 THEN 1 ELSE 0 END) AS over_60,
-  sum(CASE WHEN elapsedTime.milliseconds > 300000 THEN 1 ELSE 0 END) AS over_300,
-  sum(coalesce(activeLockCount, 0)) AS locks,
-  sum(coalesce(waitTime.milliseconds, 0)) / 1000.0 AS wait,
-  sum(coalesce(pageHits, 0)) AS page_hits,
-  sum(coalesce(pageFaults, 0)) AS page_faults,
-  sum(coalesce(estimatedUsedHeapMemory, 0)) AS heap,
-  sum(coalesce(allocatedDirectBytes, 0)) AS native
-"""
-
-_SETTINGS = """
-SHOW SETTINGS YIELD name, value
-WHERE name IN $names
-RETURN name, value
-"""
 
 DATABASE_STATUSES = (
     "online", "offline", "starting", "stopping", "initial", "store copying",
@@ -51,18 +15,6 @@ DATABASE_STATUSES = (
 )  # fmt: skip
 TRANSACTION_STATUSES = ("Running", "Blocked", "Closing", "Terminated")
 THRESHOLDS = (1, 10, 60, 300)
-SETTINGS = (
-    "server.memory.heap.initial_size",
-    "server.memory.heap.max_size",
-    "server.memory.pagecache.size",
-    "dbms.memory.transaction.total.max",
-    "db.memory.transaction.total.max",
-    "db.memory.transaction.max",
-    "server.bolt.thread_pool_max_size",
-    "db.checkpoint.interval.time",
-    "db.lock.acquisition.timeout",
-    "db.transaction.timeout",
-)
 
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "PiB": 1 << 50}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -141,15 +93,6 @@ def _with_zeros(
 def _sum(rows: Iterable[Row], column: str) -> float:
     return float(sum(row[column] for row in rows))  # type: ignore[misc]  # numbers
 
-
-# The statements that operations share, each with its parameters.
-PAGES: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
-    {
-        "databases": (_DATABASES, NO_PARAMETERS),
-        "settings": (_SETTINGS, {"names": list(SETTINGS)}),
-        "transactions": (_TRANSACTIONS, {"app": APP}),
-    }
-)
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
