@@ -1,6 +1,5 @@
 """The samples of the core metrics: a pure view of the snapshot."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, get_args
 
@@ -12,7 +11,7 @@ from exporter.queries.query import Value
 from exporter.queries.values import Labels
 from exporter.state.checks import Known, checks, serves
 from exporter.state.counters import TargetCounters
-from exporter.state.events import Instant, Result
+from exporter.state.events import Instant, Result, by_query
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import STATES, State, TargetStatus
 
@@ -81,11 +80,7 @@ def _of_counters(counters: TargetCounters) -> Iterator[Sample]:
 
 def _of_queries(results: Sequence[Result]) -> Iterator[Sample]:
     """Sum up each query over its databases: it succeeded if it did in all; durations and series are added."""
-    runs: defaultdict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        if result.error is None or result.error.reason != "unsupported":
-            runs[result.query.name].append(result)
-    for query, found in runs.items():
+    for query, found in by_query(result for result in results if not result.unsupported).items():
         label = (("query", query),)
         series = sum(sum(result.series.values()) for result in found)
         yield Sample("datatier_query_success", label, float(all(result.error is None for result in found)))
@@ -103,15 +98,11 @@ def _of_server(info: ServerInfo | None, results: Sequence[Result]) -> Iterator[S
     yield Sample("datatier_tls_not_after_timestamp_seconds", (), info.tls_not_after)
     for privilege in sorted(info.missing_privileges):
         yield Sample("datatier_privilege_missing", (("privilege", privilege),), 1.0)
-    runs: defaultdict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        runs[result.query.name].append(result)
-    absent = {name: found[0].error.shown for name, found in runs.items() if found[0].error and not _offered(found)}
+    absent = {
+        name: found[0].error.shown
+        for name, found in by_query(results).items()
+        if found[0].error and all(result.unsupported for result in found)
+    }
     for capability, reason in {**absent, **info.capabilities}.items():
         labels = (("capability", capability), ("reason", reason))
         yield Sample("datatier_capability_info", labels, float(not reason))
-
-
-def _offered(results: Sequence[Result]) -> bool:
-    """Return whether at least one database supports a query."""
-    return any(result.error is None or result.error.reason != "unsupported" for result in results)

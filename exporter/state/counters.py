@@ -24,7 +24,7 @@ class TargetCounters:
     def count(self, result: Result) -> None:
         """Count one run of a query."""
         query, error = result.query.name, result.error
-        if error is None or error.reason != "unsupported":
+        if not result.unsupported:
             for reason in _DROPPING:
                 self.dropped.setdefault((query, reason), 0)
         if result.query.timing and (error is None or error.reason == "timeout"):

@@ -1,6 +1,7 @@
 """The events that pollers publish and the configuration of a target: the types that snapshot and views share."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -84,9 +85,13 @@ class Result:
     failed_in_row: int = 0
 
     @property
+    def unsupported(self) -> bool:
+        return self.error is not None and self.error.reason == "unsupported"
+
+    @property
     def failed(self) -> bool:
         """Return whether it should have succeeded; what a server does not support is no failure."""
-        return self.error is not None and self.error.reason != "unsupported"
+        return self.error is not None and not self.unsupported
 
     @property
     def key(self) -> Key:
@@ -101,6 +106,14 @@ class Result:
         series = {family.metric.name: family.series for family in self.families}
         failed_in_row = (before.failed_in_row if before else 0) + 1 if self.failed else 0
         return replace(self, families=(), series=series, failed_in_row=failed_in_row)
+
+
+def by_query(results: Iterable[Result]) -> dict[str, list[Result]]:
+    """Group results by query: one result for each database."""
+    runs: defaultdict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        runs[result.query.name].append(result)
+    return runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """The page of one target at /targets/NAME: its checks, and every query with its last result."""
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.health.report import report
 from exporter.queries.conditions import ServerInfo
-from exporter.state.events import Instant, Result
+from exporter.state.events import Instant, Result, by_query
 from exporter.state.snapshot import Snapshot, findings
 from exporter.status_page import humanize
 from exporter.status_page.overview import Body, Moment, TargetView, moment, moment_of, refresh_seconds, target_view
@@ -58,9 +57,7 @@ class TargetPage:
 def target_page(snapshot: Snapshot, name: str, now: Instant) -> TargetPage:
     """Return the page of a target."""
     body = report(snapshot, now, [name])
-    runs: defaultdict[str, list[Result]] = defaultdict(list)
-    for result in snapshot.fresh_results(name, now.monotonic):
-        runs[result.query.name].append(result)
+    runs = by_query(snapshot.fresh_results(name, now.monotonic))
     absent = {query: why for query, results in runs.items() if (why := _absent(results))}
     return TargetPage(
         target=target_view(body, name, now, _ALL),
@@ -124,7 +121,7 @@ def _limit(check: Body, kind: str, unit: str | None) -> str:
 
 
 def _query(name: str, results: Sequence[Result], now: Instant) -> QueryView:
-    asked = [result for result in results if not _unsupported(result)]
+    asked = [result for result in results if not result.unsupported]
     failed = [result for result in asked if result.error is not None]
     return QueryView(
         name=name,
@@ -147,12 +144,8 @@ def _outcome(failed: Sequence[Result], databases: int) -> str:
 
 def _absent(results: Sequence[Result]) -> str | None:
     """Return why a query is not supported; None where some database supports it."""
-    reasons = [result.error.shown for result in results if result.error and _unsupported(result)]
+    reasons = [result.error.shown for result in results if result.error and result.unsupported]
     return reasons[0] if len(reasons) == len(results) else None
-
-
-def _unsupported(result: Result) -> bool:
-    return result.error is not None and result.error.reason == "unsupported"
 
 
 def _lost(privilege: str, runs: dict[str, list[Result]]) -> str:
