@@ -57,7 +57,7 @@ class AccessMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers, path, client = dict(scope["headers"]), scope["path"], origin(scope)
+        headers, path, client = dict(scope["headers"]), scope["path"], origin(scope.get("client"))
         send = _with_headers(send, self._web_file.config.http_server_config.headers)
         if headers.get(b"content-length", b"0") != b"0" or (
             b"transfer-encoding" in headers and not await _has_empty_body(receive)

@@ -9,7 +9,6 @@ from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_SECONDS = 10.0  # for a complete request to arrive
@@ -85,10 +84,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return self._idle_since if self._idle else math.inf
 
     @property
-    def origin(self) -> str:
-        return origin_of(self.client[0]) if self.client else ""
-
-    @property
     def _idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
@@ -110,8 +105,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if isinstance(other, BoundedHttpProtocol) and not other.transport.is_closing()
         ]
         if len(open_ones) > CONNECTIONS:
-            counts = Counter(other.origin for other in open_ones)
-            min(open_ones, key=lambda other: (-counts[other.origin], other.idle_since)).transport.abort()
+            counts = Counter(origin(other.client) for other in open_ones)
+            min(open_ones, key=lambda other: (-counts[origin(other.client)], other.idle_since)).transport.abort()
 
     def _arm_timer(self, seconds: float) -> None:
         self._cancel_timer()
@@ -123,15 +118,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def origin(scope: Scope) -> str:
-    """Identify the client of a request: by its IPv4 address, or the /64 network of its IPv6 address."""
-    client = scope.get("client")
-    return origin_of(client[0]) if client else ""
+def origin(client: tuple[str, int] | None) -> str:
+    """Identify a client by its IPv4 address, or the /64 network of its IPv6 address."""
+    return _network(client[0]) if client else ""
 
 
 @lru_cache(maxsize=1024)
-def origin_of(host: str) -> str:
-    """Return what identifies the client at an address."""
+def _network(host: str) -> str:
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:  # of a Unix socket, or a test client
