@@ -42,7 +42,7 @@ RETURN
 """
 
 _SETTINGS = """
-SHOW _SETTING_NAMES YIELD name, value
+SHOW SETTINGS YIELD name, value
 WHERE name IN $names
 RETURN name, value
 """
