@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.state.checks import Check, Known, observed
-from exporter.state.events import Instant
 from exporter.state.target_status import State, TargetStatus
 
 
-def reasons(known: Known, state: State, found: list[Check], now: Instant) -> list[dict[str, Any]]:
+def reasons(known: Known, state: State, found: list[Check]) -> list[dict[str, Any]]:
     """Return why the target is in its state, and what is wrong now, from the first failure on.
 
     A reason that the state does not follow, or not yet, is `pending`. A state that is held although polls observe
@@ -20,23 +19,23 @@ def reasons(known: Known, state: State, found: list[Check], now: Instant) -> lis
     polled, _ = observed(known)
     bad = [check for check in found if check.status in ("warn", "fail")]
     if status.error:  # the clock of an unreachable server may be known, and be the cause
-        current = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
+        listed = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]
     else:
-        current = [_limit(check) for check in bad]
+        listed = [_limit(check) for check in bad]
     if state == "unknown":
-        return _unknown(status, current, now)
+        return _unknown(known, listed)
     if state != polled:
-        current = [{**reason, "pending": True} for reason in current]
+        listed = [{**reason, "pending": True} for reason in listed]
     if status.flapping and state == "degraded":
-        return [{"code": "flapping"}, *current]
-    return current if state in (polled, "ok") else [_held(status, polled), *current]
+        return [{"code": "flapping"}, *listed]
+    return listed if state in (polled, "ok") else [_held(status, polled), *listed]
 
 
-def _unknown(status: TargetStatus, current: list[dict[str, Any]], now: Instant) -> list[dict[str, Any]]:
-    if now.monotonic < status.fresh_until and status.fault is not None:
-        return current
-    if status.polls == 0:
-        return [{"code": "starting"}, *({**reason, "pending": True} for reason in current)]
+def _unknown(known: Known, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if known.fresh and known.status.fault is not None:
+        return listed
+    if known.status.polls == 0:
+        return [{"code": "starting"}, *({**reason, "pending": True} for reason in listed)]
     return [{"code": "stale"}]
 
 

@@ -59,7 +59,7 @@ def target_health(snapshot: Snapshot, name: str, now: Instant, *, raw: bool = Fa
     info = status.info if known.up else None
     condition = {
         **({} if status.latency is None else {"latency_seconds": round(status.latency, 6)}),
-        "reasons": reasons(known, state, found, now),
+        "reasons": reasons(known, state, found),
         "missing_privileges": sorted(info.missing_privileges) if info else [],
         "failing_queries": [{"query": query, "reason": reason} for query, reason in sorted(failing.items())],
     }

@@ -36,12 +36,12 @@ class PollerManager:
         self._logins = Logins()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def start(self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], delay: float) -> None:
+    def start(self, target: Target, monitored: MonitoredTarget, queries: Sequence[Query], delay: float) -> None:
         def publish(event: Event) -> None:
             if self._tasks.get(target.name) is task:  # an ended poller publishes no more
                 self._publish(event)
 
-        task = self._group.create_task(self._poll(target, watched, queries, publish, delay), name=target.name)
+        task = self._group.create_task(self._poll(target, monitored, queries, publish, delay), name=target.name)
         self._tasks[target.name] = task
 
     def end(self, target: str) -> Coroutine[Any, Any, None]:
@@ -51,14 +51,14 @@ class PollerManager:
         return _wait_for_end(task)
 
     async def _poll(
-        self, target: Target, watched: MonitoredTarget, queries: Sequence[Query], publish: Publish, delay: float
+        self, target: Target, monitored: MonitoredTarget, queries: Sequence[Query], publish: Publish, delay: float
     ) -> None:
         await asyncio.sleep(delay)
-        datastore = self._logins.guarded(target, await _open_when_possible(target, watched, publish))
-        await Poller(watched, datastore, queries, publish).watch()
+        datastore = self._logins.guarded(target, await _open_when_possible(target, monitored, publish))
+        await Poller(monitored, datastore, queries, publish).watch()
 
 
-async def _open_when_possible(target: Target, watched: MonitoredTarget, publish: Publish) -> Datastore:
+async def _open_when_possible(target: Target, monitored: MonitoredTarget, publish: Publish) -> Datastore:
     """Open the datastore of a target; while its client cannot be imported, publish failed pings and try again."""
     while True:
         began = time.monotonic()
@@ -66,11 +66,11 @@ async def _open_when_possible(target: Target, watched: MonitoredTarget, publish:
             return await within_deadline(lambda: _open(target), _OPEN_SECONDS, _import_failed)
         except QueryError as error:
             now = time.monotonic()
-            fresh_until = now + fresh_seconds(watched.interval)
+            fresh_until = now + fresh_seconds(monitored.interval)
             fault = local_fault(error)
             publish(Ping(target.name, time.time(), fresh_until, now - began, error=error, fault=fault))
             publish(Poll(target.name, time.time(), now - began))
-        await asyncio.sleep(seconds_to_tick(watched, time.time()))
+        await asyncio.sleep(seconds_to_tick(monitored, time.time()))
 
 
 async def _open(target: Target) -> Datastore:

@@ -65,7 +65,7 @@ class TargetView:
 class Overview:
     """Hold what the page shows; `status` is that of /health."""
 
-    verdict: str
+    headline: str
     worst: str
     summary: str
     status: str
@@ -87,7 +87,7 @@ def overview(body: Body, refresh: int, now: Instant) -> Overview:
         ),
     )
     return Overview(
-        verdict=_headline(targets),
+        headline=_headline(targets),
         worst=targets[0].shown if targets else "unknown",
         summary=_summary(targets),
         status=body["status"],

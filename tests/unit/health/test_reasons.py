@@ -51,7 +51,7 @@ def agree(made: Snapshot, now: float) -> None:
         assert unexplained(raw) is None
         assert not any(reason.get("pending") for reason in raw["reasons"] if raw["state"] != "unknown")
         assert (name in bad) == (target["state"] != "ok")
-        assert page.verdict.startswith(f"{name} is {'fine' if target['state'] == 'ok' else target['state']}")
+        assert page.headline.startswith(f"{name} is {'fine' if target['state'] == 'ok' else target['state']}")
         assert body["status"] == {"ok": "pass", "down": "fail"}.get(target["state"], "warn")
 
 
@@ -144,10 +144,10 @@ def test_the_headline_tells_of_queries_that_fail() -> None:
     made.apply(EVENTS.ping(1.0))
     made.apply(EVENTS.poll(1.0))
     made.apply(EVENTS.failed_result(1.5, query("a", untrusted=True)))
-    assert overview(report(made, at(2.0)), 15, at(2.0)).verdict == "orders is fine, but 1 query fails"
+    assert overview(report(made, at(2.0)), 15, at(2.0)).headline == "orders is fine, but 1 query fails"
 
     for number in range(3):
         made.apply(EVENTS.failed_result(2.0 + number, query("b")))
         made.apply(EVENTS.ping(2.0 + number))
         made.apply(EVENTS.poll(2.0 + number))
-    assert overview(report(made, at(5.0)), 15, at(5.0)).verdict == "orders is degraded; 2 queries fail"
+    assert overview(report(made, at(5.0)), 15, at(5.0)).headline == "orders is degraded; 2 queries fail"

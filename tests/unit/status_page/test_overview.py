@@ -115,7 +115,7 @@ def test_times_are_exact_for_who_asks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "verdict"),
+    ("states", "headline"),
     [
         ([], "No target is configured"),
         (["ok"], "a is fine"),
@@ -129,7 +129,7 @@ def test_times_are_exact_for_who_asks() -> None:
         (["down"] * 5, "5 of 5 targets are down: a, b, c and 2 more"),
     ],
 )
-def test_the_verdict(states: Sequence[str], verdict: str) -> None:
+def test_the_headline(states: Sequence[str], headline: str) -> None:
     """What is in maintenance counts for nothing."""
     names = "abcde"[: len(states)]
     tier = Tier(
@@ -139,7 +139,7 @@ def test_the_verdict(states: Sequence[str], verdict: str) -> None:
         if state != "new":
             tier.polls(name, "connect" if state in ("down", "away") else None)
 
-    assert tier.page().one("h1").text == verdict
+    assert tier.page().one("h1").text == headline
 
 
 def test_the_first_failure_is_told_at_once() -> None:
