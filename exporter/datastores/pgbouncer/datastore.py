@@ -42,7 +42,7 @@ class PgbouncerDatastore:
         await asyncio.gather(*(console.close() for console in self._consoles.values()))
 
     async def ping(self) -> ServerInfo:
-        """Ask for the version, "PgBouncer 1.18.0"."""
+        """Read the version, "PgBouncer 1.18.0"."""
         console = self._consoles["fast"]
         [row] = await console.rows("SHOW VERSION")
         not_after = await self._expiry.of(await self._certificate.get(console.certificate, console.opened))

@@ -1,4 +1,4 @@
-"""PostgreSQL's protocol, as far as we must read it ourselves: the login, and how much a server may say.
+"""PostgreSQL's protocol, as far as we read it ourselves: the login, and the size of what a server sends.
 
 https://www.postgresql.org/docs/current/protocol-message-formats.html
 """

@@ -1,4 +1,4 @@
-"""A client of the simple protocol, which is all that PgBouncer's console speaks: text in, rows out, within bounds."""
+"""A client of the simple protocol, the only one of PgBouncer's console: text in, rows out, within bounds."""
 
 import asyncio
 import socket
@@ -38,7 +38,7 @@ class Client:
 
     @classmethod
     async def connect(cls, info: Conninfo, terms: Terms, tls: ssl.SSLContext | None) -> Self:
-        """Log in at the first host that lets us; `tls` is the context of the target's own keys."""
+        """Log in at the first host that accepts us; `tls` is the context of the target's own keys."""
         error: Exception = OSError("no host")
         for host in info.hosts:
             for encrypted in (False,) if host.socket else (True,) if tls else attempts(info):
@@ -61,7 +61,7 @@ class Client:
                 if client is not None:
                     client.abort()
                 if isinstance(error, ServerError) and error.code == "28P01":
-                    raise error  # the password is as wrong by any other way
+                    raise error  # the password is wrong by any other way, too
         raise error
 
     @property
@@ -70,7 +70,7 @@ class Client:
         return encrypted.getpeercert(binary_form=True) if encrypted else None
 
     async def rows(self, command: str) -> list[Row]:
-        """Run a command; where its end is not heard, whatever the reason, the connection is of no use any more."""
+        """Run a command; where its end does not arrive, for any reason, drop the connection."""
         try:
             self._scale.reset()
             self._writer.write(message(b"Q", command.encode() + b"\0"))
@@ -91,7 +91,7 @@ class Client:
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Say goodbye."""
+        """Close the connection in order."""
         if not self.closed:
             self.closed = True
             self._writer.write(message(b"X", b""))
@@ -125,7 +125,7 @@ class Client:
             elif kind == b"D":
                 rows.append(_row(columns, body))
                 if len(rows) % _ROWS_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # a fast server has the next ready: nobody else would have a turn
+                    await asyncio.sleep(0)  # a fast server has the next ready: no other task would run
             elif kind == b"E":
                 failed = ServerError(_fields(body))
                 if failed.fatal:
@@ -136,7 +136,7 @@ class Client:
                 return rows
 
     async def _message(self, *, weighed: bool = False) -> tuple[bytes, bytes]:
-        """Read one message: weighed as a part of an answer, or else one of the login."""
+        """Read one message: weighed as a part of a result, or else one of the login."""
         header = await self._reader.readexactly(5)
         length = length_of(header)
         if weighed:
@@ -178,7 +178,7 @@ async def _start_tls(
     required: bool,  # noqa: FBT001 - whether TLS is
 ) -> None:
     writer.write(SSL_REQUEST)
-    answer = await reader.read(2)  # what comes after the first byte before TLS is somebody else's
+    answer = await reader.read(2)  # more than one byte before TLS may come from an attacker
     if answer == b"S":
         await writer.start_tls(tls, server_hostname=name)
     elif answer != b"N":

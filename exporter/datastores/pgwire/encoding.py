@@ -23,16 +23,16 @@ def decode(data: bytes, errors: str = "replace") -> tuple[str, int]:
     """Decode as UTF-8; names that replacement made the same stay apart: the later one has its bytes behind it."""
     text, size = codecs.utf_8_decode(data, errors, True)  # noqa: FBT003 - C takes no name here
     if _REPLACED in text and size <= _LONGEST:
-        return _told_apart(text, bytes(data)), size
+        return _made_unique(text, bytes(data)), size
     return text, size
 
 
 def is_replaced(name: str, octets: int) -> bool:
-    """Tell whether a name is not the server's: it lost bytes, or was converted from another encoding."""
+    """Return whether a name is not the server's: it lost bytes, or was converted from another encoding."""
     return _REPLACED in name or len(name.encode()) != octets
 
 
-def _told_apart(text: str, data: bytes) -> str:
+def _made_unique(text: str, data: bytes) -> str:
     if len(_shown) >= _MOST:
         _shown.clear()
     while _shown.setdefault(text, data) != data:

@@ -1,4 +1,4 @@
-"""Errors of a server or pooler, and what they mean: PgBouncer until 1.19 gave all of its own one code."""
+"""Errors of a server or pooler, and their reasons: PgBouncer until 1.19 gave all of its own one code."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -20,7 +20,7 @@ _MEANINGS: Mapping[str, Reason] = MappingProxyType(
 
 
 def reason_for(message: str) -> Reason:
-    """Return the reason; what is not known is that the pooler, or the server behind it, cannot be reached."""
+    """Return the reason; an unknown message means that the pooler or its server cannot be reached."""
     return next((reason for words, reason in _MEANINGS.items() if words in message), "connect")
 
 
@@ -29,7 +29,7 @@ def unknown_database(message: str) -> bool:
 
 
 class ServerError(Exception):
-    """What the server itself says against us; `code` is the SQLSTATE."""
+    """An error that the server sent; `code` is the SQLSTATE."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.code = fields.get("C", "")

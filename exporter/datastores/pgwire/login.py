@@ -1,4 +1,4 @@
-"""The login: what a server may ask of us before it lets us in, and what we answer."""
+"""The login: the requests that a server may send, and the responses of the target's user."""
 
 import hashlib
 import pwd
@@ -30,7 +30,7 @@ _warned: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What we are willing to do for whom: one target's."""
+    """The user of one target, its password, and the methods of login that it allows."""
 
     target: str
     user: str
@@ -51,7 +51,7 @@ class Terms:
 class Login:
     """One login, message by message.
 
-    certificate: the server's, in DER; None where nothing is encrypted. private: nobody can listen, because it is
+    certificate: the server's, in DER; None where nothing is encrypted. private: it cannot be overheard, because it is
     encrypted or goes over a Unix socket.
     """
 
@@ -63,7 +63,7 @@ class Login:
     _bound: bool = False
 
     async def respond(self, code: int, body: bytes) -> bytes | None:
-        """Answer a request; raise QueryError instead of anything that the target does not allow."""
+        """Return the response to a request; raise QueryError where the target does not allow it."""
         if code == _OK:
             self._accept()
             return None
@@ -104,7 +104,7 @@ class Login:
     async def _begin_scram(self, offered: list[bytes]) -> bytes:
         binding = None
         if self.certificate is not None and _BOUND in offered and self.terms.channel_binding != "disable":
-            # In a thread: the first one imports for 50 ms, for which the loop must not stop.
+            # In a thread: the first one imports for 50 ms, which would stop the loop.
             binding = await in_thread(end_point, self.certificate)
         if binding is None and (_PLAIN not in offered or self.terms.channel_binding == "require"):
             raise QueryError("auth", "the server offers no SASL login that the exporter knows")
@@ -134,7 +134,7 @@ class Login:
 
 def end_point(certificate: bytes) -> bytes | None:
     """Return the hash of a certificate that SCRAM binds a login to; None where it has none of its own."""
-    from cryptography import x509  # noqa: PLC0415 - 10 MiB, for those alone who use TLS
+    from cryptography import x509  # noqa: PLC0415 - 10 MiB, only with TLS
 
     try:
         algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
@@ -146,7 +146,7 @@ def end_point(certificate: bytes) -> bytes | None:
 
 
 def terms_of(target: LibpqTarget, database: str) -> Terms:
-    """Return a target's terms, with the secret as it is now."""
+    """Return a target's terms, with its present secret."""
     info = target.conninfo
     try:
         password = target.secret("password") or info.password
@@ -158,7 +158,7 @@ def terms_of(target: LibpqTarget, database: str) -> Terms:
 
 
 def check_peer(connection: socket.socket, wanted: str) -> None:
-    """Raise QueryError where a server runs as another user of the system than requirepeer says; "" is anybody."""
+    """Raise QueryError where a server runs as another user of the system than requirepeer names; "" allows any."""
     if not wanted:
         return
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

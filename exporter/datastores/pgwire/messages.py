@@ -1,12 +1,12 @@
-"""Messages of the protocol: made, taken out of a buffer, and weighed before anybody keeps them."""
+"""Messages of the protocol: written, taken out of a buffer, and weighed before they are kept."""
 
 from collections.abc import Mapping
 
 from exporter.errors import QueryError
 
 SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
-LOGIN_BYTES = 256 * 1024  # what a server may say before it lets us in; a real one says about 600 bytes
-ANSWER_BYTES = 32 * 1024 * 1024  # what an answer may take of memory, in the objects that it becomes
+LOGIN_BYTES = 256 * 1024  # that a server may send during the login; a real one sends about 600
+ANSWER_BYTES = 32 * 1024 * 1024  # of memory for a result, in the objects that are made of it
 
 _VERSION = (3 << 16).to_bytes(4)
 _HEADER = 5  # a letter and a length
@@ -16,7 +16,7 @@ _LETTERS = b"z"[0]
 _ROW, _PARAMETER = b"D"[0], b"S"[0]
 _DESCRIPTIONS = b"Tt"  # asyncpg keeps these of each statement
 _DESCRIPTION_BYTES = 64 * 1024
-_WORDS_BYTES = 256 * 1024  # of errors, notices, parameters: of all in an answer that is no row
+_WORDS_BYTES = 256 * 1024  # of errors, notices, parameters: all of a response but rows
 _WORN_BYTES = 4 * 1024 * 1024
 
 
@@ -56,7 +56,7 @@ def too_much(when: str, bound: int) -> QueryError:
 
 
 class Scale:
-    """Weighs what a server says since it was last asked, message by message, by the headers alone.
+    """Weigh what a server has sent since the last request, message by message, by the headers alone.
 
     worn: so many reports of parameters came that the connection is to be replaced: the client may keep them all.
     """
@@ -71,11 +71,11 @@ class Scale:
         self._skip = 0  # bytes of a message that are still to come
 
     def reset(self) -> None:
-        """Begin anew: something is asked."""
+        """Begin anew with a request."""
         self._weight = self._words = 0
 
     def add(self, data: bytes) -> None:
-        """Weigh the next piece; raise QueryError where it is more than an answer may be, or no message at all."""
+        """Weigh the next piece; raise QueryError where it exceeds the bound, or is no message at all."""
         at, end = self._skip, len(data)
         if self._rest:
             at = 0

@@ -24,7 +24,7 @@ _PROHIBITED = (
 
 
 class Scram:
-    """One exchange. `binding` is the hash of the server's certificate; `flag` says what we know of such binding."""
+    """One exchange. `binding` is the hash of the server's certificate; `flag` is that of GS2 for such a binding."""
 
     def __init__(self, password: str, flag: str, binding: bytes = b"") -> None:
         self._password = prepared(password)
@@ -38,7 +38,7 @@ class Scram:
         return self._gs2 + self._bare
 
     async def final(self, challenge: bytes) -> bytes:
-        """Answer what the server asks; raise QueryError where it asks for more rounds than anybody needs."""
+        """Respond to the challenge; raise QueryError where it demands more rounds than any server needs."""
         nonce, salt, rounds = self._read(challenge)
         arguments = ("sha256", self._password, salt, rounds)
         if rounds > _ROUNDS_ON_THE_LOOP:
@@ -54,7 +54,7 @@ class Scram:
         return without_proof + b",p=" + base64.b64encode(proof)
 
     def verify(self, final: bytes) -> None:
-        """Let the server prove that it knows the password, too."""
+        """Check the server's proof that it knows the password, too."""
         wanted = b"v=" + base64.b64encode(self._signature or b"")
         if self._signature is None or not hmac.compare_digest(final.partition(b",")[0], wanted):
             raise QueryError("auth", "the server did not prove that it knows the password")

@@ -1,4 +1,4 @@
-"""TLS as libpq's words ask for it, for a connection that is ours from the first byte."""
+"""TLS by libpq's parameters, for connections of our own client."""
 
 import os
 import ssl
@@ -24,14 +24,14 @@ _VERSIONS = {
 
 
 def attempts(info: Conninfo) -> tuple[bool, ...]:
-    """Tell with what to try in turn: TLS or none."""
+    """Return what to try in turn: True is TLS, False none."""
     mode = info.word("sslmode", "prefer")
     return {"disable": (False,), "allow": (False, True), "prefer": (True, False)}.get(mode, (True,))
 
 
 @contextmanager
 def lent_words(info: Conninfo) -> Iterator[Mapping[str, str]]:
-    """Yield what a URL says of TLS, its files lent: OpenSSL would wait for one that does not answer; raise OSError."""
+    """Yield a URL's parameters of TLS, with lent files, as OpenSSL would wait for a slow one; raise OSError."""
     words = {name: info.parameters[name] for name in _WORDS if name in info.parameters}
     with ExitStack() as lent:
         files = {name: lent.enter_context(lent_file(Path(words[name]))) for name in _FILES if _is_file(words, name)}

@@ -131,7 +131,7 @@ class LaneConnection:
             self._connection = None
 
     async def _answer(self, ask: Callable[[Any], Awaitable[T]], seconds: float, database: str | None) -> T:
-        """Ask over a connection to the database; once more, unconverted, where the answer's text is not convertible."""
+        """Run `ask` on a connection to the database; once more, unconverted, where a text cannot be converted."""
         database = None if database == self._home else database
         try:
             async with self._connected(database, seconds) as connection:

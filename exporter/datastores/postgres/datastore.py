@@ -1,4 +1,4 @@
-"""A PostgreSQL server: pinged and queried on the fast lane's connection, walked through on the slow lane's."""
+"""A PostgreSQL server: one connection for the fast lane, one for the slow lane's walk over all databases."""
 
 import asyncio
 import time
@@ -73,7 +73,7 @@ class PostgresDatastore:
             await self._patroni.close()
 
     async def ping(self) -> ServerInfo:
-        """Ask who the server is, on the fast lane's connection."""
+        """Identify the server, on the fast lane's connection."""
         connection, self.clock_skew = self._connections["fast"], None
         began = time.time()
         row = await connection.ping(PING)
@@ -91,7 +91,7 @@ class PostgresDatastore:
         return self._info
 
     async def _end_left_behind(self) -> None:
-        """End sessions that went on without us; what does not come about is tried again with the next ping."""
+        """End sessions that went on after their connection was dropped; after a failure the next ping tries again."""
         connection = self._connections["fast"]
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, QueryError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -103,7 +103,7 @@ class PostgresDatastore:
         return facts
 
     async def databases(self) -> Sequence[str]:
-        """Name the databases as the last ping saw them, without those that refused us, here or in a PgBouncer."""
+        """Name the databases of the last ping, without those that refused a login, here or in a PgBouncer."""
         connector = self._connector
         return [
             name
@@ -125,7 +125,7 @@ class PostgresDatastore:
                 self._target, connection, self._info, self._states, moves, lane, users, patroni=self._patroni
             )
         finally:
-            if lane == "slow":  # a backend that has seen thousands of tables holds their catalogue in memory
+            if lane == "slow":  # a backend keeps the catalogue of all tables it has visited in memory
                 await asyncio.gather(*(held.close() for held in (self._connections["slow"], self._users["slow"])))
 
     def reason(self, error: BaseException) -> Reason:
@@ -136,7 +136,7 @@ class PostgresDatastore:
 class PostgresSession:
     """One pass over a lane's connection; operations get it bound to their query's timeout and database.
 
-    All of its rows are of one server: it ends where another one is met, by whichever lane.
+    All of its rows are of one server: it ends where any lane reaches another one.
     """
 
     target: PostgresTarget
@@ -169,7 +169,7 @@ class PostgresSession:
         return [row for row in rows if not row["datname"] or self.target.databases.matches(str(row["datname"]))]
 
     def stays(self) -> None:
-        """Raise QueryError where the server is watched no more."""
+        """Raise QueryError where another server is watched since this pass began."""
         if self.connection.connector.moves != self.moves:
             raise QueryError("connect", "another server answered since this pass began")
 
@@ -230,7 +230,7 @@ class PostgresSession:
 def open_patroni(target: PostgresTarget) -> "PatroniApi | None":
     if target.patroni is None:
         return None
-    from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where it is asked for
+    from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where a target needs it
 
     tls = (
         ReloadingClientContext(target.tls_files) if target.patroni.scheme == "https" else None

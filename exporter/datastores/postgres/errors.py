@@ -8,7 +8,7 @@ from exporter.datastores.pgwire.errors import reason_for
 from exporter.errors import QueryError, Reason
 
 _STATES: Mapping[str, Reason] = {
-    "0A000": "unsupported",  # feature not supported: what managed servers say of functions they took away
+    "0A000": "unsupported",  # feature not supported: functions that managed servers removed
     "22021": "decode",  # bytes that the encoding of the database does not have
     "22P05": "decode",  # a character that the other encoding does not have
     "3D000": "connect",  # no such database

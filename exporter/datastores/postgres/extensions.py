@@ -1,11 +1,11 @@
-"""The extensions of a database, and how those of their functions that we call are called."""
+"""The extensions of a database, and the names by which their functions are called."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.errors import QueryError
 
-# Only a superuser makes functions in C. One of another language is not the extension's, whoever put it among its own.
+# Only a superuser makes functions in C. A function in another language may have been added by a user.
 EXTENSIONS = """
 SELECT
     extname,
@@ -30,7 +30,7 @@ FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
 
 
 class Extension(NamedTuple):
-    """An installed extension; its functions are called by their schema, where others may have put theirs beside them.
+    """An installed extension; its functions are called by their schema, which may hold functions of users, too.
 
     functions: those that we call, each with the types of its arguments. A call of exactly these types is never
     taken for one of another function.
@@ -42,7 +42,7 @@ class Extension(NamedTuple):
     functions: Sequence[str]
 
     def function(self, signature: str) -> str:
-        """Return how one of its functions is called; raise QueryError where the extension has none such."""
+        """Return the qualified name of a function; raise QueryError where the extension does not have it."""
         if signature not in self.functions:
             raise QueryError("unsupported", f"the extension has no function {signature}")
         return f"{self.schema}.{signature.partition('(')[0]}"

@@ -1,4 +1,4 @@
-"""What a ping tells about a PostgreSQL server."""
+"""The facts that a ping returns about a PostgreSQL server."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +13,13 @@ from exporter.queries.conditions import ServerInfo
 from exporter.queries.query import Row
 
 # Databases with datconnlimit -2 are the remains of a DROP DATABASE that was interrupted.
-# A grant that is withdrawn shows at once: few statements fail without it, most fall silent.
+# A revoked grant shows at once: without it few statements fail, most return fewer rows.
 PING = """
 SELECT
     current_setting('server_version') AS version,
     pg_is_in_recovery() AS is_replica,
     extract(epoch FROM pg_postmaster_start_time())::float8 AS started_at,
-    extract(epoch FROM clock_timestamp())::float8 AS told_at,
+    extract(epoch FROM clock_timestamp())::float8 AS server_time,
     ARRAY(
         SELECT datname::text FROM pg_database
         WHERE datallowconn AND NOT datistemplate AND datconnlimit <> -2 ORDER BY datname
@@ -62,7 +62,7 @@ _NO_FILE_SETTINGS = "needs SELECT on pg_file_settings and EXECUTE on pg_show_all
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What changes rarely: privileges, capabilities, extensions of the database logged in to."""
+    """Facts that change rarely: privileges, capabilities, extensions of the URL's database."""
 
     capabilities: Mapping[str, str]
     missing_privileges: Mapping[str, str]
@@ -100,13 +100,13 @@ def server_info(ping: Row, facts: Facts, tls_not_after: float | None = None) -> 
 
 
 def skew_of(ping: Row, began: float, ended: float) -> float | None:
-    """Return how many seconds the server's clock is ahead of ours, which showed those times around the ping."""
-    told_at = ping["told_at"]
-    return told_at - (began + ended) / 2 if isinstance(told_at, float) else None
+    """Return how many seconds the server's clock is ahead of ours, which was read before and after the ping."""
+    server_time = ping["server_time"]
+    return server_time - (began + ended) / 2 if isinstance(server_time, float) else None
 
 
 def open_databases(ping: Row, facts: Facts, databases: Globs) -> tuple[str, ...]:
-    """Name the databases to visit: those asked for that take connections and can be named, ours among them."""
+    """Name the databases to visit: those configured that accept connections and have a readable name."""
     return tuple(
         name
         for name, octets in zip(names(ping["databases"]), names(ping["octets"]), strict=True)
@@ -123,7 +123,7 @@ def _capabilities(row: Row, extensions: Mapping[str, Extension]) -> dict[str, st
 
 
 def _tracking(settings: Iterable[str]) -> dict[str, str]:
-    """Tell what the server measures; what it does not measure stays 0, and is no measurement."""
+    """Return what the server measures; a counter that it does not measure stays 0, and is no sample."""
     pairs = (setting.split("=", 1) for setting in settings)
     return {name.rpartition(".")[2]: "" if value == "on" else f"{name} is off" for name, value in pairs}
 

@@ -1,4 +1,4 @@
-"""One login more, as any client would make it."""
+"""One more login, as any client would make it."""
 
 import asyncio
 import time
@@ -13,14 +13,14 @@ from exporter.errors import QueryError, Reason
 
 
 class Login(NamedTuple):
-    """Tell how long it took to be logged in and answered, or why that failed."""
+    """The seconds that a login and one statement took, and the reason where it was refused."""
 
     seconds: float
     refused: Reason | None
 
 
 async def log_in(connector: Connector, seconds: float) -> Login:
-    """Log in, be answered once and leave; a refusal is an answer, too."""
+    """Log in, run one statement and close; a refusal is a result, too."""
     connection = LaneConnection(connector)
     refused: Reason | None = None
     began = time.perf_counter()
@@ -33,7 +33,7 @@ async def log_in(connector: Connector, seconds: float) -> Login:
         OSError,
         QueryError,
     ) as error:  # a TimeoutError is an OSError
-        if connector.watched is None:  # it is another server's answer
+        if connector.watched is None:  # the login may be to another server
             raise
         refused = reason_of(error)
     took = time.perf_counter() - began

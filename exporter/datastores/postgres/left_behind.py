@@ -1,6 +1,6 @@
-"""Sessions that go on after we left them: a function may catch the cancellation that a timeout is, and begin again.
+"""Sessions that go on after their connection was dropped: a function may catch the cancellation by a timeout.
 
-No setting holds such a function, which may change each. Only the end of its session does, and a role may end its own.
+No setting stops such a function, which may change each. Only the end of its session does, and a role may end its own.
 """
 
 import time
@@ -10,7 +10,7 @@ import structlog
 
 from exporter.queries.query import Row
 
-# A process whose number was given anew meanwhile is younger than our leaving.
+# A process that reuses the number began after the connection was dropped.
 _END = """
 SELECT pid, pg_terminate_backend(pid) AS ended
 FROM pg_stat_activity JOIN unnest($1::int[], $2::float8[]) AS left_behind (process, seconds) ON process = pid

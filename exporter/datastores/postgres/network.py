@@ -1,9 +1,9 @@
-"""What lies between asyncpg and the network: the login is made here, and what a server says is weighed.
+"""The layer between asyncpg and the network: it makes the login, and bounds what a server sends.
 
-asyncpg takes an event loop as an argument and asks it for connections. This one gives it those of the real loop, each
-with a guard in between: it reads the messages until the server lets us in, answers itself what is asked for the login
-(off the loop where that takes long, and never more than the target allows), and closes the connection of a server
-that says more than an answer may be. Nothing of asyncpg is replaced.
+asyncpg takes an event loop as an argument and opens its connections through it. This one returns connections of the
+real loop, each with a protocol in between: it reads the messages of the login and responds to them itself (off the
+loop where that takes long, and only with methods that the target allows), and closes the connection of a server that
+sends more than a result may hold. Nothing of asyncpg is replaced.
 """
 
 import asyncio
@@ -78,24 +78,24 @@ class Network:
         return Transport(self, real)
 
     def _outer(self, inner: Any) -> Any:
-        return Guard(self, inner) if isinstance(inner, asyncpg.protocol.Protocol) else inner
+        return BoundedProtocol(self, inner) if isinstance(inner, asyncpg.protocol.Protocol) else inner
 
     def _stop_if_closed(self) -> None:
-        """Let asyncpg not try again, without TLS or at the next host, what we have ended."""
+        """Keep asyncpg from a retry, without TLS or at the next host, after a connection that we closed."""
         if self.fault is not None:
             raise self.fault
 
 
 def network_of(connection: Any) -> Network:
-    """Return what a connection of asyncpg goes through."""
+    """Return the network of a connection of asyncpg."""
     network: Network = connection._transport.network  # noqa: SLF001 - asyncpg has no other way to it
     return network
 
 
 class Transport:
-    """A transport of the real loop, for asyncpg: what it is asked to send begins a new answer."""
+    """A transport of the real loop, for asyncpg: each request that it sends begins a new response."""
 
-    def __init__(self, network: Network, real: Any, guard: "Guard | None" = None) -> None:
+    def __init__(self, network: Network, real: Any, guard: "BoundedProtocol | None" = None) -> None:
         self.real = real
         self.network = network
         self._guard = guard
@@ -112,9 +112,9 @@ class Transport:
         self.real.writelines(data)
 
     def set_protocol(self, protocol: Any) -> None:
-        """Put the guard before asyncpg's protocol, which has made its connection itself: after the start of TLS."""
+        """Put our protocol before asyncpg's, which has its connection already: after the start of TLS."""
         if isinstance(protocol, asyncpg.protocol.Protocol):
-            self._guard = Guard(self.network, protocol)
+            self._guard = BoundedProtocol(self.network, protocol)
             self._guard.watch(self.real)
             protocol = self._guard
         self.real.set_protocol(protocol)
@@ -124,8 +124,8 @@ class Transport:
             self._guard.scale.reset()
 
 
-class Guard(asyncio.Protocol):
-    """Stands before asyncpg's protocol."""
+class BoundedProtocol(asyncio.Protocol):
+    """The protocol before asyncpg's: it makes the login, then passes data on within bounds."""
 
     def __init__(self, network: Network, inner: Any) -> None:
         self.scale = Scale()
@@ -141,7 +141,7 @@ class Guard(asyncio.Protocol):
         self._lost: tuple[Exception | None] | None = None
 
     def watch(self, real: Any) -> None:
-        """Begin with a connection that is there."""
+        """Take over an open connection."""
         self._real = real
         encrypted = real.get_extra_info("ssl_object")
         local = real.get_extra_info("socket").family == socket.AF_UNIX
@@ -154,10 +154,10 @@ class Guard(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = (exc,)
-        self._tell_lost()
+        self._forward_loss()
 
-    def _tell_lost(self) -> None:
-        """Tell asyncpg that the server has left, after all that it said before."""
+    def _forward_loss(self) -> None:
+        """Report the lost connection to asyncpg, after everything that the server has sent."""
         if self._lost is not None and self._answering is None:
             [exc], self._lost = self._lost, None
             self._inner.connection_lost(exc)
@@ -215,7 +215,7 @@ class Guard(asyncio.Protocol):
             self._pass_on(rest)
 
     def _look_at(self, message: bytes) -> None:
-        """See whether asyncpg will be able to read which version it is; it would fail without words."""
+        """Check that asyncpg can read the version; its own error would not name the cause."""
         if message[0] == _PARAMETER and message[5:].startswith(b"server_version\0"):
             self._version_known = _VERSION.fullmatch(message[5:]) is not None
         elif message[0] == _READY:
@@ -238,11 +238,11 @@ class Guard(asyncio.Protocol):
             self._go_on()
         except QueryError as fault:
             self._close(fault)
-        except (OSError, RuntimeError, ImportError, ValueError) as error:  # no thread to compute in, and the like
+        except (OSError, RuntimeError, ImportError, ValueError) as error:  # such as no thread for the computation
             failed = QueryError("connect", f"the login failed: {error}")
             failed.__cause__ = error
             self._close(failed)
-        self._tell_lost()
+        self._forward_loss()
 
     def _close(self, fault: QueryError) -> None:
         self._network.fault = fault

@@ -1,4 +1,4 @@
-"""Databases into which the server lets nobody, though it could: each is tried seldom, and said why not."""
+"""Databases that refuse logins: each is tried again after a growing pause, and reported with the cause."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -23,12 +23,12 @@ _WHY: Mapping[str, str] = MappingProxyType(
 )
 _BROKEN = "the server cannot open it"
 _NOT_POOLED = "PgBouncer gets no connection to it"
-# Where the server says one thing of a database and of the role or itself: in which function it does of a database.
+# These states may be about the database, the role or the server; the function that reports one for a database alone.
 _ABOUT_A_DATABASE: Mapping[str, str] = MappingProxyType({"28000": "ClientAuthentication", "53300": "CheckMyDatabase"})
 
 
 class Refusal(NamedTuple):
-    """Remember why a database refused us, and until when it is not tried again."""
+    """The cause of a refused login, and the time until the next try."""
 
     why: str
     until: float
@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 
 
 class Refusals:
-    """Remember the databases that refused the last login: the next waits, each time twice as long."""
+    """The databases that refused the last login; the pause before the next one doubles each time."""
 
     def __init__(self) -> None:
         self._known: dict[str, Refusal] = {}
@@ -47,12 +47,12 @@ class Refusals:
         self._known[database] = Refusal(why, time.monotonic() + pause, pause)
 
     def admit(self, database: str | None) -> None:
-        """Forget that it refused us: it does no more."""
+        """Forget the refusal after a login that succeeded."""
         if database is not None:
             self._known.pop(database, None)
 
     def retain(self, databases: Collection[str]) -> None:
-        """Forget all others."""
+        """Forget all other databases."""
         self._known = {name: refusal for name, refusal in self._known.items() if name in databases}
 
     def why(self, database: str) -> str | None:
@@ -61,12 +61,12 @@ class Refusals:
         return refusal.why if refusal else None
 
     def waits(self, database: str | None) -> bool:
-        """Tell whether it is too early to try again."""
+        """Return whether it is too early to try again."""
         return database in self._known and time.monotonic() < self._known[database].until
 
 
 def refusal_of(error: BaseException, *, via_pgbouncer: bool) -> str | None:
-    """Say why a login to one database failed where that lies with the database; None where it does not."""
+    """Return why a login failed where the database is the cause; None where it is not."""
     if not isinstance(error, asyncpg.PostgresError):
         return None
     state = error.sqlstate or ""

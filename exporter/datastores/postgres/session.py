@@ -1,4 +1,4 @@
-"""What operations may ask of a PostgreSQL session; loads no driver."""
+"""The Protocol of the session that PostgreSQL's operations run in; loads no driver."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol

@@ -1,7 +1,7 @@
-"""What our sessions set for themselves, so that nobody who may change a database or a role can bend an answer.
+"""Settings of our sessions, so that no owner of a database or a role can change the results of a statement.
 
 ALTER DATABASE ... SET, which needs no more than to own a database, reaches every session there, and so do ALTER ROLE
-and a login trigger. A search path above all: with it, a function or an operator that somebody has planted would be
+and a login trigger. A search path above all: with it, a function or an operator of another user would be
 called in the place of one of PostgreSQL's. So all of it is set after the login, the search path first.
 
 Left as they are: what only a superuser may set; what costs time alone, which the deadlines end (enable_*, *_cost,
@@ -15,7 +15,7 @@ from typing import Any
 from exporter.datastores.keepalive import IDLE_SECONDS, INTERVAL_SECONDS, PROBES
 
 NAME: Mapping[str, str] = {"application_name": "datatier-exporter"}
-# Read-only is not among these: a login trigger may have to write down who comes, as PostgreSQL's manual shows.
+# Read-only is not among these: a login trigger may have to record logins, as PostgreSQL's manual shows.
 AT_LOGIN: Mapping[str, str] = {
     **NAME,
     # Below deadlock_timeout: a wait for a lock ends before the server looks for deadlocks or logs the wait.
@@ -25,7 +25,7 @@ AT_LOGIN: Mapping[str, str] = {
     "TimeZone": "UTC",
     # A hot standby refuses every statement of a serializable transaction, a login trigger's, too.
     "default_transaction_isolation": "read committed",
-    # Or a server that we vanished from would keep our connections, against the role's limit, for two hours.
+    # Without these a server would keep connections of a lost exporter, against the role's limit, for two hours.
     "tcp_keepalives_idle": f"{IDLE_SECONDS}s",
     "tcp_keepalives_interval": f"{INTERVAL_SECONDS}s",
     "tcp_keepalives_count": str(PROBES),
@@ -35,7 +35,7 @@ _ALWAYS: Mapping[str, str] = {
     "role": "none",  # the one that logged in, whose grants are known
     "default_transaction_read_only": "on",
     "default_transaction_deferrable": "off",
-    # What would end a session that does nothing wrong.
+    # These would end a session without a fault of its own.
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
     "tcp_user_timeout": "0",
@@ -62,28 +62,28 @@ _SINCE: Mapping[str, int] = {"idle_session_timeout": 14, "stats_fetch_consistenc
 
 
 def statement_timeout(seconds: float) -> str:
-    """Return what lets the server end a statement a little before the caller's deadline does."""
+    """Return the setting by which the server ends a statement a little before the caller's deadline."""
     return f"{seconds * 900:.0f}ms"
 
 
 def at_login(seconds: float) -> Mapping[str, str]:
-    """Return what goes into the startup packet."""
+    """Return the settings of the startup packet."""
     return {**AT_LOGIN, "statement_timeout": statement_timeout(seconds)}
 
 
 def ours(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
-    """Return what is run before statements of our own: settings for the session or the transaction, then a check."""
+    """Return the commands before statements of our own: settings for the session or the transaction, then a check."""
     return f"{_path(local, SEARCH_PATH)}; {_set(connection, {**_ALWAYS, **_OURS}, seconds, local)}; {check}"
 
 
 def users_own(connection: Any, seconds: float, check: str, *, local: bool = False) -> str:
-    """Return what is run before statements of users, who find the search path and the formats that they know."""
+    """Return the commands before statements of users: the search path and formats stay those of the database."""
     settings = _set(connection, _ALWAYS, seconds, local)
     return f"{_path(local, SEARCH_PATH)}; {settings}; {check}; {_path(local, 'DEFAULT')}"
 
 
 def _path(local: bool, path: str) -> str:  # noqa: FBT001
-    """Return a command that no search path bends, unlike an expression."""
+    """Return a command, which unlike an expression depends on no search path."""
     return f"SET {'LOCAL ' if local else ''}search_path TO {path}"
 
 

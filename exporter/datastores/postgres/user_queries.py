@@ -1,4 +1,4 @@
-"""How a user's own statement runs: it may read, for so long and so many rows, and leaves nothing behind."""
+"""Run statements of users: read-only, within a deadline and a number of rows, and without leaving anything behind."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from exporter.queries.query import Row
 
 _BATCH = 100  # rows in memory before their size is known
 _MOST_CHARACTERS = 50_000_000
-# Not all that is no query is undone by ROLLBACK: DEALLOCATE ALL would forget the statements of every other query.
+# ROLLBACK does not undo every command: DEALLOCATE ALL would drop the prepared statements of all other queries.
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 # Advisory locks of a session outlive its transactions.
 LEAVE = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()"
@@ -62,7 +62,7 @@ async def _rows(connection: Any, sql: str, arguments: Sequence[object], most: in
 
 
 def _position(value: Any) -> str | None:
-    """Write a position in the WAL as everybody reads it; asyncpg makes it a number."""
+    """Write a position in the WAL as PostgreSQL does; asyncpg makes it a number."""
     return None if value is None else f"{value >> 32:X}/{value & 0xFFFFFFFF:X}"
 
 
@@ -81,14 +81,14 @@ _NAMES = (
     r"pg_stat_(?:\w{1,63}_)?reset\w{0,63}",
 )
 _MOST = 20  # mentions
-# Nobody can read what a name in escapes is.
+# A name in escapes cannot be compared.
 _NAME = re.compile(rf"""(?<![\w$])({"|".join(_NAMES)}|U&"[^"]{{1,200}}")(?![\w$])"?""", re.IGNORECASE | re.ASCII)
 
 
 def harmful_call(sql: str) -> str | None:
     """Return the first such function that a statement calls; also where a text of it merely looks like a call.
 
-    One that mentions many is not looked at to the end of each comment: it is refused.
+    A statement with many mentions is rejected before each of them is examined.
     """
     for number, found in enumerate(_NAME.finditer(sql)):
         at = skipped(sql, found.end())

@@ -1,4 +1,4 @@
-"""What SQL alone cannot say about a PostgreSQL server: operations by name."""
+"""PostgreSQL's operations by name, for what one SQL statement cannot return."""
 
 from exporter.datastores.postgres.operations.registry import OPERATIONS
 

@@ -1,6 +1,6 @@
 """What is free or dead in tables and indexes, measured by the extension pgstattuple, one relation at a time.
 
-pgstattuple waits for whoever locks the relation, and whoever wants to lock it waits for pgstattuple. So one that is
+pgstattuple waits for locks of the relation, and others that want to lock it wait for pgstattuple. So one that is
 locked is left out, one that takes long is given up, and neither costs the others anything.
 """
 
@@ -16,7 +16,7 @@ from exporter.queries.query import Row
 _SHARE_OF_TIMEOUT = 0.8  # of the query's: then what was measured is all there is
 _LEAST_SECONDS = 0.1
 
-# An exclusive lock that somebody only waits for is in our way, too. What is not logged has no content on a replica.
+# An exclusive lock blocks us even while its session still waits for it. An unlogged table is empty on a replica.
 _LARGEST = """
 SELECT c.oid, n.nspname::text AS schemaname, c.relname::text AS relname
 FROM pg_class AS c

@@ -1,7 +1,7 @@
 """What a user expects of a server, looked up and compared: one row a kind, with the number of drifts and each in words.
 
-What cannot be checked is a drift, too, that says why. The words may be shown to anybody: they hold no text of a setting
-and no content of a table.
+What cannot be checked is a drift as well, with the cause. The words may be public: they hold no text of a setting and
+no content of a table.
 """
 
 from collections.abc import Mapping, Sequence

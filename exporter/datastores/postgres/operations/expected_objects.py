@@ -184,8 +184,8 @@ async def _version_drift(session: OperationSession, table: Row, expected: Schema
     [column] = columns
     if not column["readable"]:
         return "cannot be read: the privileges SELECT on it and USAGE on its schema are missing"
-    # Both names come quoted from the server, which has just found them in its catalogue. It may be a view, or the
-    # column of somebody's own type: reading them calls functions of that somebody.
+    # The server has quoted both names, which are in its catalogue. The table may be a view, the column may have a
+    # type of its own: reading them may call functions of their owner.
     text = f"{column['column']}::pg_catalog.text"
     statement = f"SELECT EXISTS (SELECT FROM {table['place']} WHERE {text} OPERATOR(pg_catalog.=) $1) AS met"  # noqa: S608
     [row] = await session.users_rows(statement, expected.value, most=1)

@@ -1,4 +1,4 @@
-"""Indexes that nothing scans, said only where the statistics are old enough to know."""
+"""Indexes without a scan, reported only where the statistics are old enough."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
-# Statistics that were never reset have no time of it. A crash loses all of them, and when they began anew the
-# background writer's tell, which belong to no database.
+# Statistics that were never reset have no time of a reset. A crash loses all of them; the statistics of the background
+# writer, which belong to no database, then have the time.
 _UNUSED = """
 WITH statistics AS (
     SELECT greatest(d.stats_reset, b.stats_reset) < now() - make_interval(days => $1) AS old
@@ -44,13 +44,13 @@ FROM unused
 
 
 class UnusedParams(Params):
-    """From which age on statistics can tell that something is not used."""
+    """days: the age from which on statistics show that an index is not used."""
 
     days: int = Field(default=7, ge=0)
 
 
 async def _unused(session: OperationSession, params: UnusedParams, _state: None) -> Sequence[Row]:
-    """Return one row: how many, their bytes, their names; raise QueryError where nobody can know yet."""
+    """Return one row: how many, their bytes, their names; raise QueryError where the statistics are too young."""
     rows = await session.rows(_UNUSED, params.days)
     if not rows[0]["old"]:
         raise QueryError("unsupported", f"the statistics are younger than {params.days} days")

@@ -1,4 +1,4 @@
-"""Whether the server lets anybody in: held connections go on working on one that refuses new ones."""
+"""Log in anew: on a server that refuses logins, open connections go on working."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 async def _login(session: OperationSession, _params: Params, durations: Histogram) -> Sequence[Row]:
-    """Return one row: how it went, why it did not, and the durations of all that succeeded."""
+    """Return one row: whether it succeeded, the reason if not, and the durations of all that did."""
     login = await session.log_in(_SECONDS)
     if login.refused is None:
         durations.observe(login.seconds)

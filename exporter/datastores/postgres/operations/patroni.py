@@ -1,4 +1,4 @@
-"""What Patroni says of its member and of the cluster.
+"""Rows of Patroni's pages about its member and the cluster.
 
 https://patroni.readthedocs.io/en/latest/rest_api.html
 """
@@ -37,7 +37,7 @@ def _member_rows(member: Json) -> Sequence[Row]:
 
 
 def _troubles(member: Json) -> list[str]:
-    """Say in words what somebody has to do something about."""
+    """Name what needs action."""
     settings = ", ".join(sorted(member.get("pending_restart_reason", {})))
     found = {
         "no leader": member.get("cluster_unlocked"),

@@ -1,4 +1,4 @@
-"""The operations of query files for PostgreSQL; nothing here knows the driver."""
+"""The operations of query files for PostgreSQL; loads no driver."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -26,7 +26,7 @@ Key = tuple[tuple[str, object], ...]
 
 
 class RatioParams(Params):
-    """The statement's columns: `part` and `rest` hold counters, all others tell its rows apart."""
+    """The statement's columns: `part` and `rest` hold counters, all others identify a row."""
 
     sql: str
     part: str

@@ -1,4 +1,4 @@
-"""Running queries, looked at every second: which of them took how long, without a log."""
+"""How long queries run, sampled every second, without the server's log."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,12 @@ WHERE datallowconn AND NOT datistemplate
 
 
 class Activity:
-    """What the steps saw: each query is counted once for each threshold that it was seen to have passed.
+    """Count each query once for each threshold that a step saw it pass.
 
     A query that ran longer than a threshold and a second more is always seen then, and one that ran shorter than the
     threshold never: so each count lies between the numbers of queries longer than the two.
 
-    hidden: databases where sessions do not show what they run. What was seen there is the least there was; nothing
-    seen says nothing.
+    hidden: databases where sessions do not show their queries. There a count is a lower bound, and 0 is no sample.
     """
 
     def __init__(self) -> None:

@@ -32,8 +32,8 @@ _ALIASES: Mapping[tuple[str, str], str] = {
     ("wal_level", "hot_standby"): "replica",
 }
 
-# What our own sessions or our own role set says nothing about anybody else's. Where it was set after the login, the
-# server still knows what it would be without.
+# A value that our own sessions or our role set is not that of others. Where it was set after the login, reset_val has
+# the value without it.
 VALUES = """
 SELECT
     name,
@@ -57,7 +57,7 @@ WHERE (vartype IN ('bool', 'integer', 'real') OR name = 'archive_mode') AND NOT 
 
 
 class Setting(NamedTuple):
-    """What pg_settings says of one; not every setting has a unit."""
+    """A row of pg_settings; not every setting has a unit."""
 
     name: str
     setting: str
@@ -66,14 +66,14 @@ class Setting(NamedTuple):
 
 
 async def _settings(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
-    """Return one row, a column for each setting that is a number or a switch; what the server lacks is None."""
+    """Return one row, a column for each setting that is a number or a switch; None where the server lacks it."""
     values: defaultdict[str, float | None] = defaultdict(lambda: None)
     values |= {row["name"]: base_value(Setting(*row.values())) for row in await session.rows(_NUMBERS, OWN)}
     return [values]
 
 
 def base_value(setting: Setting) -> float | None:
-    """Return the value in seconds, in bytes or as it is; None for what is no number, or has a unit nobody knows."""
+    """Return the value in seconds, in bytes or as it is; None for what is no number, or has an unknown unit."""
     if setting.vartype in ("bool", "enum"):
         return float(setting.setting != "off")
     _, factor = _scale(setting.unit)
@@ -85,7 +85,7 @@ def base_value(setting: Setting) -> float | None:
 
 
 def meets(setting: Setting, expected: str) -> bool | None:
-    """Tell whether the setting is as expected; None where the server would refuse the expected value."""
+    """Return whether the setting is as expected; None where the server would refuse the expected value."""
     match setting.vartype:
         case "bool":
             switch = _switch(expected)

@@ -1,4 +1,4 @@
-"""The statements that are slow each time they run, however seldom that is."""
+"""Statements that are slow each time they run, even if they run seldom."""
 
 import time
 from collections import Counter
@@ -33,7 +33,7 @@ class SlowStatementsParams(Params):
 
 
 class SlowStatements:
-    """What the last five minutes added to each statement's calls and seconds, and who is shown by name."""
+    """The calls and seconds of each statement in the last five minutes, and the statements that have series."""
 
     def __init__(self) -> None:
         self.entries = Entries()
@@ -43,7 +43,7 @@ class SlowStatements:
         self._top: TopMembers[Statement] | None = None
 
     def advance(self, reading: Reading, params: SlowStatementsParams, now: float) -> bool:
-        """Take in a reading; return whether it was the first, of which nothing can be said yet."""
+        """Add a reading; return whether it was the first, with which there is nothing to compare."""
         deltas = self._deltas.update(
             {key: (counts[CALLS], counts[SECONDS]) for key, counts in reading.counters.items()}
         )
@@ -81,7 +81,7 @@ def _shown(state: SlowStatements) -> Iterator[Row]:
 
 
 def _counted(state: SlowStatements, databases: Sequence[str]) -> Iterator[Row]:
-    """Count statements, whoever runs them, by the mean over all their users."""
+    """Count statements by the mean over all their users."""
     sums: dict[tuple[str, int], tuple[float, float]] = {}
     for statement, calls in state.calls.sums.items():
         _, datname, queryid = statement

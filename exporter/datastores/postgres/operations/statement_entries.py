@@ -1,4 +1,4 @@
-"""The entries of pg_stat_statements, read once a pass for all who want them."""
+"""The entries of pg_stat_statements, read once in a pass for all operations."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -10,8 +10,8 @@ from exporter.datastores.postgres.extensions import Extension
 from exporter.datastores.postgres.session import OperationSession
 from exporter.errors import QueryError
 
-Statement = tuple[str, str, int]  # user, database and queryid, which name its series; its text is nobody's business
-EntryKey = tuple[object, ...]  # a Statement and what else tells entries apart
+Statement = tuple[str, str, int]  # user, database and queryid, the labels of its series; the text is none of them
+EntryKey = tuple[object, ...]  # a Statement and the other columns that identify an entry
 
 # Our column and what the view calls it, the newest name first: versions of the extension differ.
 _COUNTERS: Mapping[str, tuple[str, ...]] = {
@@ -72,7 +72,7 @@ def statement_of(key: EntryKey) -> Statement:
 
 
 def by_statement(entries: Mapping[EntryKey, Counts]) -> dict[Statement, Counts]:
-    """Add up entries that differ only in what no series is named by: run at top level or inside a function."""
+    """Add up the entries of a statement, such as those run at top level and those inside a function."""
     sums: dict[Statement, Counts] = {}
     for key, counts in entries.items():
         statement = statement_of(key)
@@ -107,7 +107,7 @@ async def _compose(session: OperationSession) -> tuple[str, tuple[str, ...]]:
 
 
 async def statements_extension(session: OperationSession, *, fresh: bool = False) -> Extension:
-    """Return the extension pg_stat_statements, or say why there is none."""
+    """Return the extension pg_stat_statements; raise QueryError with the cause where there is none."""
     reason = session.info.capabilities.get("pg_stat_statements", "")
     extension = (await session.extensions(fresh=fresh)).get("pg_stat_statements")
     if reason or extension is None:

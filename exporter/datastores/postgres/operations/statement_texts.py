@@ -1,4 +1,4 @@
-"""The texts of the statements that have series: for people who asked for them, and never a label."""
+"""The texts of the statements that have series: shown where the target enables them, and never as a label."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _LOST = "(the server has lost it)"  # its file of texts was not readable
 
 
 class Texts:
-    """The texts known already: the server reads all of them from a file to tell one."""
+    """The texts known already: to return one, the server reads all of them from a file."""
 
     def __init__(self) -> None:
         self.by_queryid: Mapping[int, str] = {}
@@ -85,7 +85,7 @@ _PLACE = re.compile(r"[0-9]{1,3}")  # of a column, in ORDER BY 2; or a length
 
 
 def shown(text: str) -> str:
-    """Return a text on one line, without comments and cut to LONGEST; HELD, after its first word, where it may tell."""
+    """Return a text on one line, without comments, cut to LONGEST; HELD and its first word where it has constants."""
     kept: list[str] = []
     first = before = ""
     place = False  # whether a number may come that is no constant

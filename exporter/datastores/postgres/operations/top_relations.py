@@ -16,7 +16,7 @@ from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
-_FAVOUR = 1.25  # what stays in may weigh so much less: places change hands seldom
+_FAVOUR = 1.25  # a name that has series may weigh this much less than others: series should seldom change
 
 Name = tuple[object, ...]
 Groups = Mapping[Name, Sequence[Row]]
@@ -25,7 +25,7 @@ _weight: Callable[[Row], float] = itemgetter("weight")
 
 
 class TopRelationsParams(Params):
-    """The statement's columns: beside these `oid` tells its rows apart, `weight` ranks, `partition` is true of parts.
+    """The statement's columns: beside these `oid` identifies a row, `weight` ranks it, `partition` is true of parts.
 
     Rows with the same labels are the parts of one thing. What is `latest` is a time, or NULL.
     """
@@ -39,7 +39,7 @@ class TopRelationsParams(Params):
 
 
 class _State:
-    """What stays between polls: who has series, and what the sums among the counters have come to."""
+    """State between polls: the names that have series, and the sums of their counters."""
 
     def __init__(self) -> None:
         self.deltas: Deltas[object] = Deltas()
