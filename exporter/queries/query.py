@@ -21,12 +21,15 @@ MetricType = Literal["gauge", "counter", "histogram", "info", "unknown"]
 Row = Mapping[str, object]
 Value = float | HistogramValue | None
 
-_PLAIN = frozenset({float, type(None)})  # values that are samples, or none, as they come
+_PLAIN = frozenset({float, type(None)})  # types of values that need no conversion
 _MOST_FINDINGS = 100
 
 
 class Metric(BaseModel):
-    """Name one metric and the column that carries its value."""
+    """Name one metric and the columns of its value and, for a histogram, of its sum.
+
+    needs: the capability of the server without which its values mean nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -52,7 +55,12 @@ class Family(NamedTuple):
 
 
 class Query(BaseModel):
-    """Describe what is asked of a store, and the samples that its rows become."""
+    """Describe what is asked of a store, and the samples that its rows become.
+
+    query: a text, or texts by the lowest version of the server. step_every: seconds between two steps of its operation.
+    findings: the column with the names of what is wrong. privilege: what the role needs, else it sees less.
+    targets, databases: globs of their names. source: where the facts behind it are documented.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

@@ -22,10 +22,10 @@ class Store:
     prefixes: how the names of its metrics begin.
     dashboard: its dashboard and its file of alert rules, which stores may share; None without.
     database_label: the label that `scope: database` adds; None where there is no such scope.
-    urls(environment, text): the URLs that the variables of `url` hold; there may be several in one.
     keeps_sessions: a session stays open when the password changes.
-    port: where its URL has none; HTTP's stores have those of HTTP.
     locks_users: a query may log in anew, and a few refused logins lock the user out.
+    port: the default port of its URLs; http:// and https:// have their own.
+    urls(environment, text): the URLs that the variables of `url` hold; there may be several in one.
     address_variable: one more variable for `url`, with an address that `urls` completes.
     """
 
