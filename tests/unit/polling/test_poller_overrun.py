@@ -1,7 +1,6 @@
 """Targets with more queries than there is time for: urgent ones come first, and series do not come and go."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ import pytest
 
 from exporter.errors import NoSessionError, QueryError, Reason
 from exporter.health.report import report
-from exporter.polling.agenda import Agenda, Item
 from exporter.queries.query import Query
 from exporter.state.events import Event, Instant, Poll
 from exporter.state.snapshot import Snapshot
@@ -213,25 +211,3 @@ async def test_reappearing_database_is_due_at_once() -> None:
 
     assert {result.database for result in watch.results()[before:]} == {"b"}
     assert len(watch.results()) - before == len(SELDOM)
-
-
-def test_result_expires_at_ten_times_its_lifetime() -> None:
-    """However slow the server."""
-    agenda = Agenda(monitored_target(), [asked("minutely", interval="1m")])
-    item = Item("minutely", None)
-    agenda.record_run(item, 100.0)
-
-    assert dict(agenda.overdue(150.0)) == {}
-    assert dict(agenda.overdue(200.0)) == {item: 200.0 + 150.0}
-    assert dict(agenda.overdue(5000.0)) == {item: 100.0 + 1500.0}
-
-
-def test_visit_yields_to_queries_that_are_late_elsewhere() -> None:
-    """Queries with long intervals become late, too, and then run."""
-    agenda = Agenda(monitored_target(), [MINUTELY[0], SELDOM[-1]])
-    agenda.set_databases(("a", "b"), 0.0)
-    due, elsewhere = agenda.next_visit(0.0)
-
-    assert [(item.name, item.database) for item in due] == [("minutely0", "a"), ("quarterly13", "a")]
-    assert (agenda.late_at(due[0]), agenda.late_at(due[1]), elsewhere) == (30.0, 450.0, 30.0)
-    assert agenda.next_visit(math.inf)[1] == 30.0
