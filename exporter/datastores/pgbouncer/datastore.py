@@ -1,8 +1,8 @@
 """A PgBouncer: one connection to its console for the polls, and one for the steps between them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -52,11 +52,7 @@ class PgbouncerDatastore:
         return ()
 
     def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
-        return self._session(lane)
-
-    @asynccontextmanager
-    async def _session(self, lane: Lane) -> AsyncIterator[Session]:
-        yield PgbouncerSession(self._consoles[lane], self._states, lane)
+        return nullcontext(PgbouncerSession(self._consoles[lane], self._states, lane))
 
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)

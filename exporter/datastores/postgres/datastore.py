@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -111,11 +111,8 @@ class PostgresDatastore:
             if name not in connector.unknown_to_pooler and not connector.refusals.waits(name)
         ]
 
-    def session(self, lane: Lane) -> AbstractAsyncContextManager[Session]:
-        return self._session(lane)
-
     @asynccontextmanager
-    async def _session(self, lane: Lane) -> AsyncIterator[Session]:
+    async def session(self, lane: Lane) -> AsyncIterator[Session]:
         if self._info is None:
             raise QueryError("connect", "the server was not reached yet")
         connection, users = self._connections[lane], self._users.get(lane)

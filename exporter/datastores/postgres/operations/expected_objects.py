@@ -103,31 +103,30 @@ async def _extensions(session: OperationSession, _params: Params, _state: None) 
 
 
 async def _tables(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: OperationSession, names: Written) -> list[str]:
-        found = await inside.rows(_RELATIONS, list(names), _TABLES)
-        return [f"{names[row['name']]} is no table" for row in found if row["oid"] is None]
-
-    return await _everywhere(session, session.target.expect.tables, look)
+    return await _relations(session, session.target.expect.tables, _TABLES, "table")
 
 
 async def _indexes(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: OperationSession, names: Written) -> list[str]:
-        found = await inside.rows(_RELATIONS, list(names), _INDEXES)
-        drifts = [f"{names[row['name']]} is no index" for row in found if row["oid"] is None]
-        return drifts + [f"{names[row['name']]} is invalid" for row in found if row["valid"] is False]
-
-    return await _everywhere(session, session.target.expect.indexes, look)
+    return await _relations(session, session.target.expect.indexes, _INDEXES, "index", ("valid", "is invalid"))
 
 
 async def _row_level_security(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:
-    async def look(inside: OperationSession, names: Written) -> list[str]:
-        found = await inside.rows(_RELATIONS, list(names), _TABLES)
-        drifts = [f"{names[row['name']]} is no table" for row in found if row["oid"] is None]
-        return drifts + [
-            f"{names[row['name']]} has no row-level security" for row in found if row["row_level_security"] is False
-        ]
+    wanted = ("row_level_security", "has no row-level security")
+    return await _relations(session, session.target.expect.row_level_security, _TABLES, "table", wanted)
 
-    return await _everywhere(session, session.target.expect.row_level_security, look)
+
+async def _relations(
+    session: OperationSession, expected: Iterable[str], kinds: list[str], what: str, wanted: tuple[str, str] = ("", "")
+) -> Sequence[Row]:
+    """Look for relations of some kinds; `wanted` is a column that must not be false, and the drift where it is."""
+    column, drift = wanted
+
+    async def look(inside: OperationSession, names: Written) -> list[str]:
+        found = await inside.rows(_RELATIONS, list(names), kinds)
+        drifts = [f"{names[row['name']]} is no {what}" for row in found if row["oid"] is None]
+        return drifts + [f"{names[row['name']]} {drift}" for row in found if column and row[column] is False]
+
+    return await _everywhere(session, expected, look)
 
 
 async def _partitioned_tables(session: OperationSession, _params: Params, _state: None) -> Sequence[Row]:

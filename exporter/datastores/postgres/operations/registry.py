@@ -59,9 +59,6 @@ async def _disk(session: OperationSession, _params: Params, _state: None) -> Seq
     return [{"used": row["used"], "size": size, "used_ratio": row["used"] / size}]
 
 
-DISK = Operation(_disk)
-
-
 class ExtensionParams(Params):
     """In the statement {function} stands for a function of the extension, which is named with its arguments' types."""
 
@@ -77,16 +74,13 @@ async def _extension(session: OperationSession, params: ExtensionParams, _state:
     return await session.given_rows(params.sql.replace("{function}", extension.function(params.function)))
 
 
-EXTENSION = Operation(_extension, ExtensionParams)
-
-
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "activity_sampler": ACTIVITY_SAMPLER,
         **EXPECTATIONS,
         "databases": DATABASES,
-        "disk": DISK,
-        "extension": EXTENSION,
+        "disk": Operation(_disk),
+        "extension": Operation(_extension, ExtensionParams),
         "heaviest": TOP_RELATIONS,
         "index_bloat": INDEX_BLOAT,
         "indexes_unused": INDEXES_UNUSED,
