@@ -198,7 +198,7 @@ signal.signal(signal.SIGUSR2, lambda *_: jumps.append(-7200))
 def test_clock_jump_changes_nothing(servers: Servers) -> None:
     """Two hours forward and back: polls keep their interval, and nothing looks old, down or flapping.
 
-    That the clocks are apart is told, and is not what is looked at here.
+    The check of the clock skew is off: it would rightly warn.
     """
     with Patched([servers.qdrant().target("search", checks={"clockSkew": False})], JUMPY) as exporter:
         exporter.wait_up("search")

@@ -141,12 +141,12 @@ def test_drain_answers_all_scrapes(tier: Tier) -> None:
     """/readyz fails first, all scrapes are answered during the drain, then the listener and all connections close."""
     with loaded(tier) as (exporter, load):
         os.kill(exporter.pid, signal.SIGTERM)
-        told = time.monotonic()
+        signalled = time.monotonic()
         seconds = seconds_to_end(exporter)
         gone = all_gone(tier)
     scrapes, asked = load.scrapes(), load.readiness.scrapes
     unready = min(one.began for one in asked if one.outcome == UNREADY)
-    drained = told + DRAIN - 0.5
+    drained = signalled + DRAIN - 0.5
     draining = [one.outcome for one in scrapes if unready < one.began < drained]
 
     assert seconds < WITHIN, seconds
@@ -182,17 +182,17 @@ def test_servers_that_fail_while_draining_do_not_delay_the_end(tier: Tier, harm:
     try:
         with loaded(tier) as (exporter, load):
             os.kill(exporter.pid, signal.SIGTERM)
-            told = time.monotonic()
+            signalled = time.monotonic()
             exporter.wait(lambda: exporter.get("/readyz").status == UNREADY, "the drain", 5)
             ill = time.monotonic()
             for server in tier.values():
                 harm(server)
             seconds_to_end(exporter)
-            seconds = time.monotonic() - told
+            seconds = time.monotonic() - signalled
     finally:
         for server in tier.values():
             server.thaw()
-    answered = {one.outcome for one in load.scrapes() if ill < one.began < told + DRAIN - 0.5}
+    answered = {one.outcome for one in load.scrapes() if ill < one.began < signalled + DRAIN - 0.5}
 
     assert seconds < WITHIN, seconds
     assert answered == {200}

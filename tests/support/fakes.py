@@ -1,4 +1,4 @@
-"""A server that does as it is told, in place of one that cannot be made to."""
+"""A fake server whose answers, errors and delays a test sets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -27,7 +27,7 @@ async def give(answer: Answer | ServerInfo) -> Answer | ServerInfo:
 
 
 class Fake:
-    """Answer each query by its name; write down in `asked` what was asked, in order.
+    """Answer each query by its name; record the calls in `asked`, in order.
 
     An answer is rows, an exception to raise, or HANG. `opening` and `closing` are raised by sessions.
     """

@@ -154,7 +154,7 @@ async def test_hanging_ping_is_a_timeout(fakes: dict[str, Fake], monkeypatch: py
     ],
 )
 def test_unsupported_query_is_no_failure(report: dict[str, Any], failed: bool) -> None:  # noqa: FBT001 - a table's column
-    """The exit code is for what somebody can put right."""
+    """The exit code reports what a user can correct."""
     assert check.failed([report]) == failed
 
 

@@ -128,7 +128,7 @@ def test_fields_are_printable(kind: str, capfd: pytest.CaptureFixture[str]) -> N
         f"a\n{ACTING}", target=ACTING, error=said, found=[ACTING], name={"a": said}
     )
     raise_and_log(ACTING)
-    logging.getLogger("httpx").warning("%s", ACTING)  # neo4j is made silent by whoever connects to one
+    logging.getLogger("httpx").warning("%s", ACTING)  # neo4j is silenced where it connects
     logging.getLogger("asyncpg").warning(ACTING, stack_info=True)
     logged = capfd.readouterr().err.splitlines()
 

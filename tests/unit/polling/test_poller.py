@@ -211,7 +211,7 @@ async def test_unsupported_query_does_not_run() -> None:
 
 
 async def test_crash_of_the_poller_is_raised() -> None:
-    """A failure that is nobody's answer ends the poller, and with it the process."""
+    """An error outside a query ends the poller, and with it the process."""
     async with Watch(Fake(), asked(), target=FAST) as watch:
         await watch.polls(1)
         watch.failing = ZeroDivisionError("a bug")

@@ -55,7 +55,7 @@ async def test_query_runs_at_its_interval() -> None:
 
 
 async def test_target_waits_after_a_refused_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three bad passwords lock a Neo4j user out for everybody; what it last said stays fresh meanwhile."""
+    """Three bad passwords lock a Neo4j user out; the failed ping stays fresh during the pause."""
     monkeypatch.setattr(poller, "AUTH_PAUSE", 0.3)
     fake = Fake()
     fake.pinged = PermissionError("no")
