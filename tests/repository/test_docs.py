@@ -1,6 +1,7 @@
 """The pages of docs lead where they say."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from exporter.state.target_status import State, TargetStatus, next_status
@@ -65,3 +66,10 @@ def test_the_damping_table_is_what_the_code_does() -> None:
     ]
 
     assert rows == expected
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    """The picture of the packages is the contract that import-linter enforces."""
+    [contract, *_] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+    assert "\n".join(contract["layers"]) in (DOCS / "explanation/architecture.md").read_text(encoding="utf-8")
