@@ -16,7 +16,7 @@ def reasons(known: Known, state: State, found: list[Check]) -> list[dict[str, An
     other target has at least one that is not.
     """
     status = known.status
-    polled, _ = observed(known)
+    polled, _ = observed(known, found)
     bad = [check for check in found if check.status in ("warn", "fail")]
     if status.error:  # the clock of an unreachable server may be known, and be the cause
         listed = [_failure(status), *(_limit(check) for check in bad if check.name == "clockSkew")]

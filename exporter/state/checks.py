@@ -80,15 +80,15 @@ def serves(known: Known) -> bool:
     return known.up and not (judged and info and info.unserved)
 
 
-def observed(known: Known) -> tuple[State, Cause | None]:
-    """Return a target's undamped state, and its cause unless it is ok or nothing is known."""
+def observed(known: Known, found: Sequence[Check] | None = None) -> tuple[State, Cause | None]:
+    """Return a target's undamped state, and its cause unless it is ok or unknown; `found`: its checks, if at hand."""
     if known.status.error is not None:
         return "down", Cause(known.status.error.reason)
     if not known.status.up:
         return "unknown", None
     if not serves(known):
         return "down", Cause("limit", DATABASES)
-    bad = [check.name for check in checks(known) if check.status in ("warn", "fail")]
+    bad = [check.name for check in found or checks(known) if check.status in ("warn", "fail")]
     return ("degraded", Cause("limit", bad[0])) if bad else ("ok", None)
 
 

@@ -1,4 +1,4 @@
-"""The last result of everything, and each target's damped state; the only thing that views read."""
+"""The last result of each query and the damped state of each target: all that the views read."""
 
 import math
 from collections import defaultdict
@@ -25,7 +25,7 @@ class Snapshot:
         self.counters: dict[str, TargetCounters] = {}
         self.version = 0
         self.changed: dict[str, int] = {}  # the version in which anything of the target changed last
-        self._all_unreachable = False
+        self._all_unreachable = False  # since the last change
         self._locally_failed: set[str] = set()  # targets whose last ping failed for a fault of the exporter's machine
         for target in targets:
             self.watch(target, now)
@@ -113,11 +113,10 @@ class Snapshot:
             name for name, status in self.status.items() if monotonic > status.fresh_until + self.targets[name].interval
         ]
 
-    def next_expiry(self, monotonic: float, target: str | None = None) -> float:
-        """Return the monotonic time at which what is served of one target, or of any, changes without an event."""
-        names = self.targets if target is None else (target,)
-        expiries = [result.fresh_until for name in names for result in self.results[name].values()]
-        expiries += [self.status[name].fresh_until for name in names]
+    def next_expiry(self, monotonic: float, target: str) -> float:
+        """Return the monotonic time at which what is served of a target changes without an event."""
+        expiries = [self.status[target].fresh_until]
+        expiries += [result.fresh_until for result in self.results[target].values()]
         return min((expiry for expiry in expiries if expiry > monotonic), default=math.inf)
 
     def _note_change(self, target: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 from exporter.errors import QueryError, Reason
 from exporter.queries.query import Query
 from exporter.state.events import Event, Result, fresh_seconds
-from exporter.state.snapshot import Snapshot
 from tests.support.factories import EVERY, Events, Scenario, at, info, metric, monitored_target, query, snapshot
 
 BACKUPS = query(
@@ -61,7 +60,7 @@ def test_a_result_expires_by_itself() -> None:
 
     assert len(scenario.snapshot.fresh_results("orders", until - 0.1)) == 1
     assert len(scenario.snapshot.fresh_results("orders", until)) == 0
-    assert scenario.snapshot.next_expiry(EVERY) == until
+    assert scenario.snapshot.next_expiry(EVERY, "orders") == until
 
 
 def test_a_stalled_poller_looks_like_no_live_server() -> None:
@@ -257,5 +256,6 @@ def test_only_retained_queries_are_still_told_of() -> None:
     assert "gone" not in {name for name, _ in counters.dropped} | counters.timings.keys()
 
 
-def test_a_snapshot_without_results_never_expires_by_them() -> None:
-    assert Snapshot([], at(0.0)).next_expiry(0.0) == math.inf
+def test_what_has_expired_expires_no_more() -> None:
+    """The target is unknown from then on, until it is polled again."""
+    assert snapshot().next_expiry(fresh_seconds(EVERY), "orders") == math.inf
