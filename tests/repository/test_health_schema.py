@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from exporter.config.stores import STORES
 from tests.support.app_client import Site
 from tests.support.health_schema import SCHEMA, valid
 
@@ -15,6 +16,11 @@ def test_the_schema_is_one() -> None:
     jsonschema_rs.meta.validate(SCHEMA)
 
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_the_schema_lists_the_stores() -> None:
+    """A new store of a release is also a new value of the body."""
+    assert set(SCHEMA["$defs"]["target"]["properties"]["store"]["enum"]) == set(STORES)
 
 
 @pytest.mark.parametrize(
