@@ -17,7 +17,7 @@ _LAG_CHECKS: dict[Unit, str] = {"seconds": "replicationLag", "bytes": "replicati
 
 
 @dataclass(frozen=True, slots=True)
-class Conditions:
+class RequestConditions:
     """Hold the conditions of a request, None where there is none. max_age is in seconds, max_lag in its unit."""
 
     role: str | None = None
@@ -27,13 +27,13 @@ class Conditions:
     verbose: bool = False
 
 
-def conditions_of(pairs: Pairs) -> Conditions:
+def conditions_of(pairs: Pairs) -> RequestConditions:
     """Parse the URL's parameters; raise ValueError for an unknown name or a wrong value."""
     found = parameters(pairs, PARAMETERS)
     role = found.get("role", [None])[0]
     if role is not None and role not in ("primary", "replica"):
         raise ValueError(f"role={role}: expected role=primary or role=replica")
-    return Conditions(
+    return RequestConditions(
         role=role,
         max_lag=_lag(found["max_lag"][0]) if "max_lag" in found else None,
         max_age=parse_duration(found["max_age"][0]) if "max_age" in found else None,
@@ -51,7 +51,7 @@ def _lag(text: str) -> tuple[float, Unit]:
     return parse_bytes(text), "bytes"
 
 
-def judge(health: TargetHealth, conditions: Conditions, now: Instant) -> TargetHealth:
+def judge(health: TargetHealth, conditions: RequestConditions, now: Instant) -> TargetHealth:
     """Fail a target that is down, required or not, in maintenance or not, or breaks a condition.
 
     An unknown value breaks a condition: a replica of unknown lag gets no requests.
@@ -65,7 +65,7 @@ def judge(health: TargetHealth, conditions: Conditions, now: Instant) -> TargetH
     return replace(health, counts=True, status="fail" if failed else health.status, condition=condition, remark=remark)
 
 
-def _broken(health: TargetHealth, conditions: Conditions, now: Instant) -> Iterator[dict[str, Any]]:
+def _broken(health: TargetHealth, conditions: RequestConditions, now: Instant) -> Iterator[dict[str, Any]]:
     role = health.identity.get("role")
     if conditions.role is not None and role != conditions.role:
         yield {"code": "limit", "check": "role", "value": role, "limit": conditions.role}
