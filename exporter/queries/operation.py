@@ -25,7 +25,8 @@ class PageSession(Protocol):
         """Return a page, which is read from the server once in a pass."""
 
     async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
-        """Call `make` with pages and parameters, off the event loop where the pages are large."""
+        """Call `make` with pages and parameters; a store with large pages does it off the event loop."""
+        return make(*arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """A PgBouncer: one connection to its console for the polls, and one for the steps between them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.base import Datastore, Lane, Session
@@ -17,8 +17,6 @@ from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import PageSession, States, run_operation
 from exporter.queries.query import Query, Row
-
-T = TypeVar("T")
 
 
 def open_datastore(target: PgbouncerTarget) -> Datastore:
@@ -58,7 +56,7 @@ class PgbouncerDatastore:
         return reason_of(error)
 
 
-class PgbouncerSession:
+class PgbouncerSession(PageSession):
     """One pass; each SHOW command is run once in it."""
 
     def __init__(self, console: Console, states: States, lane: Lane) -> None:
@@ -70,9 +68,8 @@ class PgbouncerSession:
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         """Run an operation, or a user's own SHOW: nothing else, for an administrator's console also obeys."""
         if query.operation is not None:
-            session: PageSession = self  # for mypy, which compares the two
             step = self._lane == "sampler"
-            return await run_operation(OPERATIONS, self._states, session, query, database, step=step)
+            return await run_operation(OPERATIONS, self._states, self, query, database, step=step)
         show, _, what = str(query.query).strip().rstrip(";").partition(" ")
         if show.upper() != "SHOW":
             raise QueryError("query", f"{query.name}: the console is asked SHOW commands only")
@@ -80,6 +77,3 @@ class PgbouncerSession:
 
     async def read(self, page: str) -> Sequence[Row]:
         return await self._cache.get(page, partial(self._console.rows, f"SHOW {page}"))
-
-    async def make_rows(self, make: Callable[..., T], *arguments: Any) -> T:
-        return make(*arguments)

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
@@ -25,7 +25,7 @@ from exporter.datastores.postgres.session import OperationSession
 from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import States, run_operation
+from exporter.queries.operation import PageSession, States, run_operation
 from exporter.queries.query import Query, Row, unsupported
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 
 _MOST_ROWS = 100_000  # that an operation may add up of a user's statement
-
-T = TypeVar("T")
 
 
 def open_datastore(target: PostgresTarget) -> Datastore:
@@ -130,7 +128,7 @@ class PostgresDatastore:
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresSession:
+class PostgresSession(PageSession):
     """One pass over a lane's connection; operations get it bound to their query's timeout and database.
 
     All of its rows are of one server: it ends where any lane reaches another one.
@@ -194,9 +192,6 @@ class PostgresSession:
         if self.patroni is None:
             raise QueryError("unsupported", "the target names no patroni")
         return await self.cache.get(page, partial(self.patroni.get, page))
-
-    async def make_rows(self, make: Callable[..., T], *arguments: Any) -> T:
-        return make(*arguments)
 
     async def given_rows(self, sql: str) -> Sequence[Row]:
         return await (self.users_rows(sql, most=_MOST_ROWS) if self.untrusted else self.rows(sql))
