@@ -20,7 +20,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 @pytest.fixture(scope="module")
 def matrix(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     """Watch a victim of each store; write down what was measured when all faults of a file are over."""
-    with watched_victims(servers, tmp_path_factory.mktemp("asked")) as matrix:
+    with watched_victims(servers, tmp_path_factory.mktemp("scraper")) as matrix:
         yield matrix
     if file := os.environ.get("FAULT_MATRIX"):
         matrix.save(Path(file))

@@ -15,7 +15,7 @@ def refused(matrix: Matrix) -> dict[str, Cell]:
     """Change every store's secret at once, and back: each target waits a minute before it tries again."""
     before = matrix.page()
     failures = {other: failed_polls(before, other) for other in matrix.others(*matrix.victims)}
-    matrix.news()
+    matrix.new_requests()
     for victim in matrix.victims.values():
         victim.change_secret(OTHER_SECRET)
     seen = matrix.wait(matrix.victims, SECRET_CHANGED.seen, before, "a refusal")

@@ -17,7 +17,7 @@ from testkit.hostile import ATTACKS, Hostile
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter
 from tests.support.hostile_cells import Stage, targets, upstreams
-from tests.support.scraper import asking
+from tests.support.scraper import scraping
 
 QUICK = [
     ("qdrant", "gzip bomb"),
@@ -43,8 +43,8 @@ def stage(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         hostile = stack.enter_context(Hostile(**upstreams(servers, pgbouncer.port)))
         exporter = stack.enter_context(Exporter(targets(servers, hostile, pgbouncer.target("pgbouncer")), "1s"))
         exporter.wait(lambda: all(t["state"] != "unknown" for t in exporter.health()["targets"].values()), "all", 60)
-        asked = stack.enter_context(asking(exporter.port, tmp_path_factory.mktemp("asked") / "answers"))
-        stage = Stage(exporter, hostile, asked)
+        scraper = stack.enter_context(scraping(exporter.port, tmp_path_factory.mktemp("scraper") / "answers"))
+        stage = Stage(exporter, hostile, scraper)
         yield stage
         if file := os.environ.get("HOSTILE"):
             stage.save(Path(file))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.exporter_process import Exporter
 from tests.support.fault_cells import Fault, Look, Page
 from tests.support.fault_targets import Victim
-from tests.support.scraper import Asked, Asking
+from tests.support.scraper import Scrape, Scraper
 
 PATIENCE = 90.0  # seconds for what takes two polls, on a machine that does much else
 _ESTABLISHED = "01"
@@ -39,11 +39,11 @@ Took = tuple[float, float]  # seconds and polls
 class Matrix:
     """An exporter with two targets a victim and one bystander, and what is asked of it all the time."""
 
-    def __init__(self, exporter: Exporter, asking: Asking, victims: Mapping[str, Victim], bystander: str) -> None:
+    def __init__(self, exporter: Exporter, scraper: Scraper, victims: Mapping[str, Victim], bystander: str) -> None:
         self.exporter = exporter
         self.victims = victims
         self.cells: list[Cell] = []
-        self._asking = asking
+        self._scraper = scraper
         self._bystander = bystander
         page = self.page()
         self._told = {target: set(page.names(target)) for target in self.others()}
@@ -61,7 +61,7 @@ class Matrix:
         lasting = before.names(target) & self._told[target]  # not what the fault before this one has just added
         self._told[target] |= before.names(target)
         failures = {other: failed_polls(before, other) for other in others}
-        self.news()
+        self.new_requests()
         try:
             fault.begin(victim)
             seen = self.wait([target], fault.seen, before, fault.shown)
@@ -161,13 +161,13 @@ class Matrix:
         tasks = self.page().value("datatier_tasks")
         return {"tasks": int(tasks), "files": len(opened) - len(sockets), **beyond}
 
-    def news(self) -> list[Asked]:
+    def new_requests(self) -> list[Scrape]:
         """Return what was asked since the last call."""
-        return self._asking.news()
+        return self._scraper.new_requests()
 
     def note(self, fault: Fault, seen: Mapping[str, Took], back: Mapping[str, Took]) -> list[Cell]:
         """Write down a store's cell, or several's, once all was answered meanwhile and nobody down had series."""
-        asked = self.news()
+        asked = self.new_requests()
 
         bad = [one for one in asked if one.status != 200 or one.left]
         assert asked, "nothing was asked"

@@ -10,7 +10,7 @@ from typing import Any
 from testkit.hostile import Hostile
 from testkit.session import Servers
 from tests.support.exporter_process import Exporter
-from tests.support.scraper import Asking
+from tests.support.scraper import Scraper
 
 MEBIBYTE = 2**20
 PATIENCE = 60.0
@@ -73,17 +73,17 @@ def _at(url: str, port: int) -> str:
 class Stage:
     """An exporter whose servers turn hostile one after the other."""
 
-    def __init__(self, exporter: Exporter, hostile: Hostile, asking: Asking, polls: int = 3) -> None:
+    def __init__(self, exporter: Exporter, hostile: Hostile, scraper: Scraper, polls: int = 3) -> None:
         self._exporter = exporter
         self._hostile = hostile
-        self._asking = asking
+        self._scraper = scraper
         self._polls = polls
         self.cells: list[Cell] = []
 
     def meet(self, store: str, kind: str) -> Cell:
         """Let a server be hostile for some polls, and wait for all to be as before."""
         self._exporter.wait(lambda: not self._reason(store), f"{store} to be well", PATIENCE)
-        self._asking.news()
+        self._scraper.new_requests()
         base = self._forget_peak()
         self._hostile.become(store, kind)
         self._exporter.wait(lambda: bool(self._reason(store)), f"{store}, {kind}: a reason", PATIENCE)
@@ -95,7 +95,7 @@ class Stage:
         began, first = time.monotonic(), self._count(store)
         self._exporter.wait(lambda: not self._reason(store), f"{store}, {kind}: the end", PATIENCE)
         took, back = time.monotonic() - began, self._count(store) - first
-        asked = [one for one in self._asking.news() if one.path == "/livez"]
+        asked = [one for one in self._scraper.new_requests() if one.path == "/livez"]
         assert {one.status for one in asked} == {200}
         slowest = max(one.seconds for one in asked)
         cell = Cell(store, kind, reason, (peak - base) / MEBIBYTE, slowest * 1000, len(asked), took, back)

@@ -1,4 +1,4 @@
-"""Ask an exporter for /livez and /metrics again and again, and write each answer down as a line.
+"""Request /livez and /metrics of an exporter again and again, and write a line for each response.
 
 A process of its own, `python -m tests.support.scraper PORT FILE`: what else a test does must not cost it time.
 """
@@ -19,7 +19,7 @@ PATIENCE = 10.0
 _DOWN = re.compile(rb'^datatier_up\{store="[^"]*",target="([^"]*)"\} 0', re.MULTILINE)
 
 
-class Asked(NamedTuple):
+class Scrape(NamedTuple):
     """One request; status 0 is no answer. `left` names targets that are down and have series of their store."""
 
     path: str
@@ -28,29 +28,29 @@ class Asked(NamedTuple):
     left: str
 
 
-class Asking:
-    """What was asked so far."""
+class Scraper:
+    """The requests of a scraping process."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._read = 0
 
-    def news(self) -> list[Asked]:
+    def new_requests(self) -> list[Scrape]:
         """Return the requests since the last call."""
         *lines, _ = self._file.read_text().split("\n")
         new, self._read = lines[self._read :], len(lines)
         return [
-            Asked(path, int(status), float(seconds), left)
+            Scrape(path, int(status), float(seconds), left)
             for path, status, seconds, left in (line.split(" ", 3) for line in new)
         ]
 
 
 @contextmanager
-def asking(port: int, file: Path) -> Iterator[Asking]:
+def scraping(port: int, file: Path) -> Iterator[Scraper]:
     file.touch()
     process = Popen([sys.executable, "-m", "tests.support.scraper", str(port), str(file)])
     try:
-        yield Asking(file)
+        yield Scraper(file)
     finally:
         process.terminate()
         process.wait()
@@ -66,7 +66,7 @@ def main() -> None:
                 time.sleep(PAUSE)
 
 
-def _ask(connection: HTTPConnection, path: str) -> Asked:
+def _ask(connection: HTTPConnection, path: str) -> Scrape:
     status, body, began = 0, b"", time.perf_counter()
     try:
         connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
@@ -75,7 +75,7 @@ def _ask(connection: HTTPConnection, path: str) -> Asked:
     except (OSError, HTTPException):
         connection.close()  # the next request opens a new one
     seconds = time.perf_counter() - began
-    return Asked(path, status, seconds, ",".join(_left(gzip.decompress(body))) if path == "/metrics" and body else "")
+    return Scrape(path, status, seconds, ",".join(_left(gzip.decompress(body))) if path == "/metrics" and body else "")
 
 
 def _left(page: bytes) -> Iterator[str]:

@@ -10,7 +10,7 @@ from tests.support.exporter_process import Exporter
 from tests.support.fault_cells import Page
 from tests.support.fault_matrix import Matrix
 from tests.support.fault_targets import MinioVictim, Neo4jVictim, PostgresVictim, QdrantVictim, Victim
-from tests.support.scraper import asking
+from tests.support.scraper import scraping
 
 VICTIMS: dict[str, Callable[[Servers], Victim]] = {
     "postgres": PostgresVictim,
@@ -37,7 +37,7 @@ def watched_victims(servers: Servers, folder: Path) -> Iterator[Matrix]:
             targets += [{**target, **SLOWER.get(victim.store, {})} for target in victim.targets()]
         exporter = stack.enter_context(Exporter(targets, "2s"))
         exporter.wait(lambda: told_all(exporter), "every query to have told something", 120)
-        scraper = stack.enter_context(asking(exporter.port, folder / "answers"))
+        scraper = stack.enter_context(scraping(exporter.port, folder / "answers"))
         yield Matrix(exporter, scraper, victims, "bystander")
         assert exporter.stop() == 0
         assert "Traceback" not in exporter.log.read_text()
