@@ -35,7 +35,7 @@ class Moment(NamedTuple):
         return " ".join(self.ago.split(" ")[:2])
 
 
-class Reason(NamedTuple):
+class ReasonView(NamedTuple):
     """Hold what is wrong ("connections"), how much ("91 %, limit 90 %", "(2)") and where ("app:public.orders")."""
 
     what: str
@@ -54,7 +54,7 @@ class TargetView:
     since: Moment
     required: bool
     flapping: bool
-    reasons: tuple[Reason, ...]
+    reasons: tuple[ReasonView, ...]
     more_reasons: int
     failing: str
     failures: int
@@ -172,26 +172,26 @@ def _check(body: Body, name: str, check: str | None) -> Body:
     return body["checks"].get(f"{name}:{check}", [{}])[0]  # type: ignore[no-any-return]  # a part of a Body is one
 
 
-def _reason(reason: Body, check: Body, target: Body, now: Instant) -> Reason:
+def _reason(reason: Body, check: Body, target: Body, now: Instant) -> ReasonView:
     if reason["code"] == "held":
-        return Reason(_held(reason, target, now))
+        return ReasonView(_held(reason, target, now))
     shown = _limit(reason, check) if "check" in reason else _failure(reason)
     return shown._replace(what=f"at the last poll: {shown.what}") if reason.get("pending") else shown
 
 
-def _failure(reason: Body) -> Reason:
-    return Reason(humanize.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
+def _failure(reason: Body) -> ReasonView:
+    return ReasonView(humanize.reason(reason["code"]), detail=MEANINGS[reason["local"]] if "local" in reason else "")
 
 
-def _limit(reason: Body, check: Body) -> Reason:
+def _limit(reason: Body, check: Body) -> ReasonView:
     what, detail = humanize.title(reason["check"]), humanize.shortened(check.get("output", ""), _DETAIL)
     value, limit, unit = reason.get("value"), reason.get("limit"), reason.get("unit")
     if value is None:
-        return Reason(what, "" if detail else "broken", detail)
+        return ReasonView(what, "" if detail else "broken", detail)
     if not limit:  # where any is too many, the number is enough
-        return Reason(what, f"({humanize.quantity(value, unit)})", detail)
+        return ReasonView(what, f"({humanize.quantity(value, unit)})", detail)
     shown, shown_limit = humanize.against(value, limit, unit)
-    return Reason(what, f"{shown}, limit {shown_limit}", detail)
+    return ReasonView(what, f"{shown}, limit {shown_limit}", detail)
 
 
 def _held(reason: Body, target: Body, now: Instant) -> str:
