@@ -112,20 +112,23 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="validate the configuration, connect, run each query once")
     _add_common(check)
     check.add_argument("--format", choices=("text", "json"), default="text", help="how to print the outcome")
-    alert_rules = commands.add_parser("rules", help="print the alert rules, with the limits of the configuration")
-    alert_rules.add_argument(
+    _add_rules(commands.add_parser("rules", help="print the alert rules, with the limits of the configuration"))
+    commands.add_parser("version", help="print the version")
+    return parser
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "names", nargs="*", metavar="NAME", help="a store, core, exporter or slo (default: all that is watched)"
     )
-    alert_rules.add_argument(
+    parser.add_argument(
         "--config", type=Path, metavar="FILE", default=argparse.SUPPRESS,
         help="whose limits and stores to take (default: our limits, all stores)",
     )  # fmt: skip
-    alert_rules.add_argument("--job", default="datatier", help="the exporter's job in Prometheus (default: datatier)")
-    alert_rules.add_argument(
+    parser.add_argument("--job", default="datatier", help="the exporter's job in Prometheus (default: datatier)")
+    parser.add_argument(
         "--format", choices=("prometheus", "operator"), default="prometheus", help="a rule file, or a PrometheusRule"
     )
-    commands.add_parser("version", help="print the version")
-    return parser
 
 
 def _address(value: str) -> str:

@@ -34,11 +34,8 @@ def configure_logs(kind: LogFormat, level: str, secrets: Callable[[], Iterable[s
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if kind == "json"
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
-    )
+    as_logfmt = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True)
+    renderer = structlog.processors.JSONRenderer() if kind == "json" else as_logfmt
     handler = logging.NullHandler() if sys.__stderr__ is None else _Handler(sys.__stderr__.fileno())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -13,7 +13,7 @@ from exporter.datastores import is_loaded, load_client, open_datastore
 from exporter.datastores.base import Datastore
 from exporter.datastores.logins import Logins
 from exporter.datastores.off_loop import in_thread
-from exporter.errors import QueryError, Reason
+from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
 from exporter.polling.poller import Poller, Publish
 from exporter.polling.schedule import seconds_to_tick
@@ -63,7 +63,7 @@ async def _open_when_possible(target: Target, monitored: MonitoredTarget, publis
     while True:
         began = time.monotonic()
         try:
-            return await within_deadline(lambda: _open(target), _OPEN_SECONDS, _import_failed)
+            return await within_deadline(lambda: _open(target), _OPEN_SECONDS, lambda _: "connect")
         except QueryError as error:
             now = time.monotonic()
             fresh_until = now + fresh_seconds(monitored.interval)
@@ -78,10 +78,6 @@ async def _open(target: Target) -> Datastore:
         await in_thread(load_client, target.store)  # takes up to half a second, which would block the event loop
         gc.freeze()  # modules stay: leave them out of full collections, which would block the event loop for 50 ms
     return open_datastore(target)
-
-
-def _import_failed(_: BaseException) -> Reason:
-    return "connect"
 
 
 async def _wait_for_end(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from exporter.config.config import Config
 from exporter.config.web_config_file import Loaded, WebFile
@@ -40,8 +40,22 @@ def create_app(
         async with service.running():
             yield
 
+    app = FastAPI(
+        lifespan=lifespan,
+        openapi_url=None,
+        exception_handlers={HTTPException: _http_error, Exception: _server_error},
+        redirect_slashes=False,  # HAProxy takes a redirect for a healthy response
+        routes=_routes(service),
+    )
+    app.add_middleware(AccessMiddleware, service=service, web_file=web_file)
+    app.state.web_file = web_file
+    app.state.service = service
+    return app
+
+
+def _routes(service: Service) -> list[BaseRoute]:
     pages, health, html = MetricsEndpoints(service), HealthEndpoints(service), StatusPageEndpoints(service)
-    routes = {
+    endpoints = {
         "/": html.overview,
         "/targets/{name}": html.target,
         "/metrics": pages.metrics,
@@ -56,20 +70,10 @@ def create_app(
         "/findings": pages.findings,
         "/findings/{name}": pages.findings,
     }
-    app = FastAPI(
-        lifespan=lifespan,
-        openapi_url=None,
-        exception_handlers={HTTPException: _http_error, Exception: _server_error},
-        redirect_slashes=False,  # HAProxy takes a redirect for a healthy response
-        routes=[
-            *(Route(path, _with_options(endpoint), methods=_METHODS) for path, endpoint in routes.items()),
-            Route("/-/reload", _with_options(pages.reload), methods=["POST"]),
-        ],
-    )
-    app.add_middleware(AccessMiddleware, service=service, web_file=web_file)
-    app.state.web_file = web_file
-    app.state.service = service
-    return app
+    return [
+        *(Route(path, _with_options(endpoint), methods=_METHODS) for path, endpoint in endpoints.items()),
+        Route("/-/reload", _with_options(pages.reload), methods=["POST"]),
+    ]
 
 
 def _web_file(config: Config, service: Service) -> WebFile:

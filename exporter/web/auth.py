@@ -99,7 +99,9 @@ class PasswordVerifier:
             return True
         async with self._turn(client):
             try:
-                matches = await asyncio.get_running_loop().run_in_executor(self._executor, _matches, password, hashed)
+                matches = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, bcrypt.checkpw, password[:_MAX_PASSWORD_BYTES], hashed
+                )
             except RuntimeError as error:
                 if no_thread(error):  # bcrypt cannot run here: it would block the event loop
                     raise TooManyPending from None
@@ -141,7 +143,3 @@ class PasswordVerifier:
 def _dummy_hash(users: Mapping[str, SecretStr]) -> bytes:
     """Return the costliest hash, to check unknown users against: response times must not reveal which users exist."""
     return max(users.values(), key=lambda hashed: hashed.get_secret_value()[4:6]).get_secret_value().encode()
-
-
-def _matches(password: bytes, hashed: bytes) -> bool:
-    return bcrypt.checkpw(password[:_MAX_PASSWORD_BYTES], hashed)
