@@ -199,7 +199,7 @@ async def test_a_login_that_is_refused_has_its_reason(
         assert datastore.reason(caught.value) == reason
 
 
-async def test_a_frozen_bouncer_holds_nobody_past_the_deadline(bouncer: Pgbouncer, datastore: Datastore) -> None:
+async def test_a_frozen_bouncer_fails_within_the_deadline(bouncer: Pgbouncer, datastore: Datastore) -> None:
     """On a held connection and at login; afterwards no task is left and all is well again."""
     await datastore.ping()
     tasks = asyncio.all_tasks()
@@ -228,7 +228,7 @@ async def test_a_restart_between_two_polls_is_not_noticed(bouncer: Pgbouncer, da
     assert (await datastore.ping()).version
 
 
-def test_the_service_tells_waits_and_faults(bouncer: Pgbouncer) -> None:
+def test_the_service_reports_waits_and_faults(bouncer: Pgbouncer) -> None:
     """Waits show up to a minute later in metric and check; frozen and killed it is down with its reason, then back."""
     with Exporter([bouncer.target("pool")]) as exporter:
         exporter.wait_up("pool")
@@ -265,7 +265,7 @@ async def _wait_a_while(bouncer: Pgbouncer, exporter: Exporter) -> None:
 
 
 async def test_a_name_that_is_not_utf8_takes_nothing_from_the_others(bouncer: Pgbouncer, datastore: Datastore) -> None:
-    """Where the pooler takes any database, whoever may log in brings in such a name."""
+    """Where the pooler accepts any database, a client may bring in such a name."""
     settings = bouncer.folder / "pgbouncer.ini"
     any_database = f"[databases]\n* = host=127.0.0.1 port={bouncer.server.port} dbname=app"
     settings.write_text(settings.read_text().replace("[databases]", any_database))

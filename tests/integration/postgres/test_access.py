@@ -258,7 +258,7 @@ def make_certificate(folder: Path, name: str) -> Path:
 
 
 def give_to_server(file: Path, folder: Path) -> None:
-    """Copy a file to where the server's user reads it, and nobody else."""
+    """Copy a file to where only the server's user reads it."""
     place = folder / file.name
     place.write_bytes(file.read_bytes())
     place.chmod(0o600)

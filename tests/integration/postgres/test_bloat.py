@@ -1,4 +1,4 @@
-"""Bloat by pgstattuple, one relation at a time, whoever locks what."""
+"""Bloat by pgstattuple, one relation at a time, in spite of locks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,7 +74,7 @@ async def test_an_index_of_deleted_rows_is_thin_until_it_is_built_anew(server: P
 
 
 async def test_a_locked_table_costs_only_itself(server: Postgres) -> None:
-    """Somebody who only waits for the lock is in the way, too."""
+    """A session that only waits for the lock blocks the measurement, too."""
     async with scratch(server, SETUP + "VACUUM ANALYZE") as database:
         async with client(server, database.name) as holder:
             await holder.execute("BEGIN; LOCK TABLE hollow IN ACCESS EXCLUSIVE MODE")

@@ -1,4 +1,4 @@
-"""Who waits for whom: chains, queues, what holds them up, and that looking is free while nobody waits."""
+"""Sessions that wait for each other: chains, queues, their causes, and that no query is run while no session waits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -79,7 +79,7 @@ def blocking(collected: Collected) -> tuple[float | None, ...]:
 
 
 def roots(collected: Collected) -> dict[str, float | None]:
-    """Return the states that somebody is in who holds others up."""
+    """Return the states of sessions that block others."""
     found = {state: collected.value("pg_blocking_roots", state=state) for state in STATES}
     assert None not in found.values()
     return {state: count for state, count in found.items() if count}
@@ -124,7 +124,7 @@ async def test_a_chain_four_deep_with_fourteen_victims(server: Postgres, datasto
 
 
 async def test_a_prepared_transaction_holds_others_up(server: Postgres, datastore: PostgresDatastore) -> None:
-    """Nobody's session does: it has no process that could be ended."""
+    """No session does: there is no process that could be ended."""
     async with Clients(server) as those:
         await those.run("BEGIN", change(5), "PREPARE TRANSACTION 'left behind'")
         await those.wait(change(5))
@@ -177,7 +177,7 @@ async def test_a_busy_root_and_another_root_count_apart(server: Postgres, datast
 
 
 async def test_a_long_queue_for_one_row_stays_cheap(server: Postgres, datastore: PostgresDatastore) -> None:
-    """Each waits for all before it: paths from one to the next are 2^40, which nobody may count."""
+    """Each waits for all before it: paths from one to the next are 2^40, which must not be counted."""
     async with Clients(server) as those:
         await those.run("BEGIN", change(6))
         for _ in range(40):
@@ -210,7 +210,7 @@ async def test_a_long_wait_warns_and_names_who_is_in_the_way(server: Postgres, d
     assert await outcome() == ("pass", 0)
 
 
-async def test_while_nobody_waits_no_lock_is_looked_at(server: Postgres) -> None:
+async def test_while_no_session_waits_no_lock_is_read(server: Postgres) -> None:
     """Reading the lock table stops all who want a lock meanwhile."""
     looks = ("pg_lock_status", "unnest blocker")
     async with client(server) as connection:

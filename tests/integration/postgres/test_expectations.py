@@ -38,7 +38,7 @@ CREATE TABLE for_ever_2 PARTITION OF for_ever FOR VALUES FROM ('2020-01-01', 0) 
 STRANGER = "CREATE ROLE stranger LOGIN PASSWORD 'monitor-secret'"
 
 
-class Told(NamedTuple):
+class Outcome(NamedTuple):
     """What /health says of an expectation, and what its metric counts."""
 
     status: str
@@ -58,7 +58,7 @@ def server(servers: Servers, request: pytest.FixtureRequest) -> Iterator[Postgre
         yield server
 
 
-async def told(server: Postgres, kind: str, expected: object, user: str = "monitor") -> Told:
+async def outcome(server: Postgres, kind: str, expected: object, user: str = "monitor") -> Outcome:
     """Ask as the poller does, of a server of which this one thing is expected."""
     settings: dict[str, Any] = server.target("db", expect={kind: expected})
     settings["url"] = settings["url"].replace("monitor@", f"{user}@")
@@ -80,10 +80,10 @@ async def told(server: Postgres, kind: str, expected: object, user: str = "monit
     assert isinstance(value, float)
     assert check.value == value
     assert check.output == (", ".join(result.findings) or None)
-    return Told(check.status, value, result.findings)
+    return Outcome(check.status, value, result.findings)
 
 
-MET = Told("pass", 0.0, ())
+MET = Outcome("pass", 0.0, ())
 
 
 async def test_settings_are_compared_as_the_server_reads_them(server: Postgres) -> None:
@@ -110,8 +110,8 @@ async def test_settings_are_compared_as_the_server_reads_them(server: Postgres) 
         "lock_timeout": "1s",
     }
 
-    assert await told(server, "settings", same) == MET
-    assert await told(server, "settings", other) == Told(
+    assert await outcome(server, "settings", same) == MET
+    assert await outcome(server, "settings", other) == Outcome(
         "warn",
         7.0,
         (
@@ -130,7 +130,7 @@ async def test_a_setting_that_waits_for_a_restart_says_so(server: Postgres) -> N
     server.psql("ALTER SYSTEM SET max_wal_senders = 7")
     server.psql("SELECT pg_reload_conf(), pg_sleep(0.5)")
 
-    found = await told(server, "settings", {"max_wal_senders": 7})
+    found = await outcome(server, "settings", {"max_wal_senders": 7})
     server.psql("ALTER SYSTEM RESET max_wal_senders")
     server.psql("SELECT pg_reload_conf()")
 
@@ -138,17 +138,17 @@ async def test_a_setting_that_waits_for_a_restart_says_so(server: Postgres) -> N
 
 
 async def test_a_setting_that_may_not_be_seen_is_no_pass(server: Postgres) -> None:
-    found = await told(server, "settings", {"shared_preload_libraries": "pg_stat_statements"}, user="stranger")
+    found = await outcome(server, "settings", {"shared_preload_libraries": "pg_stat_statements"}, user="stranger")
 
     reason = "is no setting of this server, or none to be seen without pg_read_all_settings"
-    assert found == Told("warn", 1.0, (f"shared_preload_libraries {reason}",))
+    assert found == Outcome("warn", 1.0, (f"shared_preload_libraries {reason}",))
 
 
 async def test_extensions_are_there_in_their_versions(server: Postgres) -> None:
     installed = {"pg_stat_statements": "1.9", "plpgsql": ">=1.0,<2", "app:plpgsql": "0"}
 
-    assert await told(server, "extensions", installed) == MET
-    found = await told(server, "extensions", {"pg_stat_statements": "9.1", "app:pg_stat_statements": "1.9"})
+    assert await outcome(server, "extensions", installed) == MET
+    found = await outcome(server, "extensions", {"pg_stat_statements": "9.1", "app:pg_stat_statements": "1.9"})
     assert (found.status, found.broken) == ("warn", 2.0)
     assert found.findings[0].endswith(", expected >=9.1")
     assert found.findings[1] == "app:pg_stat_statements is not installed"
@@ -156,10 +156,11 @@ async def test_extensions_are_there_in_their_versions(server: Postgres) -> None:
 
 async def test_tables_are_found_in_their_databases(server: Postgres) -> None:
     assert (
-        await told(server, "tables", ["app:customers", "app:audit.log", "app:odd.Name", "app:public.odd.Name"]) == MET
+        await outcome(server, "tables", ["app:customers", "app:audit.log", "app:odd.Name", "app:public.odd.Name"])
+        == MET
     )
     wrong = ["customers", "app:audit.customers", "app:a_view", "app:pg_class", "shop:orders", "closed:t", "no_entry:t"]
-    assert await told(server, "tables", wrong) == Told(
+    assert await outcome(server, "tables", wrong) == Outcome(
         "warn",
         7.0,
         (
@@ -176,18 +177,18 @@ async def test_tables_are_found_in_their_databases(server: Postgres) -> None:
 
 async def test_an_index_is_there_and_valid(server: Postgres) -> None:
     names = ["app:orders_customer_id_idx", "app:audit.log_id_idx"]
-    assert await told(server, "indexes", names) == MET
+    assert await outcome(server, "indexes", names) == MET
 
     server.psql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'audit.log_id_idx'::regclass", "app")
-    found = await told(server, "indexes", [*names, "app:customers"])
+    found = await outcome(server, "indexes", [*names, "app:customers"])
     server.psql("UPDATE pg_index SET indisvalid = true WHERE indexrelid = 'audit.log_id_idx'::regclass", "app")
 
-    assert found == Told("warn", 2.0, ("app:customers is no index", "app:audit.log_id_idx is invalid"))
+    assert found == Outcome("warn", 2.0, ("app:customers is no index", "app:audit.log_id_idx is invalid"))
 
 
 async def test_row_level_security_is_on(server: Postgres) -> None:
-    assert await told(server, "row_level_security", ["app:tenants"]) == MET
-    assert await told(server, "row_level_security", ["app:public.open_to_all", "app:gone"]) == Told(
+    assert await outcome(server, "row_level_security", ["app:tenants"]) == MET
+    assert await outcome(server, "row_level_security", ["app:public.open_to_all", "app:gone"]) == Outcome(
         "warn", 2.0, ("app:gone is no table", "app:public.open_to_all has no row-level security")
     )
 
@@ -195,9 +196,9 @@ async def test_row_level_security_is_on(server: Postgres) -> None:
 async def test_partitions_reach_ahead_and_do_not_stay(server: Postgres) -> None:
     """Even of a table that holds other kinds of bounds, or none."""
     met = {"app:days": {"ahead": "9d", "retention": "1d"}, "app:for_ever": {"ahead": "9000d"}, "app:keys": {}}
-    assert await told(server, "partitioned_tables", met) == MET
+    assert await outcome(server, "partitioned_tables", met) == MET
 
-    found = await told(
+    found = await outcome(
         server,
         "partitioned_tables",
         {
@@ -208,7 +209,7 @@ async def test_partitions_reach_ahead_and_do_not_stay(server: Postgres) -> None:
             "app:gone": {},
         },
     )
-    assert found == Told(
+    assert found == Outcome(
         "warn",
         5.0,
         (
@@ -223,10 +224,10 @@ async def test_partitions_reach_ahead_and_do_not_stay(server: Postgres) -> None:
 
 async def test_partitions_have_run_out(server: Postgres) -> None:
     server.psql("CREATE TABLE past (at date) PARTITION BY RANGE (at)", "app")
-    none = await told(server, "partitioned_tables", {"app:past": {"ahead": "1d", "retention": "1d"}})
+    none = await outcome(server, "partitioned_tables", {"app:past": {"ahead": "1d", "retention": "1d"}})
     server.psql("CREATE TABLE past_1 PARTITION OF past FOR VALUES FROM ('2024-01-01') TO ('2024-02-01')", "app")
     [(days,)] = server.psql("SELECT extract(epoch FROM timestamptz '2024-02-01 00:00Z' - now()) / 86400")
-    old = await told(server, "partitioned_tables", {"app:past": {"ahead": "1d"}})
+    old = await outcome(server, "partitioned_tables", {"app:past": {"ahead": "1d"}})
 
     assert none.findings == ("app:past has no bounds, expected 1",)
     assert old.findings == (f"app:past reaches {float(days):.1f} days ahead, expected 1",)
@@ -234,33 +235,33 @@ async def test_partitions_have_run_out(server: Postgres) -> None:
 
 async def test_the_version_of_the_schema(server: Postgres) -> None:
     there = {"table": "app:public.alembic_version", "column": "version_num", "value": "ae1027a6acf"}
-    refused = await told(server, "schema_version", there)
+    refused = await outcome(server, "schema_version", there)
     server.psql("GRANT SELECT ON alembic_version TO monitor", "app")
 
-    assert refused == Told(
+    assert refused == Outcome(
         "warn",
         1.0,
         ("app:public.alembic_version cannot be read: the privileges SELECT on it and USAGE on its schema are missing",),
     )
-    assert await told(server, "schema_version", there) == MET
+    assert await outcome(server, "schema_version", there) == MET
     for change, drift in (
         ({"value": "0"}, "app:public.alembic_version has no version_num 0"),
         ({"column": "version"}, "app:public.alembic_version has no column version"),
         ({"table": "alembic_version"}, "alembic_version is no table"),
     ):
-        assert await told(server, "schema_version", there | change) == Told("warn", 1.0, (drift,))
+        assert await outcome(server, "schema_version", there | change) == Outcome("warn", 1.0, (drift,))
 
 
 @pytest.mark.parametrize("version", ["14", "18"])
 async def test_role_and_replicas(servers: Servers, version: str) -> None:
     """A replica is asked for its role, and for no replicas of its own; a logical subscriber is none."""
     with servers.private_postgres(version, {"wal_level": "logical"}) as primary, primary.replica().start() as replica:
-        assert await told(primary, "role", "primary") == await told(replica, "role", "replica") == MET
-        assert await told(replica, "role", "primary") == Told("fail", 1.0, ("is replica, expected primary",))
-        assert await told(primary, "replicas", 1) == MET
-        assert await told(primary, "replicas", 3) == Told("warn", 2.0, ("1 stream, expected 3",))
+        assert await outcome(primary, "role", "primary") == await outcome(replica, "role", "replica") == MET
+        assert await outcome(replica, "role", "primary") == Outcome("fail", 1.0, ("is replica, expected primary",))
+        assert await outcome(primary, "replicas", 1) == MET
+        assert await outcome(primary, "replicas", 3) == Outcome("warn", 2.0, ("1 stream, expected 3",))
         primary.psql(STRANGER)
         unseen = "0 stream, expected 1, 1 cannot be told without pg_read_all_stats"
-        assert await told(primary, "replicas", 1, user="stranger") == Told("warn", 1.0, (unseen,))
+        assert await outcome(primary, "replicas", 1, user="stranger") == Outcome("warn", 1.0, (unseen,))
         replica.stop()
-        assert await told(primary, "replicas", 1) == Told("warn", 1.0, ("0 stream, expected 1",))
+        assert await outcome(primary, "replicas", 1) == Outcome("warn", 1.0, ("0 stream, expected 1",))

@@ -34,7 +34,7 @@ async def connections(server: Postgres, expected: int) -> int:
     return count
 
 
-async def test_a_frozen_server_holds_nobody_past_the_deadline(server: Postgres, datastore: PostgresDatastore) -> None:
+async def test_a_frozen_server_fails_within_the_deadline(server: Postgres, datastore: PostgresDatastore) -> None:
     """Ping, fetch and a fresh login each end, leave no task behind, and work again after the thaw."""
     tasks = asyncio.all_tasks()
     async with datastore.session("fast") as session:

@@ -48,7 +48,7 @@ def replica(primary: Postgres) -> Iterator[Postgres]:
 
 @asynccontextmanager
 async def busy(primary: Postgres, replica: Postgres) -> AsyncIterator[None]:
-    """Hold a lock that somebody waits for, a VACUUM that takes its time, an idle session, and write all the while."""
+    """Hold a lock that another session waits for, a slow VACUUM and an idle session, and write all the while."""
     async with AsyncExitStack() as stack:
         holder, waiter, cleaner, writer = [await stack.enter_async_context(client(primary)) for _ in range(4)]
         await stack.enter_async_context(client(replica))
@@ -87,7 +87,7 @@ def described(collected: Collected) -> list[str]:
 
 
 async def test_names_and_labels_are_the_golden_ones(primary: Postgres, replica: Postgres) -> None:
-    """Of a few polls together: a standby that has caught up tells no lag for a moment."""
+    """Of a few polls together: a standby that has caught up reports no lag for a moment."""
     file = GOLDEN / f"postgres_{primary.version}.txt"
     seen: set[str] = set()
     async with opened(primary.target("primary")) as at_primary, opened(replica.target("replica")) as at_replica:

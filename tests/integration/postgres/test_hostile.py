@@ -120,7 +120,7 @@ async def test_whatever_is_said_is_bounded(hostile: Hostile, when: str, store: s
 
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("rounds", ["2000000000", "99999999999999999999", "0", "-1", "x"])
-async def test_rounds_of_scram_that_nobody_computes(hostile: Hostile, rounds: str, store: str) -> None:
+async def test_rounds_of_scram_beyond_the_bound_are_refused(hostile: Hostile, rounds: str, store: str) -> None:
     """They would keep the loop for minutes, and stop the watch of all other targets."""
     hostile.rounds = rounds
     began = time.monotonic()

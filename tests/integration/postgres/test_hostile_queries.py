@@ -1,4 +1,4 @@
-"""Users' queries that are hostile or clumsy: each fails with its reason, does no harm and costs nobody else a thing."""
+"""Users' queries that are hostile or clumsy: each fails with its reason, and costs no other query anything."""
 
 import asyncio
 import json
@@ -189,7 +189,7 @@ async def test_a_session_that_is_ended_meanwhile_is_opened_anew(server: Postgres
     assert await reason(datastore, untrusted(GOOD)) is None
 
 
-def test_all_of_them_cost_nobody_else_a_thing(server: Postgres, tmp_path: Path) -> None:
+def test_all_of_them_cost_no_other_query_anything(server: Postgres, tmp_path: Path) -> None:
     """Beside all of them at once a good query, and every built-in one, is on the page, poll after poll."""
     asked = {name: text for name, (text, _) in (HOSTILE | CLUMSY).items()} | {"good": GOOD}
     failing = {name: expected for name, (_, expected) in HOSTILE.items()}

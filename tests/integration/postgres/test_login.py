@@ -1,4 +1,4 @@
-"""A server that keeps its old sessions and lets nobody in any more, and a canary's true durations."""
+"""A server that keeps its sessions and refuses new logins, and a canary's true durations."""
 
 import os
 import signal

@@ -77,7 +77,7 @@ async def refusal(settings: dict[str, Any]) -> QueryError | None:
 
 
 async def test_each_method(server: Postgres) -> None:
-    """It lets in who knows the password, and nobody else; only the password in clear is warned of, and once."""
+    """It accepts the right password alone; only a password in clear is warned of, and once."""
     login._warned.clear()  # noqa: SLF001 - another test may have been warned
     with capture_logs() as logged:
         for user in (*USERS, "in_clear"):

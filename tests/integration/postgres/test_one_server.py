@@ -133,7 +133,7 @@ async def test_a_restarted_server_is_another_one_and_a_reloaded_one_is_not(serve
 async def test_a_pooler_leads_to_another_server_with_one_database(
     servers: Servers, first: Postgres, second: Postgres
 ) -> None:
-    """That database is left out; a pooler that leads to another server with all of them is told by the next ping."""
+    """That database is left out; a pooler that leads to another server with all of them shows at the next ping."""
     with servers.private_pgbouncer(first) as bouncer:
         settings = bouncer.folder / "pgbouncer.ini"
         settings.write_text(

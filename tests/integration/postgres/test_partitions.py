@@ -1,4 +1,4 @@
-"""Partitions that run out, that nobody drops, that are not there at all."""
+"""Partitions that run out, that are never dropped, that are missing."""
 
 import itertools
 import math

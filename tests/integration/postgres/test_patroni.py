@@ -1,4 +1,4 @@
-"""A real Patroni cluster of two: who leads, who lags, what waits, and what is told when etcd or Patroni is gone."""
+"""A real Patroni cluster of two: leader, lag, pending restarts, and what is reported without etcd or Patroni."""
 
 import asyncio
 import os
@@ -148,7 +148,7 @@ async def test_a_setting_that_waits_and_a_pause_warn(cluster: Cluster, leader: P
     assert await eventually(leader, lambda now: now.statuses.get("patroni") == "pass", ["patroni"])
 
 
-async def test_without_etcd_nobody_leads(cluster: Cluster, leader: PostgresDatastore) -> None:
+async def test_without_etcd_there_is_no_leader(cluster: Cluster, leader: PostgresDatastore) -> None:
     """Patroni steps down and says so; what only etcd knows fails by itself."""
     before = await eventually(leader, lambda now: now.value("pg_patroni_leader") == 1)
     cluster.etcd.freeze()

@@ -21,7 +21,7 @@ from tests.support.planting import bend, called, make_table, operators, plant, r
 from tests.support.postgres_polls import opened
 
 EXTENSIONS = "CREATE EXTENSION pgstattuple; CREATE EXTENSION pg_buffercache; CREATE EXTENSION pg_stat_statements"
-# Version 1.8 has no pg_stat_statements_info: whoever makes one beside it has not the extension's.
+# Version 1.8 has no pg_stat_statements_info: one that a user makes beside it is not the extension's.
 OLD = " VERSION '1.8'"
 NOT_THE_EXTENSIONS = """
 SET SESSION AUTHORIZATION tenant;
@@ -84,7 +84,7 @@ async def everything(target: dict[str, Any], *only: str) -> Collected:
 
 @pytest.fixture(scope="module", params=["14", "18"])
 async def hostile(servers: Servers, request: pytest.FixtureRequest) -> AsyncIterator[Hostile]:
-    """On 14 whoever may log in may create in public; since 15 the owner of the database may."""
+    """On 14 any role may create in public; since 15 only the owner of the database may."""
     with servers.private_postgres(request.param, {"log_line_prefix": "%u "}) as server:
         server.psql("CREATE ROLE tenant")
         server.psql(EXTENSIONS + (OLD if request.param == "14" else "") + ";" + APP, "app")
@@ -150,7 +150,7 @@ def test_nor_by_check(bent: Hostile, tmp_path: Path) -> None:
 async def test_it_would_run_without_a_search_path_of_ours(
     bent: Hostile, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last test here: from now on the log tells of what ran."""
+    """The last test here: from now on the log records statements."""
     before = len(ran(bent.server))
     monkeypatch.setattr(session_settings, "SEARCH_PATH", path)
     with suppress(Exception):  # what is planted answers nothing

@@ -40,7 +40,7 @@ MOVING = {"pg_slots_retained_bytes"}  # the server writes WAL of its own accord
 
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
-    """Give a server as old as the other exporter, whose numbers nobody moves meanwhile."""
+    """Give a server as old as the other exporter, whose numbers do not change meanwhile."""
     with servers.private_postgres("15", {"autovacuum": "off"}) as server:
         server.psql(SCENE, "app")
         server.psql("CHECKPOINT")
@@ -99,10 +99,10 @@ async def test_the_same_file_gives_the_same_series(servers: Servers, server: Pos
     assert mine.keys() - peer.keys() == ONLY_OURS & mine.keys()
     for metric in peer.keys() - ONLY_THEIRS:
         known = {labels: value for labels, value in peer[metric].items() if not math.isnan(value)}
-        told = {labels: value for labels, value in mine.get(metric, {}).items() if not math.isnan(value)}
-        assert told.keys() == known.keys(), metric
+        own = {labels: value for labels, value in mine.get(metric, {}).items() if not math.isnan(value)}
+        assert own.keys() == known.keys(), metric
         if metric not in MOVING:
-            assert told == pytest.approx(known), metric
+            assert own == pytest.approx(known), metric
 
 
 async def test_the_files_have_every_usage_and_option() -> None:

@@ -17,7 +17,7 @@ def write(primary: Postgres) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_receiver_tells_what_it_gets_from_whom(servers: Servers, version: str) -> None:
+async def test_a_receiver_reports_its_position_and_its_sender(servers: Servers, version: str) -> None:
     replica = servers.replica(version)
     upstream = servers.postgres(version)
     async with opened(replica.target("replica")) as datastore:

@@ -75,15 +75,15 @@ def test_a_role_of_one_connection_degrades_its_target(server: Postgres) -> None:
     target = {**server.target("db", databases={"include": ["app"]}), "url": url, "password": "single"}
     before = len(fatals(server))
     with Exporter([target], "1s") as exporter:
-        exporter.wait(lambda: "queries" in reasons(exporter), "the failing queries to be told")
+        exporter.wait(lambda: "queries" in reasons(exporter), "the failing queries to be reported")
         body = exporter.health()
         polls = exporter.value("datatier_polls_total") or 0.0
         many = {query["query"] for query in body["targets"]["db"]["failing_queries"] if query["reason"] == "limit"}
-        told = reasons(exporter)
+        reasons_now = reasons(exporter)
 
         assert {"user_tables", "index_bloat", "database_size"} <= many
-        assert told.keys() == {"queries", "login"}
-        assert told["queries"]["value"] == len(many) > 30
+        assert reasons_now.keys() == {"queries", "login"}
+        assert reasons_now["queries"]["value"] == len(many) > 30
         assert f"{len(many)} queries fail" in exporter.get("/").body.decode()
         assert body["notes"] == [f"db: degraded, {len(many)} queries fail"]
         assert len(fatals(server)) - before <= polls + 3
@@ -99,7 +99,7 @@ def test_the_pauses_grow_and_end() -> None:
     known, pauses = refusals.Refusals(), []
     for _ in range(6):
         known.note("app", "why")
-        pauses.append(known._known["app"].pause)  # noqa: SLF001 - what nobody can wait for
+        pauses.append(known._known["app"].pause)  # noqa: SLF001 - too long to wait for
 
     assert pauses == [30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
     assert (known.waits("app"), known.waits("other"), known.waits(None)) == (True, False, False)

@@ -95,7 +95,7 @@ async def test_lag_of_a_paused_replica_grows_on_both_ends(primary: Postgres, rep
 
 
 async def test_a_replica_without_its_primary_is_behind(primary: Postgres, replica: Postgres) -> None:
-    """All it received is replayed, and yet nobody knows what it misses: received equals replayed is not "no lag"."""
+    """All it received is replayed, but what it misses is unknown: received equals replayed is not "no lag"."""
     async with opened(replica.target("replica")) as datastore:
         write(primary)
         await eventually(datastore, "replication", lambda now: lag(now) == 0)
@@ -132,7 +132,7 @@ async def test_a_replica_that_starts_without_its_primary_is_behind(primary: Post
 
 
 async def test_a_replica_behind_a_slow_network_is_behind(primary: Postgres, replica: Postgres) -> None:
-    """It has replayed all that it received, and has been told that there is far more."""
+    """It has replayed all that it received, and knows that there is far more."""
     with Proxy(primary.port) as proxy:
         async with opened(replica.target("replica")) as datastore:
             conninfo = f"host=127.0.0.1 port={proxy.port} user=postgres password={PASSWORDS['postgres']}"
@@ -188,7 +188,7 @@ async def test_a_replica_that_left_shows_in_its_slot(primary: Postgres, replica:
         write(primary)
         kept = await poll(datastore, *QUERIES)
         known = await poll(datastore, "replication_lag_bytes")
-        if primary.version == "18":  # where a slot tells since when
+        if primary.version == "18":  # where a slot has the time
             await eventually(
                 datastore, "replication", lambda now: (now.value("pg_replication_worst_lag_seconds") or 0) > 0.5
             )

@@ -139,7 +139,7 @@ async def no_slot_left(server: Postgres) -> AsyncIterator[None]:
 
 
 async def test_polls_go_on_when_the_last_connection_is_taken(server: Postgres) -> None:
-    """The held connection answers, and tells that it is the last."""
+    """The held connection responds, and reports that it is the last."""
     async with watching(server, ["fast"]) as watch:
         await watch.everything()
         async with no_slot_left(server):
@@ -155,7 +155,7 @@ async def test_polls_go_on_when_the_last_connection_is_taken(server: Postgres) -
     assert outcome.status == "fail"
 
 
-async def test_who_comes_when_no_connection_is_left_is_told_so(server: Postgres) -> None:
+async def test_a_login_without_a_free_connection_fails_with_limit(server: Postgres) -> None:
     """A new exporter, and the slow lane of one that is there, which logs in for each pass."""
     async with opened(server.target("there")) as there, opened(server.target("new")) as new:
         await there.ping()

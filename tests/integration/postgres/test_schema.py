@@ -109,7 +109,7 @@ async def test_constraints_that_nothing_enforces_count_apart(servers: Servers) -
     assert seen.value("pg_constraints_not_validated", type="not_null") == 1
 
 
-async def test_a_materialized_view_tells_whether_it_can_be_read_and_when_it_was_refreshed(server: Postgres) -> None:
+async def test_a_materialized_view_has_the_time_of_its_refresh_and_whether_it_can_be_read(server: Postgres) -> None:
     setup = BOOKS + "CREATE MATERIALIZED VIEW ids AS SELECT id FROM books WITH NO DATA"
     clock = "SELECT extract(epoch FROM clock_timestamp())"
     where = {"schemaname": "public", "matviewname": "ids"}
@@ -133,7 +133,7 @@ async def test_a_materialized_view_tells_whether_it_can_be_read_and_when_it_was_
     assert float(before) <= changed <= float(after)
 
 
-async def test_without_times_of_commits_nobody_knows_the_last_refresh(servers: Servers) -> None:
+async def test_without_times_of_commits_the_last_refresh_is_unknown(servers: Servers) -> None:
     with servers.private_postgres("18") as server:
         async with scratch(server, "CREATE MATERIALIZED VIEW one AS SELECT 1 AS n") as database:
             seen = await database.poll("materialized_views")
@@ -174,7 +174,7 @@ async def test_tables_without_primary_key_are_named(server: Postgres) -> None:
     assert seen.names == ('"Odd one".heap', "public.days", "public.nothing_more")
 
 
-async def test_an_extension_tells_its_version_and_that_there_is_another(server: Postgres) -> None:
+async def test_an_extension_has_its_version_and_that_of_an_update(server: Postgres) -> None:
     async with scratch(server, "CREATE EXTENSION pgstattuple VERSION '1.4'") as database:
         old = await database.poll("extensions")
         database.psql("ALTER EXTENSION pgstattuple UPDATE")

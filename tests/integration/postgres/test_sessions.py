@@ -224,7 +224,9 @@ async def test_a_session_keeps_dead_rows_by_its_snapshot_or_its_id(
     assert held(after, "session") == 0
 
 
-async def test_a_slot_nobody_reads_keeps_dead_rows_of_catalogs(server: Postgres, datastore: PostgresDatastore) -> None:
+async def test_a_slot_without_a_reader_keeps_dead_rows_of_catalogs(
+    server: Postgres, datastore: PostgresDatastore
+) -> None:
     server.psql("SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')", "app")
     spend_transaction_ids(server, 40)
     seen = await poll(datastore, "oldest_xmin")

@@ -54,7 +54,7 @@ def changed(servers: Servers) -> Iterator[Postgres]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_number_and_switch_is_published(servers: Servers, version: str) -> None:
-    """A setting of a new version that nobody has added here fails this."""
+    """A setting of a new version that is not added here fails this."""
     server = servers.postgres(version)
     elsewhere = {"max_connections", "reserved_connections", "superuser_reserved_connections", "wal_summary_keep_time"}
     declared = {
@@ -97,7 +97,7 @@ def test_a_vendors_unit_costs_one_setting() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_what_is_written_is_what_the_server_makes_of_it(servers: Servers, version: str) -> None:
-    """The server is told each text, and what it then has must be as expected; what it refuses never is."""
+    """The server is given each text: the value it then has must be as expected; what it refuses never is."""
     reading = "SELECT name, setting, unit, vartype FROM pg_settings WHERE name = $1"
     wrong = []
     async with client(servers.postgres(version)) as connection:

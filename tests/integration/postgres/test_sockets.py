@@ -17,7 +17,7 @@ from tests.support.postgres_polls import opened
 
 @pytest.fixture(scope="module")
 def server(servers: Servers) -> Iterator[Postgres]:
-    """Return a server that lets nobody in but over its sockets, and there our system user alone, as `monitor`."""
+    """Return a server that accepts only our system user, as `monitor`, and only over its sockets."""
     with servers.private_postgres("18") as server:
         (server.data / "pg_ident.conf").write_text(f"ours {getpass.getuser()} monitor\n")
         hba = "local all monitor peer map=ours\nlocal all postgres scram-sha-256\nhost all postgres all scram-sha-256\n"
@@ -56,7 +56,7 @@ async def test_the_environment_and_check(server: Postgres) -> None:
 
 
 def test_the_service(server: Postgres) -> None:
-    """It is watched as over TCP, and comes back; no page tells where it is."""
+    """It is watched as over TCP, and comes back; no page shows its place."""
     url = spellings(server)[0]
     with Exporter([{"name": "db", "store": "postgres", "url": url}]) as exporter:
         exporter.wait_up("db")

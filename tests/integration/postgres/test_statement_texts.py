@@ -31,7 +31,7 @@ TELLING = (
 
 @pytest.fixture(scope="module", params=["14", "18"])
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgres]:
-    """Give a server on which somebody ran what is, and what is not, normalised."""
+    """Give a server that ran statements which are normalised, and such as are not."""
     with servers.private_postgres(request.param) as server:
         server.psql(FORGOTTEN)
         server.psql(f"SELECT count(*) AS found\nFROM   customers WHERE name = '{SECRET}' AND id > 7", "app")

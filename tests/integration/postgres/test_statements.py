@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers(*(f"postgres:{version}" for version in VERSIONS
 
 @pytest.fixture(scope="module")
 def own(servers: Servers) -> Iterator[Postgres]:
-    """Give a server on which nobody but the test runs statements, those inside functions are seen, too."""
+    """Give a server on which the test alone runs statements; those inside functions are seen, too."""
     with servers.private_postgres("18", {"pg_stat_statements.track": "all"}) as server:
         yield server
 
@@ -123,7 +123,7 @@ async def test_statements_inside_a_function_count_with_those_at_top_level(own: P
 
 
 async def test_five_thousand_statements_make_a_hundred_series(servers: Servers) -> None:
-    """Whoever enters and leaves, and however many there are, what the members and other grow by is all."""
+    """Whichever statements enter and leave, the members and `other` grow by what the total grows."""
     with servers.private_postgres("16") as server:
         async with opened(server.target("large")) as datastore, simple(server) as connection:
             for shape in range(4_800):

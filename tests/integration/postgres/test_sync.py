@@ -95,7 +95,7 @@ async def test_a_lost_synchronous_standby_fails_while_commits_hang(primary: Post
     assert not done_while_lost
 
 
-async def test_a_replica_waits_for_nobody(primary: Postgres, near: Postgres) -> None:
+async def test_a_replica_waits_for_no_standby(primary: Postgres, near: Postgres) -> None:
     """Its copy of the setting waits for the day that it is promoted."""
     wait_for(near, "ANY 2 (far, farther)")
     async with opened(near.target("near")) as datastore:
@@ -121,7 +121,7 @@ async def test_what_may_not_be_seen_is_not_called_missing(primary: Postgres, nea
 
 
 @pytest.mark.parametrize(("commit", "missing"), [("local", 0), ("off", 0), ("remote_write", 1)])
-async def test_nobody_is_missing_where_commits_wait_for_none(
+async def test_no_standby_is_missing_where_commits_wait_for_none(
     primary: Postgres, near: Postgres, commit: str, missing: int
 ) -> None:
     assert near.pid

@@ -19,7 +19,7 @@ STATES = (
     "activity", "session_ages", "long_running_transactions", "wait_events", "idle_in_transaction", "blocking",
     "blocking_roots", "activity_sampler",
 )  # fmt: skip
-# Metric and labels that say 0 of a database in which nobody does anything.
+# Metric and labels that say 0 of a database without any activity.
 NOTHING = [
     (
         "pg_stat_activity_count",
@@ -62,7 +62,7 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgre
         yield server
 
 
-def told(collected: Collected, datname: str) -> list[float | None]:
+def values_of(collected: Collected, datname: str) -> list[float | None]:
     return [collected.value(metric, datname=datname, **labels) for metric, labels in NOTHING]
 
 
@@ -84,8 +84,8 @@ async def test_sessions_that_hide_what_they_do_leave_no_zero(server: Postgres) -
             await hidden.execute("COMMIT")
             await waiting
 
-    assert told(collected, "app") == [None] * len(NOTHING)
-    assert told(collected, "calm") == [0.0] * len(NOTHING)
+    assert values_of(collected, "app") == [None] * len(NOTHING)
+    assert values_of(collected, "calm") == [0.0] * len(NOTHING)
     assert [collected.value(metric, **labels) for metric, labels in SERVER_WIDE] == [None] * 3
     assert blocked.value("pg_blocked_sessions") == 1
     assert busy.value("pg_idle_in_transaction_sessions", datname="app", threshold="0") == 1
@@ -135,14 +135,14 @@ async def test_what_a_server_does_not_count_or_time_is_absent(server: Postgres) 
     assert without.info.capabilities["track_counts"] == "track_counts is off"
 
 
-async def test_a_stranger_under_our_name_is_seen(server: Postgres) -> None:
+async def test_another_session_under_our_name_is_seen(server: Postgres) -> None:
     """Who takes our application's name, another exporter's role say, counts like anybody; we do not."""
     async with AsyncExitStack() as stack:
         datastore = await stack.enter_async_context(opened(server.target("db")))
-        stranger, waiter = [
+        other, waiter = [
             await stack.enter_async_context(client(server, "calm", server_settings=OURS)) for _ in range(2)
         ]
-        await stranger.execute("BEGIN; CREATE TABLE IF NOT EXISTS locked (); LOCK TABLE locked")
+        await other.execute("BEGIN; CREATE TABLE IF NOT EXISTS locked (); LOCK TABLE locked")
         await datastore.ping()  # a session of ours, idle
         await waiter.execute("SELECT 1")
         collected = await poll(datastore, *STATES[:-1], "process_idle")
@@ -168,6 +168,6 @@ async def test_a_role_that_may_not_see_says_no_zero(server: Postgres) -> None:
         collected = await collect({**server.target("db"), "url": url, "password": "plain"}, only=STATES[:-1])
     server.psql("DROP ROLE plain")
 
-    values = told(collected, "app")[:-2]
+    values = values_of(collected, "app")[:-2]
     assert values == [None] * len(values)
     assert [collected.value(metric, **labels) for metric, labels in SERVER_WIDE] == [None] * 3

@@ -128,7 +128,7 @@ async def test_a_login_that_is_refused_has_its_reason(bouncer: Pgbouncer, change
         assert datastore.reason(caught.value) == reason
 
 
-async def test_a_frozen_server_behind_holds_nobody_past_the_deadline(server: Postgres, bouncer: Pgbouncer) -> None:
+async def test_a_frozen_server_behind_fails_within_the_deadline(server: Postgres, bouncer: Pgbouncer) -> None:
     async with opened(bouncer.server_target("pooled")) as datastore:
         await datastore.ping()
         tasks = asyncio.all_tasks()

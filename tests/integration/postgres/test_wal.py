@@ -149,7 +149,7 @@ async def retained_beyond(datastore: PostgresDatastore, bytes_: float) -> tuple[
 
 
 @pytest.mark.parametrize("version", ["14", "17", "18"])
-async def test_a_slot_that_nobody_reads_holds_log_until_it_is_lost(servers: Servers, version: str) -> None:
+async def test_a_slot_without_a_reader_holds_log_until_it_is_lost(servers: Servers, version: str) -> None:
     slot = {"slot_name": "forgotten", "slot_type": "physical"}
     with servers.private_postgres(version, {"min_wal_size": "32MB", "max_wal_size": "64MB"}) as server:
         async with opened(server.target("db")) as datastore:

@@ -70,7 +70,7 @@ async def test_burnt_ids_show_and_autovacuum_freezes_them_in_time(young: Postgre
 
 
 async def test_half_of_the_ids_warn_and_three_quarters_fail_whatever_is_left_out(servers: Servers) -> None:
-    """The database that holds the server back is watched by nobody: it is named, and has no series."""
+    """The database that holds the server back is not watched: it is named, and has no series."""
     settings = {"autovacuum": "off", "autovacuum_freeze_max_age": "2000000000"}
     with servers.private_postgres("18", settings) as server:
         server.psql("CREATE DATABASE legacy ALLOW_CONNECTIONS false")

@@ -103,7 +103,7 @@ async def test_a_good_login_is_everybodys() -> None:
     assert (first, asyncio.get_running_loop().time() - begun - first) == pytest.approx((3.0, 1.0))
 
 
-async def test_what_is_no_refusal_spares_nobody() -> None:
+async def test_an_error_that_is_no_refusal_causes_no_pause() -> None:
     fake = Slow()
     fake.pinged = ConnectionRefusedError("gone")
 

@@ -121,7 +121,7 @@ async def test_files_of_certificates_are_bounded_at_each_login(word: str, tmp_pa
 
 
 def test_nothing_is_kept_of_databases_that_are_gone() -> None:
-    """Whoever may create databases could otherwise fill the memory with their names."""
+    """A role that may create databases could otherwise fill the memory with their names."""
     connector = Connector(target("postgresql://monitor@db1/postgres"))
     connector.unknown_to_pooler |= {"app", "gone"}
     connector.unconverted |= {None, "app", "gone"}

@@ -1,4 +1,4 @@
-"""What looking once a second tells about how long queries ran."""
+"""How long queries ran, by a sample each second."""
 
 from hypothesis import given
 from hypothesis import strategies as st
