@@ -76,43 +76,43 @@ class LaneConnection:
     ) -> Sequence[Row]:
         """Run one statement in a database, by default in the one of the URL."""
 
-        async def ask(connection: Any) -> Sequence[Row]:
+        async def run(connection: Any) -> Sequence[Row]:
             rows: Sequence[Row] = await connection.fetch(sql, *arguments, timeout=seconds + PATIENCE_SECONDS)
             return rows
 
-        return await self._answer(ask, seconds, database)
+        return await self._run(run, seconds, database)
 
     async def untrusted_rows(
         self, sql: str, *arguments: object, most: int, seconds: float = 5.0, database: str | None = None
     ) -> Sequence[Row]:
         """Run a statement that a user wrote, within the bounds of `user_queries`."""
 
-        async def ask(connection: Any) -> Sequence[Row]:
+        async def run(connection: Any) -> Sequence[Row]:
             return await untrusted_rows(connection, sql, arguments, most, visiting=database is not None)
 
-        return await self._answer(ask, seconds, database)
+        return await self._run(run, seconds, database)
 
     async def extensions(self, database: str | None = None, *, fresh: bool = False) -> Mapping[str, Extension]:
         """Return a database's extensions by name, read once a connection."""
 
-        async def ask(connection: Any) -> Mapping[str, Extension]:
+        async def run(connection: Any) -> Mapping[str, Extension]:
             if fresh or self._extensions is None:
                 rows = await connection.fetch(EXTENSIONS)
                 self._extensions = {row[0]: Extension(*row[1:]) for row in rows}
             return self._extensions
 
-        return await self._answer(ask, 5.0, database)
+        return await self._run(run, 5.0, database)
 
     async def decode_json(self, database: str | None = None) -> None:
         """Let json and jsonb arrive as objects; only where needed, for it costs look-ups in each new connection."""
 
-        async def ask(connection: Any) -> None:
+        async def run(connection: Any) -> None:
             if not self._decodes_json:
                 for name in ("json", "jsonb"):
                     await connection.set_type_codec(name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
                 self._decodes_json = True
 
-        await self._answer(ask, 5.0, database)
+        await self._run(run, 5.0, database)
 
     async def close(self) -> None:
         """Close the connection, in order where the server still responds."""
@@ -130,19 +130,19 @@ class LaneConnection:
             self._connection.terminate()
             self._connection = None
 
-    async def _answer(self, ask: Callable[[Any], Awaitable[T]], seconds: float, database: str | None) -> T:
-        """Run `ask` on a connection to the database; once more, unconverted, where a text cannot be converted."""
+    async def _run(self, run: Callable[[Any], Awaitable[T]], seconds: float, database: str | None) -> T:
+        """Call `run` with a connection to the database; once more, unconverted, where a text cannot be converted."""
         database = None if database == self._home else database
         try:
             async with self._connected(database, seconds) as connection:
-                return await ask(connection)
+                return await run(connection)
         except _UNCONVERTIBLE:
             if database in self.connector.unconverted:
                 raise
             self.connector.unconverted.add(database)
             await self.close()
         async with self._connected(database, seconds) as connection:
-            return await ask(connection)
+            return await run(connection)
 
     @asynccontextmanager
     async def _connected(self, database: str | None, seconds: float = 5.0) -> AsyncIterator[Any]:
