@@ -1,4 +1,4 @@
-"""What the tests of all stores share."""
+"""What tests of PgBouncer share."""
 
 import pytest
 
