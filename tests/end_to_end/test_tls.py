@@ -190,11 +190,6 @@ async def test_a_renewed_certificate_shows(
     server: TlsServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Held connections have seen the old one, so a new one is made from time to time."""
-    for module, seconds in {
-        "pgbouncer": "_CERTIFICATE_SECONDS",
-        "minio": "_FACTS_SECONDS",
-    }.items():
-        monkeypatch.setattr(f"exporter.datastores.{module}.datastore.{seconds}", -1.0)
     monkeypatch.setattr(CachedFacts, "expired", True)
     await server.show(authority.issue(HERE))
     async with opened(server.target(ca_file=authority.file)) as datastore:
