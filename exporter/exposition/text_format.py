@@ -70,7 +70,7 @@ def _family_lines(metric: Metric, prefix: str, texts: Sequence[str], values: Seq
 
 
 def render_sample(name: str, prefix: str, labels: Labels, value: float | HistogramValue) -> str:
-    inside = prefix + _label_text(labels)
+    inside = prefix + _kept_label_text(labels)
     if isinstance(value, HistogramValue):
         return _histogram_lines(name, inside, value)
     return f"{name}{{{inside}}} {_number(value)}\n"
@@ -106,6 +106,9 @@ def _number(value: Value) -> str:
 def _label_text(labels: Iterable[tuple[str, str]]) -> str:
     """Return labels to follow others; an empty value is the same as no label."""
     return "".join([f',{name}="{_escaped(value)}"' for name, value in labels if value])
+
+
+_kept_label_text = lru_cache(4096)(_label_text)  # the labels of core metrics are few, and the same at every poll
 
 
 def _escaped(value: str) -> str:
