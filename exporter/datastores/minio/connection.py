@@ -14,7 +14,7 @@ from exporter.datastores.json_page import parse_json
 from exporter.datastores.json_path import Json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.proof import Response, error_response, health_of, knows_keys
-from exporter.datastores.minio.responses import Health
+from exporter.datastores.minio.session import Health
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.prometheus_text import NativePage
@@ -36,7 +36,7 @@ _OK = 200
 class Connection:
     """Send requests to one server; each ends when its caller is cancelled.
 
-    skew: how many seconds the server's clock was ahead of ours at the last response; None where it had no date.
+    clock_skew: how many seconds the server's clock was ahead of ours at the last response; None where it had no date.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Connection:
         self._large = Lock()
         self._region = region
         self._signer: Signer | None = None
-        self._renewing: Mapping[str, str] = {}
+        self._reconnecting: Mapping[str, str] = {}
         self._nowhere = f"datatier-exporter-{secrets.token_hex(8)}"
-        self.skew: float | None = None
+        self.clock_skew: float | None = None
 
     @property
     def keys(self) -> Keys | None:
@@ -67,9 +67,9 @@ class Connection:
         if keys != self.keys:
             self._signer = Signer(keys, self._region) if keys else None
 
-    def renew(self) -> None:
+    def reconnect(self) -> None:
         """Close the connection after the next request, so that the one after it makes a new TLS handshake."""
-        self._renewing = {"connection": "close"}
+        self._reconnecting = {"connection": "close"}
 
     async def close(self) -> None:
         await self._shared.close_when_idle()
@@ -124,10 +124,12 @@ class Connection:
         return await self._get(path, self._signer.signed(self._base + path), most)
 
     async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Response:
-        renewing, self._renewing = self._renewing, {}
+        reconnecting, self._reconnecting = self._reconnecting, {}
         async with self._shared:
-            response = await self._client.get(path, headers={**headers, **renewing}, extensions={"body_bytes": most})
-        self.skew = response.extensions["clock_skew"]
+            response = await self._client.get(
+                path, headers={**headers, **reconnecting}, extensions={"body_bytes": most}
+            )
+        self.clock_skew = response.extensions["clock_skew"]
         return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
 
 

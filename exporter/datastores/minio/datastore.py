@@ -15,7 +15,7 @@ from exporter.datastores.minio.connection import Connection
 from exporter.datastores.minio.errors import CLOCKS_DIFFER, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
-from exporter.datastores.minio.responses import ErrorResponse, Health, size_of
+from exporter.datastores.minio.session import ErrorResponse, Health, size_of
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.pass_cache import PassCache
@@ -66,10 +66,10 @@ class MinioDatastore:
 
     @property
     def clock_skew(self) -> float | None:
-        return self._connection.skew
+        return self._connection.clock_skew
 
     async def ping(self) -> ServerInfo:
-        self._connection.skew = None
+        self._connection.clock_skew = None
         keys = self._keys()
         if keys != self._connection.keys:
             self._forget()
@@ -88,7 +88,7 @@ class MinioDatastore:
         """Make the round trip; read the facts where none are valid, and beside the next pings where they expired."""
         expired = self._facts.expired
         if expired:
-            self._connection.renew()  # the held connection may lead nowhere, or have seen an earlier certificate
+            self._connection.reconnect()  # the held connection may lead nowhere, or have seen an earlier certificate
             await self._round_trip()
         await self._round_trip()
         if self._facts.known is None or not self._facts.valid:
@@ -160,7 +160,7 @@ class MinioDatastore:
         return error.denied or error.code in _ALIVE_CODES
 
     def _clocks(self) -> str:
-        skew = self._connection.skew
+        skew = self._connection.clock_skew
         if skew is None:
             return "the clocks of the server and of the exporter's machine differ too much"
         where = "ahead of" if skew > 0 else "behind"

@@ -29,7 +29,7 @@ class Connection:
 
     def __init__(self, url: str, tls: ssl.SSLContext | None, transport: httpx.AsyncBaseTransport | None) -> None:
         self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
-        self._uses = RefCounted(self._client.aclose)
+        self._shared = RefCounted(self._client.aclose)
         self._telemetry_mutex = Lock()
         self._reconnecting: dict[str, str] = {}
         self.clock_skew: float | None = None  # of the last response
@@ -39,7 +39,7 @@ class Connection:
         self._reconnecting = {"connection": "close"}
 
     async def close(self) -> None:
-        await self._uses.close_when_idle()
+        await self._shared.close_when_idle()
 
     def use_key(self, api_key: str | None) -> None:
         """Send this key from now on; also to /readyz and /, which Qdrant Cloud's gateway guards as well."""
@@ -69,7 +69,7 @@ class Connection:
         timeout = _BACKSTOP_SECONDS if seconds is None else seconds
         method = "GET" if body is None else "POST"
         headers, self._reconnecting = self._reconnecting, {}
-        async with self._uses, self._telemetry_mutex if guarded else nullcontext():
+        async with self._shared, self._telemetry_mutex if guarded else nullcontext():
             response = await self._client.request(
                 method, path, json=body, timeout=timeout, headers=headers, extensions={"body_bytes": most}
             )
