@@ -1,7 +1,7 @@
 """A page of MinIO and what answers with it."""
 
-from exporter.datastores.minio.largest import LargestParams
-from exporter.datastores.minio.responses import Health
+from exporter.datastores.minio.bucket_rows import LargestParams
+from exporter.datastores.minio.session import Health
 from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.query import Row
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from exporter.datastores.http_client import http_reason
-from exporter.datastores.minio.responses import ErrorResponse
+from exporter.datastores.minio.session import ErrorResponse
 from exporter.errors import Reason
 
 CLOCKS_DIFFER = "RequestTimeTooSkewed"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from exporter.datastores.json_path import Json, at, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
-from exporter.datastores.minio.responses import ErrorResponse
+from exporter.datastores.minio.session import ErrorResponse
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
-from exporter.datastores.minio.largest import LargestParams, Members
-from exporter.datastores.minio.responses import ErrorResponse, Session
+from exporter.datastores.minio import bucket_rows, cluster_rows, page_rows
+from exporter.datastores.minio.bucket_rows import LargestParams, Members
+from exporter.datastores.minio.session import ErrorResponse, Session
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
@@ -92,7 +92,7 @@ async def nodes(session: Session, _params: Params, _state: object) -> Sequence[R
 
 
 async def buckets(session: Session, params: LargestParams, state: Members) -> Sequence[Row]:
-    sources = ("usage", usage_rows.bucket_rows), ("account", usage_rows.bucket_rows_of_account)
+    sources = ("usage", bucket_rows.bucket_rows), ("account", bucket_rows.bucket_rows_of_account)
     return await _first_allowed(session, *sources, params, state)
 
 
@@ -110,8 +110,8 @@ _METRICS = ("metrics",)
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
-        "bucket_flags": Operation(usage_rows.flag_rows, LargestParams, Members, reads=("account",)),
-        "bucket_versioning": Operation(usage_rows.versioning_rows, LargestParams, Members, reads=("account",)),
+        "bucket_flags": Operation(bucket_rows.flag_rows, LargestParams, Members, reads=("account",)),
+        "bucket_versioning": Operation(bucket_rows.versioning_rows, LargestParams, Members, reads=("account",)),
         "buckets": Operation(buckets, LargestParams, Members),
         "capacity": Operation(page_rows.capacity_rows, reads=_METRICS),
         "disk": Operation(page_rows.disk_rows, reads=_METRICS),
@@ -123,6 +123,6 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "rejected_requests": Operation(page_rows.rejected_rows, reads=_METRICS),
         "request_errors": Operation(page_rows.error_rows, reads=_METRICS),
         "ttfb": Operation(ttfb, TtfbParams, reads=_METRICS),
-        "usage": Operation(usage_rows.usage_rows, reads=("usage",)),
+        "usage": Operation(bucket_rows.usage_rows, reads=("usage",)),
     }
 )

@@ -9,9 +9,9 @@ import json
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from xml.etree.ElementTree import XML, Element, ParseError, TreeBuilder, XMLParser
 
-from exporter.datastores.minio.responses import ErrorResponse, Health
-from exporter.datastores.minio.xml_page import XmlPage, read_xml
+from exporter.datastores.minio.session import ErrorResponse, Health
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,99}")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,40}/[\w.+-]{1,40}")
@@ -26,6 +26,13 @@ class Response(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class XmlPage(NamedTuple):
+    """A small XML document: its root's name, and the texts of the elements right below; names have no namespace."""
+
+    root: str
+    fields: Mapping[str, str]
 
 
 def error_response(what: str, response: Response) -> ErrorResponse:
@@ -87,3 +94,25 @@ def _kind(response: Response) -> str:
         return "a redirect"
     found = _MEDIA_TYPE.match(response.headers.get("content-type", ""))
     return found[0] if found else "without a content type" if response.body else "with an empty body"
+
+
+def read_xml(body: bytes) -> XmlPage | None:
+    """Parse a document; return None where it is no XML. One with a DTD is rejected, as entities can grow."""
+    try:
+        root = XML(body, XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no entity can be declared
+    except (ParseError, _DoctypeError):
+        return None
+    return XmlPage(_name(root), {_name(field): field.text or "" for field in root})
+
+
+class _DoctypeError(Exception):
+    """The document has a DTD."""
+
+
+class _WithoutDoctype(TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        raise _DoctypeError
+
+
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]

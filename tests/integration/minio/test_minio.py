@@ -10,8 +10,8 @@ from minio import S3Error
 from minio.versioningconfig import VersioningConfig
 
 from exporter.config.stores.minio import MinioTarget
+from exporter.datastores.minio.bucket_rows import LargestParams
 from exporter.datastores.minio.datastore import open_datastore
-from exporter.datastores.minio.largest import LargestParams
 from exporter.datastores.minio.signing import metrics_token
 from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Row

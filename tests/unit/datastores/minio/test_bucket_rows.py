@@ -2,8 +2,8 @@
 
 import pytest
 
-from exporter.datastores.minio import usage_rows
-from exporter.datastores.minio.largest import LargestParams, Members
+from exporter.datastores.minio import bucket_rows
+from exporter.datastores.minio.bucket_rows import LargestParams, Members
 from exporter.errors import QueryError
 from exporter.settings import read_queries
 from tests.support.minio_pages import TOP_10, by
@@ -14,20 +14,20 @@ def test_usage_before_the_first_scan() -> None:
     usage = {"lastUpdate": "0001-01-01T00:00:00Z", "objectsCount": 0, "bucketsUsageInfo": None}
 
     with pytest.raises(QueryError) as caught:
-        usage_rows.usage_rows(usage)
+        bucket_rows.usage_rows(usage)
     assert caught.value.reason == "unsupported"
     with pytest.raises(QueryError) as caught:
-        usage_rows.bucket_rows(usage, TOP_10, Members())
+        bucket_rows.bucket_rows(usage, TOP_10, Members())
     assert caught.value.reason == "unsupported"
     unscanned = {"Buckets": [{"name": "b", "objects": 0, "objectHistogram": {}}]}
-    assert by(usage_rows.bucket_rows_of_account(unscanned, TOP_10, Members()), "bucket", value="others") == {
+    assert by(bucket_rows.bucket_rows_of_account(unscanned, TOP_10, Members()), "bucket", value="others") == {
         (None,): 0.0
     }
 
 
 def test_usage_reads_nanoseconds() -> None:
     """The server writes more digits than Python keeps."""
-    rows = usage_rows.usage_rows({"lastUpdate": "2026-11-21T03:22:46.047024908Z", "objectsCount": 5})
+    rows = bucket_rows.usage_rows({"lastUpdate": "2026-11-21T03:22:46.047024908Z", "objectsCount": 5})
 
     assert rows[0]["timestamp"] == pytest.approx(1795231366.047024)
     assert rows[0]["objects"] == 5.0
@@ -46,8 +46,8 @@ def test_bucket_flags() -> None:
             {"name": "c", "details": None},
         ]
     }
-    versioning = by(usage_rows.versioning_rows(account, TOP_10, Members()), "bucket", "state", value="is")
-    *flags, others = usage_rows.flag_rows(account, TOP_10, Members())
+    versioning = by(bucket_rows.versioning_rows(account, TOP_10, Members()), "bucket", "state", value="is")
+    *flags, others = bucket_rows.flag_rows(account, TOP_10, Members())
 
     assert [key for key, value in versioning.items() if value] == [("a", "suspended"), ("b", "off"), ("c", "off")]
     assert [row["quota"] for row in flags] == [10.0, None, None]
@@ -66,18 +66,18 @@ def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
         account["Buckets"][number]["details"] = flags
     query = {query.name: query for query in read_queries(["minio"])}
 
-    *kept, others = usage_rows.bucket_rows(usage, LargestParams(top=2000), Members())
+    *kept, others = bucket_rows.bucket_rows(usage, LargestParams(top=2000), Members())
     assert {row["bucket"] for row in kept} == set(names[500:])
     assert others == {
         "bucket": None, "bytes": None, "objects": None, "versions": None, "delete_markers": None, "others": 500.0,
         "other_bytes": sum(range(500)), "other_objects": 1000.0, "other_versions": 1500.0, "other_delete_markers": None,
     }  # fmt: skip
     assert len(query["buckets"].samples([*kept, others])[0].labels) == 2001
-    *kept, others = usage_rows.flag_rows(account, LargestParams(top=2000), Members())
+    *kept, others = bucket_rows.flag_rows(account, LargestParams(top=2000), Members())
     assert {row["bucket"] for row in kept} == set(names[500:])
     assert (others["others"], others["other_object_lock"], others["other_quota"]) == (500.0, 2.0, 200.0)
     assert query["bucket_flags"].samples([*kept, others])
-    rows = usage_rows.versioning_rows(account, LargestParams(top=2000), Members())
+    rows = bucket_rows.versioning_rows(account, LargestParams(top=2000), Members())
     assert by(rows[-3:], "bucket", "state", value="others") == {
         (None, "enabled"): 2.0, (None, "suspended"): 0.0, (None, "off"): 498.0,
     }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from exporter.datastores.minio.connection import Connection
 from exporter.datastores.minio.errors import reason_of
-from exporter.datastores.minio.responses import ErrorResponse
+from exporter.datastores.minio.session import ErrorResponse
 from exporter.datastores.minio.signing import LIFETIME_SECONDS, Keys, metrics_token
 from exporter.errors import QueryError, Reason
 

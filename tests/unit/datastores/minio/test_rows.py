@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from exporter.datastores.minio import cluster_rows, page_rows, usage_rows
+from exporter.datastores.minio import bucket_rows, cluster_rows, page_rows
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.largest import Members
+from exporter.datastores.minio.bucket_rows import Members
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
-from exporter.datastores.minio.responses import ErrorResponse, Health
+from exporter.datastores.minio.session import ErrorResponse, Health
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.query import Row
@@ -180,7 +180,7 @@ def test_rows_survive_json() -> None:
     empty = json.loads('{"servers": null, "Buckets": null}')
 
     assert cluster_rows.drive_rows(empty) == []
-    assert by(usage_rows.flag_rows(empty, TOP_10, Members()), "bucket", value="others") == {(None,): 0.0}
+    assert by(bucket_rows.flag_rows(empty, TOP_10, Members()), "bucket", value="others") == {(None,): 0.0}
 
 
 def test_what_is_kept_of_admin_pages_is_little_and_bounded() -> None:

@@ -1,17 +1,16 @@
-"""The responses of a MinIO server as the rest of the package sees them."""
+"""What operations use of a session, and the responses of a MinIO server as they see them; loads no client."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from exporter.datastores.json_path import objects
 from exporter.datastores.prometheus_text import NativePage
+from exporter.queries.operation import PageSession
 
 # These count only with an error code of the server: a proxy may send them, too.
 _NOT_FOUND = {404, 405, 426, 501}
 _NOT_FOUND_CODES = {"NotImplemented", "MethodNotAllowed", "NoSuchBucket", "NoSuchKey", "XMinioAdminVersionMismatch"}
 _FORBIDDEN, _SERVER_ERROR = 403, 500
-
-_T = TypeVar("_T")
 
 
 class ErrorResponse(Exception):  # noqa: N818 - named as S3's documentation names it
@@ -41,8 +40,8 @@ class Health(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Session(Protocol):
-    """What operations use of a session; each page is read from the server once in a pass."""
+class Session(PageSession, Protocol):
+    """The session as operations see it; each page is read from the server once in a pass."""
 
     @property
     def drives_per_set(self) -> Sequence[int]: ...
@@ -51,9 +50,6 @@ class Session(Protocol):
         """Return the NativePage `metrics`, or one of ADMIN_PAGES."""
 
     async def health(self, endpoint: str) -> Health: ...
-
-    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
-        """Call `make` with pages and parameters, off the event loop where the pages are large."""
 
 
 def size_of(page: object) -> int:

@@ -1,16 +1,42 @@
-"""Rows about buckets: the scanner's counts, and the flags that the server keeps in memory."""
+"""Rows about buckets: the scanner's counts, and the flags that the server keeps in memory.
 
-from collections.abc import Mapping, Sequence
+The largest buckets have series of their own, and one row stands for all others together, as for tables.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from heapq import nlargest
+
+from pydantic import Field
 
 from exporter.datastores.json_path import Json, number, objects
-from exporter.datastores.minio.largest import LargestParams, Members, with_others
 from exporter.errors import QueryError
+from exporter.queries.operation import Params
 from exporter.queries.query import Row
 
 _VERSIONING_STATES = ("enabled", "suspended", "off")
 _COUNTS = ("bytes", "objects", "versions", "delete_markers")
 _FLAGS = ("object_lock", "replication", "quota")
+_FAVOUR = 1.25  # a member may be so much smaller than a bucket outside, so that members change seldom
+
+
+class LargestParams(Params):
+    """How many buckets have series of their own."""
+
+    top: int = Field(default=2000, ge=1, le=2000)
+
+
+class Members:
+    """The buckets that have series, from one poll to the next."""
+
+    def __init__(self) -> None:
+        self._names: frozenset[object] = frozenset()
+
+    def divide(self, sizes: Mapping[object, float], top: int) -> frozenset[object]:
+        """Choose and remember the names of the largest."""
+        weights = {name: size * (_FAVOUR if name in self._names else 1) for name, size in sizes.items()}
+        self._names = frozenset(nlargest(top, weights, key=weights.__getitem__))
+        return self._names
 
 
 def usage_rows(usage: Json) -> list[Row]:
@@ -40,7 +66,7 @@ def bucket_rows(usage: Json, params: LargestParams, members: Members) -> list[Ro
         }
         for bucket, counts in sorted(buckets.items())
     ]
-    return with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
+    return _with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
 
 
 def bucket_rows_of_account(account: Json, params: LargestParams, members: Members) -> list[Row]:
@@ -56,7 +82,7 @@ def bucket_rows_of_account(account: Json, params: LargestParams, members: Member
         for bucket in objects(account, "Buckets")
         if bucket.get("objectHistogram")  # before the first scan there is none, and size and objects are 0
     ]
-    return with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
+    return _with_others(rows, members.divide(_sizes(rows), params.top), _COUNTS)
 
 
 def flag_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
@@ -73,7 +99,7 @@ def flag_rows(account: Json, params: LargestParams, members: Members) -> list[Ro
                 "quota": number(quota, "size") or number(quota, "quota") or None,
             }
         )
-    return with_others(rows, _largest(account, params, members), _FLAGS)
+    return _with_others(rows, _largest(account, params, members), _FLAGS)
 
 
 def versioning_rows(account: Json, params: LargestParams, members: Members) -> list[Row]:
@@ -122,3 +148,22 @@ def _versioning(bucket: Json) -> str:
 def _object(parent: Json, key: str) -> Json:
     found = parent.get(key)
     return found if isinstance(found, Mapping) else {}
+
+
+def _with_others(rows: Iterable[Row], chosen: frozenset[object], sums: Sequence[str]) -> list[Row]:
+    """Return the rows of the chosen buckets, and one with the columns `others` and `other_<sum>` for those left.
+
+    A sum is None where the number is known of none of the others.
+    """
+    kept: list[Row] = []
+    left: list[Row] = []
+    for row in rows:
+        (kept if row["bucket"] in chosen else left).append(row)
+    columns = {f"other_{name}": _sum(left, name) for name in sums} | {"others": float(len(left))}
+    no_others: Row = dict.fromkeys(columns)
+    return [*({**row, **no_others} for row in kept), {"bucket": None, **dict.fromkeys(sums), **columns}]
+
+
+def _sum(rows: Sequence[Row], name: str) -> float | None:
+    values = [float(value) for row in rows if isinstance(value := row[name], int | float)]
+    return sum(values) if values or not rows else None
