@@ -1,25 +1,26 @@
-"""The address of a target, and the settings of TLS."""
+"""The address of a target: a URL, of which no message repeats a part, and the settings of TLS."""
 
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from exporter.config.client_tls import TlsFiles, client_context
-from exporter.config.url import NO_URL, is_url, unread_part
+from exporter.config.secret_files import StrictModel
+from exporter.config.tls import TlsFiles, client_context
 
+NO_URL = "not a URL; special characters of a password are written as %40 and the like"
+PLACE = re.compile(r"(\[[^][]*\]|[^][:]*)(:\d{0,5})?")  # of a server: its name or address, and its port
 _KEYS = ("ca_file", "cert_file", "key_file", "server_name", "verify")
 
 
-class Address(BaseModel):
+class Address(StrictModel):
     """A URL, and the keys for TLS beside it; any of them, also `verify: true`, turns TLS on.
 
     PostgreSQL's URLs may have libpq's parameters for TLS instead.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: SecretStr
     ca_file: Path | None = None
@@ -97,3 +98,31 @@ def _try(files: TlsFiles) -> None:
         client_context(files)
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is a URL.
+
+    A URL that an unescaped character of its password cuts short is none: clients would show the rest of the password
+    as a host or a port.
+    """
+    try:
+        parts = urlsplit(text)
+        text.encode()
+    except ValueError:
+        return False
+    places = parts.netloc.rpartition("@")[2].split(",")  # PostgreSQL takes several
+    cut_off = "@" not in parts.netloc and "@" in parts.path + parts.fragment
+    return not cut_off and all(PLACE.fullmatch(place) for place in places)
+
+
+def unread_part(text: str, read: Collection[str]) -> str | None:
+    """Name the first part of a URL beyond its host and port that is not among those that are read."""
+    parts = urlsplit(text)
+    found = {
+        "user": "@" in parts.netloc,
+        "path": parts.path not in ("", "/"),
+        "query": "?" in text.partition("#")[0],
+        "fragment": "#" in text,
+    }
+    return next((name for name, there in found.items() if there and name not in read), None)

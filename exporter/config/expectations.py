@@ -6,8 +6,9 @@ the target's URL is meant; without a schema, any.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, StringConstraints, model_validator
 
+from exporter.config.secret_files import StrictModel
 from exporter.units import Duration
 from exporter.versions import version_satisfies
 
@@ -37,18 +38,14 @@ MinimumVersion = Annotated[str, BeforeValidator(_minimum_version)]
 ObjectName = Annotated[str, StringConstraints(min_length=1)]
 
 
-class _Expected(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Partitioning(_Expected):
+class Partitioning(StrictModel):
     """How far ahead of now the partitions of a table reach, and how long they are kept, in seconds."""
 
     ahead: Duration | None = None
     retention: Duration | None = None
 
 
-class SchemaVersion(_Expected):
+class SchemaVersion(StrictModel):
     """The version that a migration tool records: the value is in the column of some row of the table."""
 
     table: ObjectName
@@ -56,15 +53,15 @@ class SchemaVersion(_Expected):
     value: str
 
 
-class Expectations(_Expected):
+class Expectations(StrictModel):
     """What is expected of the server; what is left out is not checked."""
 
     role: Literal["primary", "replica"] | None = None
-    settings: dict[ObjectName, SettingValue] = {}
-    extensions: dict[ObjectName, MinimumVersion] = {}
+    settings: dict[ObjectName, SettingValue] = Field(default_factory=dict)
+    extensions: dict[ObjectName, MinimumVersion] = Field(default_factory=dict)
     tables: tuple[ObjectName, ...] = ()
     indexes: tuple[ObjectName, ...] = ()
-    partitioned_tables: dict[ObjectName, Partitioning] = {}
+    partitioned_tables: dict[ObjectName, Partitioning] = Field(default_factory=dict)
     row_level_security: tuple[ObjectName, ...] = ()
     replicas: Annotated[StrictInt, Field(ge=1)] | None = None
     schema_version: SchemaVersion | None = None

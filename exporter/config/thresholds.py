@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from exporter.config.secret_files import StrictModel
 
 
 def _number(value: object) -> object:
@@ -17,10 +19,8 @@ def _number(value: object) -> object:
 _Bound = Annotated[float, BeforeValidator(_number), Field(ge=0, allow_inf_nan=False)]
 
 
-class Limit(BaseModel):
+class Limit(StrictModel):
     """The values above which a check warns and fails; with fail None it never fails."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     warn: _Bound
     fail: _Bound | None

@@ -5,9 +5,8 @@ from contextlib import suppress
 
 import structlog
 
-from exporter.config.client_tls import TlsFiles, client_context
 from exporter.config.targets import TargetBase
-from exporter.config.tls import DelegatingContext, not_after
+from exporter.config.tls import DelegatingContext, TlsFiles, client_context, not_after
 from exporter.datastores.off_loop import in_thread
 
 _log = structlog.get_logger("exporter")

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores import open_datastore
 from exporter.datastores.base import Datastore
-from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.caches import CachedFacts
 from exporter.datastores.postgres.datastore import PostgresDatastore, PostgresSession, open_patroni
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from exporter.config.address import NO_URL, PLACE, is_url
 from exporter.config.files import read_bounded
 from exporter.config.libpq.parameters import PARAMETERS, VARIABLES, checked, consistent
-from exporter.config.url import NO_URL, PLACE, is_url
 
 PORT = 5432
 SCHEMES = ("postgresql", "postgres")

@@ -1,4 +1,4 @@
-"""MinIO and any S3 server, as targets of it are configured."""
+"""The descriptor of MinIO and any S3 server, and how its targets are configured."""
 
 from pathlib import Path
 from typing import Literal

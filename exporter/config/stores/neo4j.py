@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
 from exporter.config.stores.store import Store
 from exporter.config.targets import Globs, TargetBase
-from exporter.config.url import routing_problem
 
 
 class Neo4jTarget(TargetBase):
@@ -27,8 +27,22 @@ class Neo4jTarget(TargetBase):
     @classmethod
     def check_url(cls, text: str) -> None:
         super().check_url(text)
-        if problem := routing_problem(text):
+        if problem := _routing_problem(text):
             raise ValueError(problem)
+
+
+def _routing_problem(text: str) -> str | None:
+    """Return the problem of the routing context in a Neo4j URL's query, which the driver would reject later."""
+    query = urlsplit(text).query
+    if query and text.startswith("bolt"):
+        return "the query of the URL is for routing, which only neo4j:// does"
+    try:
+        names = [name for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=True) if value]
+    except ValueError:
+        names = []
+    if query and (len(names) != len(query.split("&")) or len(set(names)) != len(names) or "address" in names):
+        return "the query of the URL is a routing context: name=value, each name once and none of them address"
+    return None
 
 
 STORE = Store(

@@ -1,4 +1,4 @@
-"""PgBouncer, as targets of it are configured."""
+"""The descriptor of PgBouncer, and how its targets are configured."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""PostgreSQL, as targets of it are configured."""
+"""The descriptor of PostgreSQL, and how its targets are configured."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from pydantic import HttpUrl, field_validator
 
+from exporter.config.address import unread_part
 from exporter.config.expectations import Expectations
 from exporter.config.libpq.conninfo import split_targets
 from exporter.config.secret_files import read_file
 from exporter.config.stores.store import Store
 from exporter.config.targets import Globs, LibpqTarget
-from exporter.config.url import unread_part
 from exporter.errors import ConfigError
 from exporter.units import Bytes
 

@@ -5,7 +5,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from exporter.datastores.json_path import Json, objects
+from exporter.datastores.json_text import Json, objects
 from exporter.errors import QueryError
 
 _BUCKETS, _NODES, _DRIVES = 20_000, 2_000, 50_000  # more than a page of the largest size can hold

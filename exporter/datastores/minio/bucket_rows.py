@@ -9,7 +9,7 @@ from heapq import nlargest
 
 from pydantic import Field
 
-from exporter.datastores.json_path import Json, number, objects
+from exporter.datastores.json_text import Json, number, objects
 from exporter.errors import QueryError
 from exporter.queries.operation import Params
 from exporter.queries.query import Row

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from exporter.datastores.json_path import Json, objects
+from exporter.datastores.json_text import Json, objects
 from exporter.datastores.minio.page_rows import set_size
 from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.query import Row

@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 
 from exporter.datastores.http_client import http_client
-from exporter.datastores.json_page import parse_json
-from exporter.datastores.json_path import Json
+from exporter.datastores.json_text import Json, parse_json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
 from exporter.datastores.minio.proof import Response, error_response, health_of, knows_keys
 from exporter.datastores.minio.session import Health

@@ -10,7 +10,7 @@ import httpx
 
 from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.cached_facts import FACTS_SECONDS, CachedFacts
+from exporter.datastores.caches import FACTS_SECONDS, CachedFacts, PassCache
 from exporter.datastores.minio.connection import Connection
 from exporter.datastores.minio.errors import CLOCKS_DIFFER, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
@@ -18,7 +18,6 @@ from exporter.datastores.minio.operations import OPERATIONS
 from exporter.datastores.minio.session import ErrorResponse, Health, size_of
 from exporter.datastores.minio.signing import Keys
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo

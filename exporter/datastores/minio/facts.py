@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from exporter.datastores.json_path import Json, at, number, objects
+from exporter.datastores.json_text import Json, at, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
 from exporter.datastores.minio.session import ErrorResponse
 from exporter.datastores.off_loop import off_loop

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from exporter.datastores.json_path import objects
+from exporter.datastores.json_text import objects
 from exporter.datastores.prometheus_text import NativePage
 from exporter.queries.operation import PageSession
 

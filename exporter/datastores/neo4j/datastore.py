@@ -10,13 +10,12 @@ from neo4j.exceptions import Neo4jError
 
 from exporter.config.stores.neo4j import Neo4jTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.caches import CachedFacts, PassCache
 from exporter.datastores.neo4j.connection import Connection
 from exporter.datastores.neo4j.errors import is_refusal, reason_of
 from exporter.datastores.neo4j.facts import SYSTEM, closed_home, home_state, read_facts, round_trip
 from exporter.datastores.neo4j.operations import OPERATIONS
 from exporter.datastores.neo4j.session import NO_PARAMETERS, PAGES
-from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo

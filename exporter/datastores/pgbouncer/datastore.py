@@ -8,8 +8,7 @@ from typing import Self
 
 from exporter.config.stores.pgbouncer import PgbouncerTarget
 from exporter.datastores.base import Datastore, Lane, Session
-from exporter.datastores.cached_facts import CachedFacts
-from exporter.datastores.pass_cache import PassCache
+from exporter.datastores.caches import CachedFacts, PassCache
 from exporter.datastores.pgbouncer.connection import Console, reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
 from exporter.datastores.tls import CertificateExpiry, warn_unverified

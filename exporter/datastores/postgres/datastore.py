@@ -12,8 +12,7 @@ import asyncpg
 
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.base import LANES, Datastore, Lane, Session
-from exporter.datastores.cached_facts import CachedFacts
-from exporter.datastores.pass_cache import PassCache
+from exporter.datastores.caches import CachedFacts, PassCache
 from exporter.datastores.postgres.connection import CLOSE_SECONDS, LaneConnection
 from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of

@@ -7,7 +7,7 @@ import httpx
 from pydantic import HttpUrl
 
 from exporter.datastores.http_client import http_client, http_reason
-from exporter.datastores.json_page import parse_json
+from exporter.datastores.json_text import parse_json
 from exporter.errors import QueryError, Reason
 
 _SECONDS = 3.0  # Patroni itself waits for a lost etcd, and several pages may be due in one pass

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.config.stores.postgres import PostgresTarget
-from exporter.datastores.pass_cache import PassCache
+from exporter.datastores.caches import PassCache
 from exporter.datastores.postgres.extensions import Extension
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import PageSession, States

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from exporter.datastores.json_path import number
+from exporter.datastores.json_text import number
 from exporter.datastores.qdrant.session import Session, collection_path
 from exporter.errors import QueryError
 from exporter.queries.operation import Params

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from exporter.datastores.json_path import Json, at
+from exporter.datastores.json_text import Json, at
 from exporter.datastores.qdrant.collections import Collection
 from exporter.queries.query import Row
 

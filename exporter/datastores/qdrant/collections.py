@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.datastores.json_path import Json, at, number, objects, scaled, total
+from exporter.datastores.json_text import Json, at, number, objects, scaled, total
 from exporter.queries.health_rule import Status
 from exporter.queries.query import Row
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from exporter.datastores.http_client import BODY_BYTES, Bounded, http_client, http_transport
-from exporter.datastores.json_page import PARSED_BYTES, parse_json
+from exporter.datastores.json_text import PARSED_BYTES, parse_json
 from exporter.datastores.qdrant.errors import page_name, refusal
 from exporter.datastores.refcount import RefCounted
 from exporter.errors import QueryError

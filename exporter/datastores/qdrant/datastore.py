@@ -11,12 +11,10 @@ import httpx
 
 from exporter.config.stores.qdrant import QdrantTarget
 from exporter.datastores.base import Lane
-from exporter.datastores.cached_facts import CachedFacts
+from exporter.datastores.caches import CachedFacts, PassCache
 from exporter.datastores.http_client import BODY_BYTES
-from exporter.datastores.json_page import PARSED_BYTES, cost
-from exporter.datastores.json_path import Json, at, timestamp
+from exporter.datastores.json_text import PARSED_BYTES, Json, at, cost, timestamp
 from exporter.datastores.off_loop import off_loop
-from exporter.datastores.pass_cache import PassCache
 from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.qdrant.connection import Connection, SearchClient, result_of
 from exporter.datastores.qdrant.errors import page_name, reason_of

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from operator import itemgetter
 
-from exporter.datastores.json_path import Json, at, number, objects, scaled, timestamp, total
+from exporter.datastores.json_text import Json, at, number, objects, scaled, timestamp, total
 from exporter.datastores.qdrant.collections import Collection
 from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError

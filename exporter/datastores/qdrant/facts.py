@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from exporter.datastores.json_path import at, timestamp
+from exporter.datastores.json_text import at, timestamp
 from exporter.datastores.qdrant.connection import Connection
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from pydantic import Field
 
-from exporter.datastores.json_path import Json
+from exporter.datastores.json_text import Json
 from exporter.datastores.prometheus_text import NativePage
 from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search

@@ -1,6 +1,6 @@
 """Rows about the server itself and about the cluster as this peer sees it."""
 
-from exporter.datastores.json_path import Json, at, number, scaled, timestamp
+from exporter.datastores.json_text import Json, at, number, scaled, timestamp
 from exporter.errors import QueryError
 from exporter.queries.health_rule import Status
 from exporter.queries.query import Row

@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from exporter.datastores.base import Datastore, Lane
-from exporter.datastores.pass_cache import PassCache
+from exporter.datastores.caches import PassCache
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation

@@ -8,10 +8,10 @@ from threading import Thread
 
 import pytest
 
-from exporter.config.client_tls import TlsFiles, client_context
 from exporter.config.files import lent, lent_file
 from exporter.config.libpq.conninfo import conninfo
 from exporter.config.server_tls import server_context
+from exporter.config.tls import TlsFiles, client_context
 from exporter.config.web_config import TlsServer
 from exporter.datastores.pgwire.tls import context_of, lent_words
 from testkit.certificates import Authority
@@ -37,7 +37,7 @@ def test_file_that_hangs_after_it_was_read_blocks_nothing(
     contents = {file: file.read_bytes() for file in files}
     for module in ("exporter.config.files", "exporter.config.secret_files", "exporter.config.libpq.parameters"):
         monkeypatch.setattr(f"{module}.read_bounded", lambda file, *_: contents[file])
-    monkeypatch.setattr("exporter.config.client_tls.stamp", lambda _: (name,))
+    monkeypatch.setattr("exporter.config.tls.stamp", lambda _: (name,))
     for file in files:
         file.unlink()
         os.mkfifo(file)

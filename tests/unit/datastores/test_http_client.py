@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from exporter.datastores.http_client import http_client
-from exporter.datastores.json_page import parse_json
+from exporter.datastores.json_text import parse_json
 from exporter.errors import QueryError
 
 Writer = asyncio.StreamWriter

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from exporter.config.client_tls import TlsFiles, client_context
+from exporter.config.tls import TlsFiles, client_context
 from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from testkit.certificates import Authority
 

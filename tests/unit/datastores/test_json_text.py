@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.datastores.json_path import at, number, objects, timestamp, total
+from exporter.datastores.json_text import at, number, objects, timestamp, total
 
 PAGE = {"app": {"name": "qdrant", "cores": 4, "docker": True, "none": None}, "shards": [{"id": 1}, None, "x"]}
 
