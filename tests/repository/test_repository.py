@@ -109,11 +109,17 @@ def test_nothing_imports_from_a_test() -> None:
 
 
 def test_unit_tests_lie_as_the_modules_do() -> None:
-    """tests/unit/<package>/test_<module>.py; a file of its own may name a behaviour, but no folder is strange."""
-    folders = {path.parent.relative_to(ROOT / "tests" / "unit") for path in TESTS if path.is_relative_to(UNIT)}
-    packages = {path.parent.relative_to(ROOT / "exporter") for path in MODULES}
+    """A file is tests/unit/<package>/test_<module>.py, or test_<module>_<subject>.py; fuzz/ alone spans packages."""
+    modules = {path.relative_to(ROOT / "exporter").with_suffix("") for path in MODULES}
+    files = [path.relative_to(UNIT) for path in UNIT.rglob("test_*.py") if path.parent.name != "fuzz"]
+    lost = [str(file) for file in files if not any(_is_test_of(file, module) for module in modules)]
 
-    assert folders - packages == {Path("fuzz")}
+    assert lost == []
+
+
+def _is_test_of(file: Path, module: Path) -> bool:
+    """Return whether the file has the module's folder, and its name or one that begins with it."""
+    return file.parent == module.parent and f"{file.stem}_".startswith(f"test_{module.name}_")
 
 
 def test_imports_go_one_way() -> None:

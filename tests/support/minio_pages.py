@@ -56,3 +56,8 @@ def by(rows: list[Row], *labels: str, value: str) -> dict[tuple[object, ...], ob
 
 
 TOP_10 = LargestParams(top=10)
+
+
+def at(pool: int, drive_set: int) -> dict[str, int]:
+    """Return where a drive of the admin API is."""
+    return {"pool_index": pool, "set_index": drive_set}

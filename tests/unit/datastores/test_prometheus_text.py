@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from exporter.datastores import prometheus_text
-from exporter.datastores.prometheus_text import PageSample
+from exporter.datastores.prometheus_text import NativePage, PageSample
 from exporter.errors import QueryError
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
@@ -134,3 +134,12 @@ def test_a_line_longer_than_any_server_writes() -> None:
     page = f'x{{{labels}}} 1\nx{{a="{"b" * 20_000}"}} 1\nx_after 1\n'
 
     assert parse(page.encode(), ("x",)) == [("x_after", {}, 1.0)]
+
+
+def test_no_family_has_more_samples_than_a_cluster() -> None:
+    """Each sample costs memory and time; the family is refused, not cut."""
+    page = NativePage(b'minio_x{a="b"} 1\n' * 30_001, most=30_000)
+
+    with pytest.raises(QueryError, match="more than 30000 samples of minio_x") as caught:
+        page.samples("minio_x")
+    assert caught.value.reason == "limit"

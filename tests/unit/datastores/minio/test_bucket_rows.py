@@ -85,6 +85,11 @@ def test_the_largest_buckets_are_kept_and_the_others_added_up() -> None:
     assert query["bucket_versioning"].samples(rows)
 
 
+def test_missing_buckets_are_no_rows_but_the_sums() -> None:
+    """JSON's null stands for an empty list."""
+    assert by(bucket_rows.flag_rows({"Buckets": None}, TOP_10, Members()), "bucket", value="others") == {(None,): 0.0}
+
+
 def test_a_bucket_keeps_its_place_until_another_is_clearly_larger() -> None:
     """Two of about the same size would else change places with every scan, and their series with them."""
     members = Members()
