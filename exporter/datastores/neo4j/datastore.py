@@ -1,10 +1,10 @@
 """Neo4j by its asynchronous driver: one connection pool a target, read-only, small."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from neo4j.exceptions import Neo4jError
 
@@ -19,10 +19,8 @@ from exporter.datastores.neo4j.session import NO_PARAMETERS, PAGES
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
-from exporter.queries.operation import States, run_operation
+from exporter.queries.operation import PageSession, States, run_operation
 from exporter.queries.query import Query, Row
-
-_T = TypeVar("_T")
 
 _PING_SECONDS = 5.0
 
@@ -150,7 +148,7 @@ class Neo4jDatastore:
         return rows
 
 
-class Neo4jSession:
+class Neo4jSession(PageSession):
     """One pass of a lane; it runs one query at a time."""
 
     def __init__(self, datastore: Neo4jDatastore) -> None:
@@ -182,9 +180,6 @@ class Neo4jSession:
     async def read(self, page: str) -> list[Row]:
         """Return the rows of a statement that several operations read, once a pass."""
         return await self._pages.get(page, lambda: self.run(*PAGES[page]))
-
-    async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
-        return make(*arguments)  # a result is small: 512 KiB at most
 
 
 def unwind_rows(rows: Iterable[Row]) -> Iterator[Row]:

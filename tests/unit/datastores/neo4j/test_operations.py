@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from exporter.datastores.neo4j.durations import Durations
-from exporter.datastores.neo4j.operations import DATABASE_STATUSES, OPERATIONS, quantity
+from exporter.datastores.neo4j.operations import DATABASE_STATUSES, OPERATIONS, Durations, quantity
 from exporter.datastores.neo4j.session import PAGES
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import Params
