@@ -8,9 +8,8 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from exporter.health.conditions import conditions_of, judge
+from exporter.health.parameters import Pairs, conditions_of, flag, judge, known_ones, parameters
 from exporter.health.probes import alive, ready, started
-from exporter.health.query_params import Pairs, flag, known_ones, parameters
 from exporter.health.rendered import RenderedHealth
 from exporter.health.report import HealthReport, Line, exporter_faults, verbose
 from exporter.health.target_health import target_health
@@ -108,11 +107,10 @@ class HealthEndpoints:
         if name not in snapshot.targets:
             return plain_response("no such target is configured", 404)
         conditions = conditions_of(request.query_params.multi_items())
-        ready = self._service.health.refresh(name, now)
-        judged = judge(
-            target_health(snapshot, name, now, raw=True) if conditions.raw else ready.health, conditions, now
-        )
-        part = ready if judged is ready.health else RenderedHealth.of(judged)
+        kept = self._service.health.refresh(name, now)
+        health = target_health(snapshot, name, now, raw=True) if conditions.raw else kept.health
+        judged = judge(health, conditions, now)
+        part = kept if judged is kept.health else RenderedHealth.of(judged)
         return self._report_response(request, HealthReport(snapshot, [part], now), now, in_lines=conditions.verbose)
 
     def _targets_response(self, request: Request, names: Sequence[str]) -> Response:

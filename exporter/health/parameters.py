@@ -1,19 +1,48 @@
-"""Conditions of a request for one target: /health/targets/db?role=primary&max_lag=10s&max_age=30s."""
+"""The parameters of a request, and conditions for one target: /health/targets/db?role=primary&max_lag=10s."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from exporter.health.query_params import Pairs, flag, parameters
 from exporter.health.target_health import TargetHealth
 from exporter.state.events import Instant
 from exporter.units import parse_bytes, parse_duration
 
+Pairs = Iterable[tuple[str, str]]
 Unit = Literal["seconds", "bytes"]
 
-PARAMETERS = ("role", "max_lag", "max_age", "raw", "verbose")
+_CONDITIONS = ("role", "max_lag", "max_age", "raw", "verbose")
 
+_YES, _NO = ("", "1", "true"), ("0", "false")
 _LAG_CHECKS: dict[Unit, str] = {"seconds": "replicationLag", "bytes": "replicationLagBytes"}
+
+
+def parameters(pairs: Pairs, known: Collection[str], repeatable: Collection[str] = ()) -> dict[str, list[str]]:
+    """Return the values of each parameter of a URL; raise ValueError for an unknown or repeated name.
+
+    A typing error in a load balancer's configuration must not look like a healthy server.
+    """
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    if unknown := found.keys() - {*known}:
+        raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if twice := [name for name, values in found.items() if len(values) > 1 and name not in repeatable]:
+        raise ValueError(f"given more than once: {', '.join(twice)}")
+    return found
+
+
+def known_ones(pairs: Pairs, known: Collection[str]) -> Pairs:
+    """Drop unknown parameters: a supervisor that sends them must not end the process for the error in return."""
+    return [(name, value) for name, value in pairs if name in known]
+
+
+def flag(found: dict[str, list[str]], name: str) -> bool:
+    """Return whether a parameter is given as ?name, ?name=1 or ?name=true."""
+    value = found.get(name, ["0"])[0]
+    if value not in (*_YES, *_NO):
+        raise ValueError(f"{name}={value}: expected {name}=1 or nothing")
+    return value in _YES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +58,7 @@ class RequestConditions:
 
 def conditions_of(pairs: Pairs) -> RequestConditions:
     """Parse the URL's parameters; raise ValueError for an unknown name or a wrong value."""
-    found = parameters(pairs, PARAMETERS)
+    found = parameters(pairs, _CONDITIONS)
     role = found.get("role", [None])[0]
     if role is not None and role not in ("primary", "replica"):
         raise ValueError(f"role={role}: expected role=primary or role=replica")
