@@ -25,7 +25,7 @@ from exporter.polling.execution import (
 from exporter.polling.schedule import lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
-from exporter.state.events import Event, MonitoredTarget, Ping, Poll, Result, Waiting, fresh_seconds
+from exporter.state.events import Event, MonitoredTarget, Overdue, Ping, Poll, Result, fresh_seconds
 from exporter.state.local_fault import LocalFault, local_fault
 
 Publish = Callable[[Event], None]
@@ -261,4 +261,4 @@ class Poller:
             return
         self._overdue_published[agenda] = now
         if overdue := {(item.name, item.database): until for item, until in agenda.overdue(now)}:
-            self._publish(Waiting(self._target.name, overdue))
+            self._publish(Overdue(self._target.name, overdue))

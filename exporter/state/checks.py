@@ -16,7 +16,7 @@ _LISTED = 10
 _FAILURES = 2  # in a row: a single one may be a lock or a restart
 DATABASES = "databases"  # of queries about all databases, and of a ping to a server that does not serve its database
 _NONE_MISSING = HealthRule(check="privileges", metric="datatier_privilege_missing", warn_above=0)
-_NONE_LATE = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
+_NONE_OVERRUN = HealthRule(check="overrun", metric="datatier_query_period_seconds", warn_above=0)
 _NONE_FAILING = HealthRule(check="queries", metric="datatier_query_success", warn_above=0)
 
 
@@ -143,8 +143,8 @@ def _databases(status: TargetStatus) -> Sequence[Check]:
 
 def _overrun(status: TargetStatus) -> Check:
     """Warn of queries that run so seldom that their samples are older than their intervals allow."""
-    words = [f"{query} (every {span(period)})" for query, period in sorted(status.late.items())]
-    return _none(_NONE_LATE, words, status.attempted_at)
+    words = [f"{query} (every {span(period)})" for query, period in sorted(status.overruns.items())]
+    return _none(_NONE_OVERRUN, words, status.attempted_at)
 
 
 def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:

@@ -117,7 +117,7 @@ def by_query(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Overdue:
     """Report the queries, by database, that wait too long for their turn, and until when their results are served."""
 
     target: str
@@ -128,7 +128,7 @@ class Waiting:
 class Poll:
     """Report the end of one pass of a target's fast lane, and how many passes were skipped before it.
 
-    periods: seconds between two runs of each query, in both lanes; late: those that exceed the query's interval.
+    periods: seconds between two runs of each query, in both lanes. overruns: those of queries that run too seldom.
     """
 
     target: str
@@ -136,7 +136,7 @@ class Poll:
     duration: float
     skipped: int = 0
     periods: Mapping[str, float] = field(default_factory=dict)
-    late: Mapping[str, float] = field(default_factory=dict)
+    overruns: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Ping | Result | Waiting | Poll
+Event = Ping | Result | Overdue | Poll

@@ -9,7 +9,7 @@ from exporter.errors import Reason
 from exporter.queries.query import Query
 from exporter.state.checks import Known, observed
 from exporter.state.counters import TargetCounters
-from exporter.state.events import Event, Instant, Key, MonitoredTarget, Ping, Poll, Result, Waiting, fresh_seconds
+from exporter.state.events import Event, Instant, Key, MonitoredTarget, Overdue, Ping, Poll, Result, fresh_seconds
 from exporter.state.target_status import State, TargetStatus, next_status, pinged, polled
 
 _UNREACHABLE: frozenset[Reason] = frozenset({"connect", "auth", "timeout"})
@@ -62,8 +62,8 @@ class Snapshot:
                 self._apply_ping(event)
             case Result():
                 self._apply_result(event)
-            case Waiting():
-                self._apply_waiting(event)
+            case Overdue():
+                self._apply_overdue(event)
             case Poll():
                 self._apply_poll(event)
         self._note_change(event.target)
@@ -153,10 +153,10 @@ class Snapshot:
         if result.error is not None and before is not None and _facts(before) and result.error.reason in _UNREACHABLE:
             results[result.key] = replace(kept, series=_facts(before), fresh_until=math.inf)
 
-    def _apply_waiting(self, waiting: Waiting) -> None:
-        results = self.results[waiting.target]
-        for (query, database), until in waiting.until.items():
-            result = results.get((waiting.target, query, database))
+    def _apply_overdue(self, overdue: Overdue) -> None:
+        results = self.results[overdue.target]
+        for (query, database), until in overdue.until.items():
+            result = results.get((overdue.target, query, database))
             if result is not None and result.fresh_until < until:
                 results[result.key] = replace(result, fresh_until=until)
 

@@ -58,7 +58,7 @@ class TargetStatus:
     polls: int = 0
     skipped: int = 0
     periods: Mapping[str, float] = field(default_factory=dict)
-    late: Mapping[str, float] = field(default_factory=dict)
+    overruns: Mapping[str, float] = field(default_factory=dict)
     failures: Mapping[Reason, int] = field(default_factory=dict)
 
     @property
@@ -93,7 +93,7 @@ def polled(status: TargetStatus, poll: Poll) -> TargetStatus:
         polls=status.polls + 1,
         skipped=status.skipped + poll.skipped,
         periods=poll.periods,
-        late=poll.late,
+        overruns=poll.overruns,
     )
 
 
