@@ -4,9 +4,11 @@ BIN := .venv/bin
 UNIT := tests/unit tests/repository --ignore tests/repository/programs
 SERVERS := tests/repository/programs tests/integration tests/end_to_end
 WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder  # a file's tests share servers; the longest begin
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would compile the same modules
 
-.PHONY: help check unit test slow demo format bench docs preview lock clean
+.PHONY: help check unit test covered servers slow demo format bench docs preview lock clean
+.NOTPARALLEL:
 help:
 	@echo "make demo          watch a real PostgreSQL under load (WITH=neo4j,minio adds more, SECONDS=60 ends it)"
 	@echo "make unit          run the tests that need no server, no network and no program: a minute"
@@ -31,11 +33,15 @@ test: .venv/dev
 ifdef TESTS
 	$(BIN)/pytest $(PARALLEL) $(TESTS)
 else
-	$(BIN)/pytest $(PARALLEL) $(UNIT) --cov  # fails under the coverage that pyproject.toml asks for
-	-$(BIN)/python -m testkit fetch  # what cannot be had is a skip with its reason, on CI a failure
-	$(BIN)/pytest $(PARALLEL) $(SERVERS)
+	@$(MAKE) --no-print-directory --keep-going covered servers  # a failure of the first does not hide one of the second
 endif
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder  # a file's tests share servers; the longest begin
+
+covered: .venv/dev
+	$(BIN)/pytest $(PARALLEL) $(UNIT) --cov  # fails below the coverage that pyproject.toml requires
+
+servers: .venv/dev
+	-$(BIN)/python -m testkit fetch  # a server that cannot be had is a skip with its reason, on CI a failure
+	$(BIN)/pytest $(PARALLEL) $(SERVERS)
 
 slow: .venv/dev
 	FUZZ=long $(BIN)/pytest $(PARALLEL) tests/unit/fuzz
