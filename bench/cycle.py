@@ -3,7 +3,7 @@
 Both run at the same time for one minute: four polls of ours at its normal interval, everything that it asks once a
 minute included; each is scraped every 15 s as Prometheus does (gzip), first by one scraper, then for another minute
 by two. CPU is the process's user and system time, all threads, divided by the cycles. Every scrape of ours meets a
-page that nobody asked for since the poll, so its duration is that of a first scrape.
+page that no client requested since the poll, so its duration is that of a first scrape.
 """
 
 import re

@@ -34,7 +34,7 @@ class Certificate:
 
 
 class Authority:
-    """A certificate authority; `file` is what whoever trusts it is given."""
+    """A certificate authority; `file` holds its certificate, for those that trust it."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._authority = trustme.CA()

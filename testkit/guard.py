@@ -50,7 +50,7 @@ def _end(servers: dict[int, int]) -> None:
 def signal_tree(pid: int, number: int) -> None:
     """Signal a process and its children; it goes first, so that it starts no further ones.
 
-    They are listed before, too: children of a killed process are nobody's descendants any more.
+    They are listed before, too: children of a killed process are no longer our descendants.
     """
     before = descendants(pid)
     _signal(pid, number)

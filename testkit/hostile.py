@@ -1,4 +1,4 @@
-"""Servers that mean harm, before real ones: a process of its own, which passes all on or answers as it is told.
+"""Servers that mean harm, before real ones: a process of its own, which forwards all or answers as it is commanded.
 
 `python -m testkit.hostile STORE:PORT ...` prints a JSON object of store to the port where it listens, and reads
 lines `STORE KIND` from standard input; the kind `none` leads to the real server at PORT, and 0 is a Patroni of its own.

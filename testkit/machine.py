@@ -51,7 +51,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str], stdin: st
 
 
 def account() -> tuple[str | None, int | None, list[int] | None]:
-    """Return a server's user, group and extra groups: nobody's when we are root (PostgreSQL refuses root)."""
+    """Return a server's user, group and extra groups: those of `nobody` when we are root (PostgreSQL refuses root)."""
     if os.geteuid() != 0:
         return None, None, None
     return "nobody", pwd.getpwnam("nobody").pw_gid, []

@@ -34,7 +34,7 @@ class Process(ABC):
 
     stop_signal = signal.SIGTERM
     start_seconds = 60.0
-    as_ourselves = False  # True for Python programs: when we are root, nobody may not enter our Python's folder
+    as_ourselves = False  # True for Python programs: the user `nobody` may not enter our Python's folder
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

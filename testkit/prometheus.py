@@ -106,7 +106,7 @@ class Prometheus(Process):
 
 
 class Alertmanager(Process):
-    """One Alertmanager with a configuration and the folder of its templates; it gossips with nobody."""
+    """One Alertmanager with a configuration and the folder of its templates; it gossips with no other."""
 
     as_ourselves = True  # it reads the secrets' files of a test
 

@@ -14,7 +14,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Passes bytes between its own port and a server's until told otherwise; `restore` ends every fault.
+    """Passes bytes between its own port and a server's until commanded otherwise; `restore` ends every fault.
 
     With a TLS context it speaks TLS to clients, and goes on with the server in plain.
     """

@@ -104,7 +104,7 @@ class Servers:
         pytest.skip(f"{name}: {reason}")
 
     def close(self) -> None:
-        """End all of them, whoever started them."""
+        """End all of them, also those that other processes started."""
         self._pool.shutdown(cancel_futures=True)
         self._closing.close()
 

@@ -56,7 +56,7 @@ def test_amtool_accepts_the_configuration(amtool: Path) -> None:
     ],
 )
 def test_routes(amtool: Path, labels: str, receiver: str) -> None:
-    """Pages wake somebody, tickets do not; what is not ours is nobody's page."""
+    """Pages wake people, tickets do not; an alert of another system is no page."""
     command = [str(amtool), "config", "routes", "test", f"--config.file={ALERTS / 'alertmanager.yaml'}"]
     done = subprocess.run([*command, *labels.split()], check=True, capture_output=True, text=True)
 
@@ -112,7 +112,7 @@ def test_the_mail(servers: Servers, tmp_path: Path) -> None:
 
 
 def test_tickets_wait_for_the_morning_and_pages_do_not(servers: Servers, tmp_path: Path) -> None:
-    """Out of business hours a warning is known and nobody is told."""
+    """Out of business hours a warning is known, and no message is sent."""
     with desk(servers, tmp_path, at_work=False) as here:
         here.alertmanager.post([alert("PostgresBloatHigh", "warning"), alert("PostgresSyncStandbyLost", "critical")])
         here.wait(lambda: "/pagerduty" in here.sink.posts, "the page")

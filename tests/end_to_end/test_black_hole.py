@@ -65,7 +65,7 @@ async def test_silence_is_a_timeout_and_leaves_nothing_behind(proxied: tuple[Pro
         await until(lambda: connections(proxy.port) <= CAP, "the connections in vain to go")
         proxy.restore()
         await within_deadline(datastore.ping, 20.0, datastore.reason)
-        proxy.blackhole()  # it is left while nobody answers
+        proxy.blackhole()  # it is left while no server answers
     await until(lambda: connections(proxy.port) == 0, "the last connection to go")
     await until(lambda: len(asyncio.all_tasks()) <= tasks, "the tasks to end")
     await until(lambda: threading.active_count() <= threads, "the threads to end")

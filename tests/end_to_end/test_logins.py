@@ -1,4 +1,4 @@
-"""Several targets on one server with a wrong password: it is asked once for all of them, and locks nobody out."""
+"""Several targets on one server with a wrong password: one login is tried for all, and locks no user out."""
 
 import subprocess
 from collections.abc import Mapping

@@ -111,7 +111,7 @@ def test_a_query_file_is_read_again(server: Postgres, tmp_path: Path) -> None:
 
 
 def test_maintenance_by_reload(servers: Servers) -> None:
-    """A target that is stopped for work on it fails nobody, is measured on, and counts again afterwards."""
+    """A target that is stopped for work on it does not fail /health, is measured on, and counts again afterwards."""
     with servers.private_postgres("18") as server, Exporter([at(server, "postgres")]) as exporter:
         wait_answers(exporter, "postgres")
         exporter.reload([at(server, "postgres", maintenance=True)])

@@ -57,7 +57,7 @@ def see_rotation(exporter: Exporter, file: Path, rotate: Callable[[], object]) -
 
 
 def test_postgres(servers: Servers, tmp_path: Path) -> None:
-    """The server ends the sessions of the old password, as whoever rotates it does."""
+    """The server ends the sessions of the old password, as the rotation of a password does."""
     with servers.private_postgres("18") as server:
         server.psql(f"ALTER ROLE monitor PASSWORD '{OLD}' CONNECTION LIMIT 20")
 

@@ -25,7 +25,7 @@ SECONDS = 60
 
 
 class Block(NamedTuple):
-    """What one fenced block of a runbook tells to type."""
+    """The commands of one fenced block of a runbook."""
 
     runbook: str
     number: int
@@ -45,7 +45,7 @@ def blocks(language: str) -> list[Block]:
 
 
 def test_every_runbook_has_something_to_type_or_says_why_not() -> None:
-    """A runbook that only talks helps nobody at night."""
+    """A runbook without commands does not help at night."""
     silent = {path.stem for path in RUNBOOKS} - {
         block.runbook for language in ("sql", "cypher", "sh") for block in blocks(language)
     }
@@ -117,7 +117,7 @@ def surroundings(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.mark.servers("postgres:18", "qdrant", "minio:1")
 @pytest.mark.parametrize("block", blocks("sh"), ids=str)
 def test_sh(surroundings: tuple[Path, dict[str, str]], block: Block) -> None:
-    """Every command ends well, and what asks over HTTP is not told that there is no such page."""
+    """Every command ends well, and each request over HTTP names a page that exists."""
     folder, variables = surroundings
     done = subprocess.run(
         ["sh", "-eu", "-c", block.text], cwd=folder, env=os.environ | variables, check=False, capture_output=True,

@@ -127,7 +127,7 @@ def test_a_canary_in_every_field_is_nowhere(tmp_path: Path) -> None:
 
 
 def secret_fields(model: type[TargetBase] | type[Web]) -> set[str]:
-    """Name what can hold a secret, also where the field is new and nobody thought of this test."""
+    """Name what can hold a secret, also where the field is newer than this test."""
     return {
         name
         for name, field in model.model_fields.items()

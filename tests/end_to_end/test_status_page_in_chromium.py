@@ -143,7 +143,7 @@ def test_old_news_is_never_shown_as_new(servers: Servers, browser: Chromium) -> 
         assert browser.evaluate("document.querySelector('h1').textContent") == "orders is fine"
         exporter.start()
         wait(lambda: notice(browser) == "")
-    browser.complaints()  # that nobody answered
+    browser.complaints()  # that no server answered
 
 
 def url(exporter: Exporter, path: str = "/") -> str:

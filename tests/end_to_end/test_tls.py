@@ -1,4 +1,4 @@
-"""TLS to every store by the same keys: what is trusted, what is refused and why, and what is told of certificates."""
+"""TLS to every store by the same keys: what is trusted, what is refused and why, what shows of certificates."""
 
 import asyncio
 import shutil
@@ -107,7 +107,7 @@ async def refusal(settings: dict[str, Any]) -> QueryError:
 
 
 async def test_a_certificate_that_is_vouched_for(server: TlsServer, authority: Authority) -> None:
-    """The server is reached, and the day on which that ends is told."""
+    """The server is reached, and the metric has the day on which the certificate expires."""
     certificate = authority.issue(HERE)
     await server.show(certificate)
     info = await pinged(server.target(ca_file=authority.file))
@@ -117,7 +117,7 @@ async def test_a_certificate_that_is_vouched_for(server: TlsServer, authority: A
 
 
 async def test_nobody_or_somebody_else_vouches(server: TlsServer, authority: Authority, stranger: Authority) -> None:
-    """Neither a stranger's word nor the machine's authorities are enough, and the reason says what is wrong."""
+    """Neither an unknown authority nor those of the machine are enough, and the reason says what is wrong."""
     await server.show(authority.issue(HERE))
 
     for keys in ({"ca_file": stranger.file}, {"verify": True}):
@@ -140,7 +140,7 @@ async def test_another_name(server: TlsServer, authority: Authority) -> None:
 
 
 async def test_expired(server: TlsServer, authority: Authority) -> None:
-    """It is refused with this as the reason; who does not verify is served, told when it was, and warned of it once."""
+    """It is refused with this reason; with `verify: false` it is polled, has its expiry, and is warned of once."""
     certificate = authority.issue(HERE, expired=True)
     await server.show(certificate)
     refused = await refusal(server.target(ca_file=authority.file))
@@ -232,7 +232,7 @@ async def test_minio_with_tls_of_its_own(servers: Servers, authority: Authority,
 
 
 async def test_postgres_as_libpq_says_it(servers: Servers, authority: Authority, stranger: Authority) -> None:
-    """The URL's own words still go, and who encrypts without verifying is told when the certificate expires, too."""
+    """The URL's own parameters hold, and a target that encrypts without verifying has the certificate's expiry, too."""
     certificate = authority.issue(HERE)
     with servers.private_postgres("17") as plain:
         server = TlsPostgres(plain)

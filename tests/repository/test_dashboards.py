@@ -63,7 +63,7 @@ def test_ids_are_unique(page: dict[str, Any]) -> None:
 
 
 def test_titles_are_unique(page: dict[str, Any]) -> None:
-    """Two panels of one name could not be told apart when somebody reads one out."""
+    """Two panels of one name could not be distinguished in a conversation."""
     titles = Counter((panel["title"], panel["type"]) for panel in panels(page))
 
     assert [title for title, count in titles.items() if count > 1] == []
@@ -151,7 +151,7 @@ def test_panels_use_words_that_are_declared(page: dict[str, Any]) -> None:
 
 
 def test_counters_are_rated(page: dict[str, Any]) -> None:
-    """A counter's value since some start tells nobody anything."""
+    """A counter's value since some start means nothing."""
     bare = [
         f"{panel['title']}: {name}"
         for panel in panels(page)

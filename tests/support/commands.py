@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 
 
 def closed(*stores: str) -> list[dict[str, Any]]:
-    """Return targets at ports where nobody listens."""
+    """Return targets at ports where no server listens."""
     urls = {"postgres": "postgresql://u:hunter22@", "qdrant": "http://", "neo4j": "bolt://", "minio": "http://"}
     return [{"name": store, "store": store, "url": f"{urls[store]}127.0.0.1:{free_port()}"} for store in stores]
 

@@ -101,9 +101,9 @@ class Matrix:
         return took
 
     def wait_for_series(self, target: str, lasting: Collection[str], before: Page) -> None:
-        """Wait until a target tells again what it has told all the time."""
+        """Wait until a target has all its series again."""
         wanted = {name for name in lasting if "_last_" not in name}  # a crash resets statistics
-        assert wanted, f"{target} told nothing before"
+        assert wanted, f"{target} had no series before"
         try:
             self.wait([target], lambda look: wanted <= look.page.names(target), before, "all series")
         except AssertionError as error:
@@ -166,7 +166,7 @@ class Matrix:
         return self._scraper.new_requests()
 
     def note(self, fault: Fault, seen: Mapping[str, Took], back: Mapping[str, Took]) -> list[Cell]:
-        """Write down a store's cell, or several's, once all was answered meanwhile and nobody down had series."""
+        """Return the cells of the stores once all requests were answered and no target had series while down."""
         asked = self.new_requests()
 
         bad = [one for one in asked if one.status != 200 or one.left]

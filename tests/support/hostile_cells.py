@@ -1,4 +1,4 @@
-"""One store's server turns hostile, and well again: what it cost the exporter, and what was told."""
+"""One store's server turns hostile, and well again: what it cost the exporter, and what the pages showed."""
 
 import json
 import time

@@ -73,7 +73,7 @@ async def _hold_and_queue(server: Postgres) -> None:
     """Hold a table, and let 30 sessions wait for it.
 
     With the exporter's, the pool's and the shop's they are over 80 % of the connections, yet all of them find one. None
-    is a superuser's, so those reserved for these stay free for whoever has to mend something.
+    is a superuser's, so those reserved for these stay free for an administrator.
     """
     login = {"host": "127.0.0.1", "port": server.port, "user": "shop", "password": "shop-secret", "database": "app"}
     holder, *waiters = [await asyncpg.connect(**login, ssl=False, timeout=10) for _ in range(_HELD)]

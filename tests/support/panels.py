@@ -46,5 +46,5 @@ def asked(stem: str, page: Mapping[str, Any], **values: str) -> Iterator[Asked]:
 
 
 def substituted(expr: str, values: Mapping[str, str]) -> str:
-    """Put values in place of $name and ${name}; raise KeyError for a name that nobody knows."""
+    """Put values in place of $name and ${name}; raise KeyError for an unknown name."""
     return re.sub(r"\$\{(\w+)\}|\$([a-zA-Z_]\w*)", lambda found: values[found[1] or found[2]], expr)

@@ -88,7 +88,7 @@ def listed_labels(expr: str) -> set[str]:
 
 
 def unknown_words(expr: str) -> list[str]:
-    """Name the metrics and labels of an expression that nobody declares."""
+    """Name the metrics and labels of an expression that are declared nowhere."""
     known = declared()
     found = list(selectors(expr))
     problems = [f"{selector.name} is declared nowhere" for selector in found if selector.name not in known]

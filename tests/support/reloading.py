@@ -47,7 +47,7 @@ async def run(files: Files) -> AsyncIterator[Service]:
 
 
 async def polled(service: Service) -> None:
-    """Wait until each target has been polled, and told its sizes."""
+    """Wait until each target has been polled, and its sizes are known."""
     snapshot = service.snapshot
     await until(lambda: all(snapshot.status[name].polls and snapshot.results[name] for name in snapshot.targets))
 

@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 class WebSite:
-    """Serve in a thread, in this process; the one target is at a port where nobody listens."""
+    """Serve in a thread, in this process; the one target is at a port where no server listens."""
 
     def __init__(self, folder: Path, web_file: str | None = None, **web: Any) -> None:
         self.folder = folder

@@ -83,7 +83,7 @@ class TlsPostgres:
 
 
 class TlsPgbouncer:
-    """A PgBouncer that reads its certificate again when it is told to."""
+    """A PgBouncer that reads its certificate again on RELOAD."""
 
     def __init__(self, bouncer: Pgbouncer) -> None:
         self.bouncer = bouncer

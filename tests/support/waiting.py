@@ -9,7 +9,7 @@ from exporter.service import Service
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - a snapshot calls nobody
+        while not condition():  # noqa: ASYNC110 - a snapshot has no callbacks
             await asyncio.sleep(0.002)
 
 

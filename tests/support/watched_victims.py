@@ -36,7 +36,7 @@ def watched_victims(servers: Servers, folder: Path) -> Iterator[Matrix]:
             stack.enter_context(victim.proxy)
             targets += [{**target, **SLOWER.get(victim.store, {})} for target in victim.targets()]
         exporter = stack.enter_context(Exporter(targets, "2s"))
-        exporter.wait(lambda: told_all(exporter), "every query to have told something", 120)
+        exporter.wait(lambda: told_all(exporter), "every query to have a sample or a reason", 120)
         scraper = stack.enter_context(scraping(exporter.port, folder / "answers"))
         yield Matrix(exporter, scraper, victims, "bystander")
         assert exporter.stop() == 0

@@ -15,7 +15,7 @@ const panels = page.panels.flatMap((entry) => (entry.type === "row" ? entry.pane
 const context = contextOf(page);
 context.annotations = await annotationsOf(page, context);
 let left = panels.length;
-window.smaller = smaller; // for whoever takes the picture
+window.smaller = smaller; // for the script that takes the picture
 Date.now = () => context.range.to * 1000; // what says how long ago something was counts from the end of the range
 
 const root = createRoot(document.getElementById("page"));

@@ -10,7 +10,7 @@ function unchosen(variable) {
   return { datasource: "prometheus", textbox: variable.query }[variable.type] ?? ".+";
 }
 
-/** Put values in place of $name, ${name} and ${name:format}; what nobody knows stays as it is. */
+/** Put values in place of $name, ${name} and ${name:format}; unknown names stay as they are. */
 export function substituted(text, variables, more = {}) {
   const known = { ...variables, ...more };
   return text.replace(/\$\{([\w.]+)(?::\w+)?\}|\$(\w+)/g, (whole, braced, bare) => known[braced ?? bare] ?? whole);

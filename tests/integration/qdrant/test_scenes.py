@@ -1,6 +1,6 @@
 """Qdrant's faults show as reasons: scenes, other versions, and servers that are slow, frozen or stopped.
 
-The server is the double: a real one neither fails to load a collection nor loses a peer when told to.
+The server is the double: a real one neither fails to load a collection nor loses a peer on command.
 """
 
 import asyncio

@@ -67,7 +67,7 @@ def test_targets_with_limits_of_their_own(tmp_path: Path, promtool: Path, capsys
 def test_a_severity_that_one_target_alone_has(
     tmp_path: Path, promtool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the general limit pages nobody, this one does."""
+    """Where the general limit raises no alert, this one does."""
     mine = OWN + "thresholds: {replication_lag_seconds: {warn: 30, fail: null}}"
     text = printed(
         capsys, "--config", write(tmp_path / "datatier.yaml", mine.replace("fail: null}}}", "fail: 8000}}}"))

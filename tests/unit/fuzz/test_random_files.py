@@ -125,7 +125,7 @@ def test_a_file_with_slips(kind: str, slips: list[tuple[int, int, str]]) -> None
 @given(st.data())
 @pytest.mark.parametrize("kind", READERS)
 def test_a_file_with_wrong_values(kind: str, data: st.DataObject) -> None:
-    """Anything stands in the place of any value, or under a key that nobody knows."""
+    """Anything stands in the place of any value, or under an unknown key."""
     document = yaml.safe_load(READERS[kind][0])
     for _ in range(data.draw(st.integers(1, 3))):
         place: Any = document
