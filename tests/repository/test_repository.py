@@ -114,6 +114,7 @@ def test_unit_tests_lie_as_the_modules_do() -> None:
     files = [path.relative_to(UNIT) for path in UNIT.rglob("test_*.py") if path.parent.name != "fuzz"]
     lost = [str(file) for file in files if not any(_is_test_of(file, module) for module in modules)]
 
+    assert files
     assert lost == []
 
 

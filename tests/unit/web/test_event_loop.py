@@ -33,10 +33,10 @@ async def test_descriptor_of_an_abandoned_connection_is_closed_once() -> None:
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
         with _no_collection():
             number = await _abandoned(loop, server.sockets[0].getsockname())
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
             gc.collect()
             taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(TAKEN)]
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         free = os.open(os.devnull, os.O_RDONLY)
 
     lost = [descriptor for descriptor in taken if not _is_open(descriptor)]
