@@ -53,6 +53,11 @@ class Snapshot:
         results = self.results[target].items()
         self.results[target] = {key: result for key, result in results if kept.get(key[1]) == result.query}
         self.counters[target].keep_queries(kept)
+        status = self.status[target]
+        periods, late = (
+            {name: seconds[name] for name in seconds if name in kept} for seconds in (status.periods, status.late)
+        )
+        self.status[target] = replace(status, periods=periods, late=late)
         self._note_change(target)
 
     def apply(self, event: Event) -> None:
