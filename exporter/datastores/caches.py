@@ -20,7 +20,7 @@ class PassCache:
     """
 
     def __init__(self) -> None:
-        self._reads: dict[str, asyncio.Future[Any]] = {}
+        self._reads: dict[str, asyncio.Future[tuple[Any, BaseException | None]]] = {}
 
     async def get(self, key: str, read: Callable[[], Awaitable[_Page]]) -> _Page:
         """Return what `read` returned for this key in this pass, or raise what it raised; run it if it did not run yet.
@@ -29,17 +29,20 @@ class PassCache:
         it; one of them that is cancelled does not end it for the others.
         """
         if key in self._reads:
-            page: _Page = await asyncio.shield(self._reads[key])
+            page: _Page
+            page, failure = await asyncio.shield(self._reads[key])
+            if failure is not None:
+                raise failure
             return page
         reading = self._reads[key] = asyncio.get_running_loop().create_future()
         try:
             page = await read()
         except BaseException as error:
             ended = isinstance(error, asyncio.CancelledError)
-            reading.set_exception(TimeoutError(f"{key} was not answered in this pass") if ended else error)
-            reading.exception()  # marked as retrieved: there may be no second caller, and asyncio would log it
+            # A result: a future keeps the frames of its exception, which hold the session and all pages of the pass.
+            reading.set_result((None, TimeoutError(f"{key} was not answered in this pass") if ended else error))
             raise
-        reading.set_result(page)
+        reading.set_result((page, None))
         return page
 
 

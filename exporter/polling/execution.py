@@ -89,6 +89,7 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
     try:
         return result(**await within_deadline(fetch, run.seconds, datastore.reason))
     except QueryError as error:
+        _forget_frames(error)  # those of this function, which hold the session
         return result(error=error, outcome=failed_canary(query, error))
 
 

@@ -3,12 +3,16 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
+from exporter.datastores.caches import PassCache
 from exporter.errors import QueryError
-from exporter.polling.execution import within_deadline
+from exporter.polling.execution import QueryRun, execute_query, within_deadline
+from exporter.queries.query import Query, Row
+from tests.support.factories import info, monitored_target, query
+from tests.support.fakes import Fake
 
 
 class Page:
@@ -59,3 +63,29 @@ async def test_timeout_holds_no_reference_to_what_was_read() -> None:
 
     assert kept.value.reason == "timeout"
     assert read[0]() is None
+
+
+class Session:
+    """One pass, which holds its pages, one of them a failure that two queries get."""
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self.cache = PassCache()
+
+    async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:  # noqa: ARG002 - the Protocol's
+        return await self.cache.get("page", self._read)
+
+    async def _read(self) -> Sequence[Row]:
+        raise QueryError("decode", "no page")
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_failed_result_holds_no_reference_to_the_pages_of_its_pass() -> None:
+    session = Session()
+    page = weakref.ref(session.page)
+    run = QueryRun(monitored_target(), query(), None, info(), 1.0)
+    results = [await execute_query(run, session, Fake()) for _ in range(2)]
+    del session
+
+    assert [str(result.error) for result in results] == ["no page"] * 2
+    assert page() is None
