@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from xml.etree.ElementTree import XML, Element, ParseError, TreeBuilder, XMLParser
+from xml.etree.ElementTree import TreeBuilder
+from xml.parsers import expat
 
 from exporter.datastores.minio.session import ErrorResponse, Health
 
@@ -98,21 +99,26 @@ def _kind(response: Response) -> str:
 
 def read_xml(body: bytes) -> XmlPage | None:
     """Parse a document; return None where it is no XML. One with a DTD is rejected, as entities can grow."""
+    builder = TreeBuilder()
+    parser = expat.ParserCreate(namespace_separator=" ")  # that of ElementTree would go on and expand the entities
+    parser.StartDoctypeDeclHandler = _reject
+    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
+    parser.CharacterDataHandler = builder.data
     try:
-        root = XML(body, XMLParser(target=_WithoutDoctype()))  # noqa: S314 - no entity can be declared
-    except (ParseError, _DoctypeError):
+        parser.Parse(body, True)  # noqa: FBT003 - expat's signature
+    except (expat.ExpatError, _DoctypeError):
         return None
-    return XmlPage(_name(root), {_name(field): field.text or "" for field in root})
+    root = builder.close()
+    return XmlPage(_name(root.tag), {_name(field.tag): field.text or "" for field in root})
 
 
 class _DoctypeError(Exception):
     """The document has a DTD."""
 
 
-class _WithoutDoctype(TreeBuilder):
-    def doctype(self, *_: object) -> None:
-        raise _DoctypeError
+def _reject(*_: object) -> None:
+    raise _DoctypeError
 
 
-def _name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _name(tag: str) -> str:
+    return tag.rpartition(" ")[2]
