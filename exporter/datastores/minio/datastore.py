@@ -59,9 +59,11 @@ class MinioDatastore:
     async def __aexit__(self, *exc_info: object) -> None:
         refresh = self._refresh
         self._forget()
-        if refresh is not None:
-            await asyncio.wait([refresh])
-        await self._connection.close()
+        try:
+            if refresh is not None:
+                await asyncio.wait([refresh])
+        finally:
+            await self._connection.close()
 
     @property
     def clock_skew(self) -> float | None:
@@ -201,8 +203,10 @@ class MinioSession:
         """Read a page; invalidate the facts where it shows that the policy or the server has changed since."""
         try:
             page = await self._connection.page(name)
-        except ErrorResponse as error:
-            self._compare_access(name, denied=error.denied)
+        except TimeoutError:  # proves nothing
+            raise
+        except Exception as error:
+            self._compare_access(name, denied=isinstance(error, ErrorResponse) and error.denied)
             raise
         self._compare_access(name, denied=False)
         if name == "metrics" and self._known and await off_loop(page.size, identity_of, page) != self._known.identity:

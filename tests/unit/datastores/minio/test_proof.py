@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -242,3 +243,32 @@ async def test_ping_does_not_wait_for_slow_pages(monkeypatch: pytest.MonkeyPatch
 
     assert first.missing_privileges == second.missing_privileges == {}
     assert last.missing_privileges.keys() == {"admin:ServerInfo", "admin:DataUsageInfo", "s3:GetBucketLocation"}
+
+
+@pytest.mark.parametrize(("later", "missing"), [(b"{}x", set()), (None, {"admin:DataUsageInfo"})])
+async def test_page_that_is_no_longer_denied_makes_the_next_ping_read_the_facts(
+    later: bytes | None, missing: set[str]
+) -> None:
+    """Also where the page cannot be parsed; a page that is not answered in time proves nothing."""
+    answers = {"usage": httpx.Response(403, headers=OF_MINIO, content=error("AccessDenied"))}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("datausageinfo"):
+            if "usage" not in answers:
+                await asyncio.Event().wait()
+            return answers["usage"]
+        return httpx.Response(200, headers=OF_MINIO, content=b"" if "health" in request.url.path else LOCATION)
+
+    target: Any = target_of({"name": "objects", "store": "minio", "url": "http://objects:9000", **KEYS})
+    async with open_datastore(target, httpx.MockTransport(answer)) as datastore:
+        first = await datastore.ping()
+        answers = {} if later is None else {"usage": httpx.Response(200, headers=OF_MINIO, content=later)}
+        async with datastore.session("fast") as session:
+            with suppress(QueryError, TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await session.read("usage")
+        answers.setdefault("usage", httpx.Response(200, headers=OF_MINIO, content=b"{}x"))
+        second = await datastore.ping()
+
+    assert first.missing_privileges.keys() == {"admin:DataUsageInfo"}
+    assert second.missing_privileges.keys() == missing
