@@ -4,13 +4,17 @@ from collections.abc import Mapping
 
 from exporter.config.stores import STORES
 
-URLS = ", ".join(store.variables["url"][0] for store in STORES.values())
+# Stores that share a dashboard, such as a server and its pooler, stand together.
+_DASHBOARDS = [store.dashboard for store in STORES.values()]
+_STORES = sorted(STORES.values(), key=lambda store: _DASHBOARDS.index(store.dashboard))
+
+URLS = ", ".join(store.variables["url"][0] for store in _STORES)
 
 
 def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:
     """Return a target's settings for each store whose URL is set, named after it: postgres, postgres-2 and so on."""
     found = []
-    for store in STORES.values():
+    for store in _STORES:
         settings = {
             key: environment[name]
             for key, names in store.variables.items()

@@ -55,6 +55,17 @@ def test_the_other_stores(environment: dict[str, str], settings: dict[str, str])
     assert target_settings(environment) == [{"name": settings["store"], **settings}]
 
 
+def test_targets_stand_in_the_order_of_the_documentation() -> None:
+    """A server, then its pooler: the pages, the log and the message without targets name them in this order."""
+    urls = ["POSTGRES_URL", "PGBOUNCER_URL", "QDRANT_URL", "NEO4J_URL", "MINIO_URL"]
+
+    assert [target["store"] for target in target_settings(dict.fromkeys(urls, "u"))] == [
+        "postgres", "pgbouncer", "qdrant", "neo4j", "minio",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=", ".join(urls)):
+        load_config(None, {})
+
+
 def test_address_and_user_may_lie_in_files(tmp_path: Path) -> None:
     """As postgres_exporter's secrets are mounted; a variable goes before its file."""
     uri, user = write(tmp_path / "uri", "h:5432/db\n"), write(tmp_path / "user", "me\n")
