@@ -14,12 +14,14 @@ class PatchedUvloop(uvloop.Loop):
     async def create_server(self, *arguments: Any, **settings: Any) -> Any:
         """Listen, with a limit for TLS handshakes: uvicorn sets none, and the default is a minute.
 
-        Raise OSError when no socket can be opened: asyncio and uvloop would return a server without any.
+        Raise OSError when an address has no socket: asyncio and uvloop would return a server without it.
         """
         seconds = REQUEST_SECONDS if settings.get("ssl") else None
         server: Any = await super().create_server(*arguments, **settings, ssl_handshake_timeout=seconds)
-        if not server.sockets:
-            raise OSError(f"no socket to listen with on {settings.get('host')}, port {settings.get('port')}")
+        host = settings.get("host")
+        if len(server.sockets) < (len(host) if isinstance(host, list) else 1):
+            server.close()
+            raise OSError(f"no socket to listen with on {host}, port {settings.get('port')}")
         return server
 
     async def create_connection(self, protocol_factory: Any, *arguments: Any, **settings: Any) -> Any:

@@ -47,27 +47,29 @@ async def test_descriptor_of_an_abandoned_connection_is_closed_once() -> None:
 
 
 NO_DESCRIPTOR = """
-import asyncio, resource
+import asyncio, os, resource, sys
 from exporter.web.event_loop import PatchedUvloop
-async def main():
+async def main(left):
     "".encode("idna")  # imports the codec, for which there is no descriptor later
     usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0) + left, usual[1]))
     try:
-        await asyncio.get_running_loop().create_server(asyncio.Protocol, host=["127.0.0.1"], port=0)
+        await asyncio.get_running_loop().create_server(asyncio.Protocol, host=["127.0.0.1", "127.0.0.2"], port=0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 with asyncio.Runner(loop_factory=PatchedUvloop) as runner:
-    runner.run(main())
+    runner.run(main(int(sys.argv[1])))
 """
 
 
-def test_server_without_descriptors_is_refused() -> None:
-    """A process that polls and listens nowhere would look alive in its log."""
-    ran = subprocess.run([sys.executable, "-c", NO_DESCRIPTOR], cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("left", [1, 2], ids=["for none", "for one of two"])
+def test_server_without_descriptors_is_refused(left: int) -> None:
+    """A process that polls and listens nowhere, or for IPv4 alone, would look alive in its log."""
+    command = [sys.executable, "-c", NO_DESCRIPTOR, str(left)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 1
-    assert "OSError: no socket to listen with on ['127.0.0.1'], port 0" in ran.stderr
+    assert "OSError: no socket to listen with on ['127.0.0.1', '127.0.0.2'], port 0" in ran.stderr
 
 
 async def _abandoned(loop: asyncio.AbstractEventLoop, address: Any) -> int:
