@@ -54,10 +54,9 @@ class Snapshot:
         self.results[target] = {key: result for key, result in results if kept.get(key[1]) == result.query}
         self.counters[target].keep_queries(kept)
         status = self.status[target]
-        periods, late = (
-            {name: seconds[name] for name in seconds if name in kept} for seconds in (status.periods, status.late)
-        )
-        self.status[target] = replace(status, periods=periods, late=late)
+        known = (status.periods, status.overruns)
+        periods, overruns = ({name: of[name] for name in of if name in kept} for of in known)
+        self.status[target] = replace(status, periods=periods, overruns=overruns)
         self._note_change(target)
 
     def apply(self, event: Event) -> None:

@@ -250,13 +250,13 @@ def test_only_retained_queries_are_still_told_of() -> None:
     for asked in (kept, gone, changed):
         seen.apply(events.result(1.0, asked))
     periods = {asked.name: 60.0 for asked in (kept, gone, changed)}
-    seen.apply(replace(events.poll(1.0), periods=periods, late=periods))
+    seen.apply(replace(events.poll(1.0), periods=periods, overruns=periods))
     seen.keep_queries("orders", [kept, query("changed", timeout="1s")])
 
     assert [result.query for result in seen.fresh_results("orders", 2.0)] == [kept]
     counters = seen.counters["orders"]
     assert set(counters.succeeded_at) == {"kept", "changed"}
-    assert {*seen.status["orders"].periods} == {*seen.status["orders"].late} == {"kept", "changed"}
+    assert {*seen.status["orders"].periods} == {*seen.status["orders"].overruns} == {"kept", "changed"}
     assert "gone" not in {name for name, _ in counters.dropped} | counters.timings.keys()
 
 
