@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Self, get_args
 
 from exporter.config.config import EXPORTER
 from exporter.exposition.core_samples import core_samples
@@ -29,6 +29,11 @@ class TargetFragment(NamedTuple):
     lines: Lines
     size: int
     series: int
+
+    @classmethod
+    def of(cls, version: int, expiry: float, lines: Lines) -> Self:
+        size, series = sum(map(len, lines.values())), sum(text.count(b"\n") for text in lines.values())
+        return cls(version, expiry, lines, size, series)
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
@@ -109,7 +114,7 @@ class Exposition:
     def set_exporter_metrics(self, samples: Mapping[str, float]) -> None:
         """Replace the core metrics of the exporter itself."""
         lines = {name: render_sample(name, _EXPORTER_LABELS, (), value) for name, value in samples.items()}
-        self._exporter = [_fragment(0, math.inf, {name: encoded(line) for name, line in lines.items()})]
+        self._exporter = [TargetFragment.of(0, math.inf, {name: encoded(line) for name, line in lines.items()})]
         for target in (None, EXPORTER):
             self._pages.pop(target, None)
 
@@ -138,7 +143,9 @@ class Exposition:
         for metric, text in self._core_lines(target, now):
             texts[metric].append(text)
         joined = {name: _joined(name, found) for name, found in texts.items() if any(found)}
-        return _fragment(self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), joined)
+        return TargetFragment.of(
+            self._snapshot.changed[target], self._snapshot.next_expiry(now.monotonic, target), joined
+        )
 
     def _core_lines(self, target: str, now: Instant) -> Iterator[tuple[str, bytes]]:
         samples: defaultdict[str, list[tuple[Labels, float | HistogramValue]]] = defaultdict(list)
@@ -156,11 +163,6 @@ class Exposition:
             self._metrics[metric.name] = metric
             for kind, heads in self._heads.items():
                 heads[metric.name] = encoded(head(metric, kind))
-
-
-def _fragment(version: int, expiry: float, lines: Lines) -> TargetFragment:
-    size, series = sum(map(len, lines.values())), sum(text.count(b"\n") for text in lines.values())
-    return TargetFragment(version, expiry, lines, size, series)
 
 
 def _joined(name: str, texts: Sequence[bytes]) -> bytes:
