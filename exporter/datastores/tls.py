@@ -1,5 +1,6 @@
 """TLS to the stores, for every client: files that rotate, a server's other name, and its certificate."""
 
+import asyncio
 import ssl
 from contextlib import suppress
 
@@ -65,15 +66,16 @@ class CertificateExpiry:
 
 
 def tls_of(target: TargetBase) -> ReloadingClientContext | None:
-    """Return the target's TLS, None where it has none."""
-    warn_unverified(target)
+    """Return the target's TLS, None where it has none; log where any server's certificate is accepted."""
+    if target.tls and not target.tls_files.verify:
+        _log.warning("does not verify the server's certificate: whoever is between can read along", target=target.name)
     return ReloadingClientContext(target.tls_files, target.server_name) if target.tls else None
 
 
-def warn_unverified(target: TargetBase) -> None:
-    """Log, once at the start of a target, that any server's certificate is accepted."""
-    if target.tls and not target.tls_files.verify:
-        _log.warning("does not verify the server's certificate: whoever is between can read along", target=target.name)
+def certificate_of(connection: asyncio.BaseTransport | asyncio.StreamWriter) -> bytes | None:
+    """Return the certificate that a connection's server showed, in DER; None without TLS."""
+    encrypted = connection.get_extra_info("ssl_object")
+    return encrypted.getpeercert(binary_form=True) if encrypted else None
 
 
 def _not_after(certificate: bytes) -> float | None:

@@ -9,7 +9,7 @@ from exporter.datastores.pgwire.client import Client, opened
 from exporter.datastores.pgwire.errors import ServerError, reason_for
 from exporter.datastores.pgwire.login import terms_of
 from exporter.datastores.pgwire.tls import context_of
-from exporter.datastores.tls import ReloadingClientContext
+from exporter.datastores.tls import certificate_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.query import Row
 
@@ -20,9 +20,9 @@ _HANDSHAKE_SECONDS = 2.0
 class Console:
     """The console as one lane sees it, connected when it is needed."""
 
-    def __init__(self, target: PgbouncerTarget) -> None:
+    def __init__(self, target: PgbouncerTarget, tls: ssl.SSLContext | None) -> None:
         self._target = target
-        self._tls = ReloadingClientContext(target.tls_files, target.server_name) if target.tls else None
+        self._tls = tls
         self._client: Client | None = None
         self.opened = 0
 
@@ -69,8 +69,7 @@ async def certificate(info: Conninfo, tls: ssl.SSLContext | None) -> bytes | Non
     async with asyncio.timeout(_HANDSHAKE_SECONDS):
         _, writer = await opened(info, info.hosts[0], tls or context_of(info), required=True)
         try:
-            encrypted = writer.get_extra_info("ssl_object")
-            return encrypted.getpeercert(binary_form=True) if encrypted else None
+            return certificate_of(writer)
         finally:
             writer.transport.abort()
 

@@ -11,7 +11,7 @@ from exporter.datastores.base import Datastore, Lane, Session
 from exporter.datastores.caches import CachedFacts, PassCache
 from exporter.datastores.pgbouncer.connection import Console, reason_of
 from exporter.datastores.pgbouncer.operations import OPERATIONS
-from exporter.datastores.tls import CertificateExpiry, warn_unverified
+from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import PageSession, States, run_operation
@@ -26,8 +26,8 @@ class PgbouncerDatastore:
     clock_skew = None  # its console has no clock
 
     def __init__(self, target: PgbouncerTarget) -> None:
-        warn_unverified(target)
-        self._consoles: dict[Lane, Console] = {lane: Console(target) for lane in ("fast", "slow", "sampler")}
+        tls = tls_of(target)
+        self._consoles: dict[Lane, Console] = {lane: Console(target, tls) for lane in ("fast", "slow", "sampler")}
         self._states: States = {}
         self._expiry = CertificateExpiry()
         self._certificate: CachedFacts[bytes | None] = CachedFacts()

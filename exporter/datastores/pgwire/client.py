@@ -15,6 +15,7 @@ from exporter.datastores.pgwire.errors import ServerError
 from exporter.datastores.pgwire.login import Login, Terms, check_peer
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, SSL_REQUEST, Scale, length_of, message, startup, too_much
 from exporter.datastores.pgwire.tls import attempts, context_of
+from exporter.datastores.tls import certificate_of
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 
@@ -66,8 +67,7 @@ class Client:
 
     @property
     def certificate(self) -> bytes | None:
-        encrypted = self._writer.get_extra_info("ssl_object")
-        return encrypted.getpeercert(binary_form=True) if encrypted else None
+        return certificate_of(self._writer)
 
     async def rows(self, command: str) -> list[Row]:
         """Run a command; where its end does not arrive, for any reason, drop the connection."""

@@ -20,7 +20,7 @@ from exporter.datastores.postgres.left_behind import LeftBehind
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals, refusal_of
 from exporter.datastores.postgres.session_settings import NAME, at_login
-from exporter.datastores.tls import tls_of
+from exporter.datastores.tls import certificate_of, tls_of
 from exporter.errors import NoSessionError, QueryError
 
 CONNECT_SECONDS = 10.0
@@ -150,8 +150,7 @@ class Connector:
         self.unconverted.intersection_update((None, *databases))
 
     def _look_at(self, transport: Any) -> None:
-        encrypted = transport.get_extra_info("ssl_object")
-        self.certificate = encrypted.getpeercert(binary_form=True) if encrypted else None
+        self.certificate = certificate_of(transport)
         connected = transport.get_extra_info("socket")
         if connected.family != socket.AF_UNIX:
             for option in keepalive(self.target.conninfo):

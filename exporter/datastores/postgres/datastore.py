@@ -223,7 +223,6 @@ def open_patroni(target: PostgresTarget) -> "PatroniApi | None":
         return None
     from exporter.datastores.postgres.patroni_api import PatroniApi  # noqa: PLC0415 - httpx, where a target needs it
 
-    tls = (
-        ReloadingClientContext(target.tls_files) if target.patroni.scheme == "https" else None
-    )  # under the name of its own URL
+    # Its certificate has the name in its own URL, not the server_name of the target.
+    tls = ReloadingClientContext(target.tls_files) if target.patroni.scheme == "https" else None
     return PatroniApi(target.patroni, tls)

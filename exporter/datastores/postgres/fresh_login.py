@@ -27,12 +27,7 @@ async def log_in(connector: Connector, seconds: float) -> Login:
     try:
         async with asyncio.timeout(seconds):
             await connection.rows("SELECT 1")
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        OSError,
-        QueryError,
-    ) as error:  # a TimeoutError is an OSError
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, QueryError) as error:  # TimeoutError is an OSError
         if connector.watched is None:  # the login may be to another server
             raise
         refused = reason_of(error)

@@ -17,6 +17,7 @@ import asyncpg.protocol
 from exporter.config.libpq.conninfo import Conninfo, Host
 from exporter.datastores.pgwire.login import Login, Terms, check_peer
 from exporter.datastores.pgwire.messages import LOGIN_BYTES, Scale, take, too_much
+from exporter.datastores.tls import certificate_of
 from exporter.errors import QueryError
 
 _PIECE = 64 * 1024
@@ -143,10 +144,9 @@ class BoundedProtocol(asyncio.Protocol):
     def watch(self, real: Any) -> None:
         """Take over an open connection."""
         self._real = real
-        encrypted = real.get_extra_info("ssl_object")
         local = real.get_extra_info("socket").family == socket.AF_UNIX
-        certificate = encrypted.getpeercert(binary_form=True) if encrypted else None
-        self._login = Login(self._network.terms, certificate, encrypted is not None or local)
+        private = local or real.get_extra_info("ssl_object") is not None
+        self._login = Login(self._network.terms, certificate_of(real), private)
 
     def connection_made(self, transport: Any) -> None:
         self.watch(transport)

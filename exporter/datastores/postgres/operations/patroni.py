@@ -6,12 +6,10 @@ https://patroni.readthedocs.io/en/latest/rest_api.html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
+from exporter.datastores.json_text import Json
 from exporter.queries.operation import Operation
 from exporter.queries.query import Row
-
-Json = Mapping[str, Any]
 
 _LEADERS = ("primary", "master", "leader", "standby_leader")  # "master" before Patroni 4
 _ROLES = ("leader", "standby_leader", "sync_standby", "quorum_standby", "replica")

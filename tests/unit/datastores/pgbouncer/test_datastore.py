@@ -19,7 +19,7 @@ class HangingConsole(Console):
     def __init__(self) -> None:
         target = target_of({"name": "db", "store": "pgbouncer", "url": "postgresql://stats@db1/pgbouncer"})
         assert isinstance(target, PgbouncerTarget)
-        super().__init__(target)
+        super().__init__(target, None)
         self.commands: list[str] = []
 
     async def rows(self, command: str) -> list[Row]:
