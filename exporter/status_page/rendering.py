@@ -29,9 +29,8 @@ class ExporterView(NamedTuple):
 
 def render(template: str, **values: object) -> Response:
     """Fill a template; every value is escaped."""
-    body = (
-        _environment().get_template(template).render(values).encode(errors="replace")
-    )  # text may hold half a surrogate pair
+    text = _environment().get_template(template).render(values)
+    body = text.encode(errors="replace")  # it may hold half a surrogate pair
     return Response(body, headers=_headers(), media_type="text/html")
 
 

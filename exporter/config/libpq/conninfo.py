@@ -22,9 +22,7 @@ _SOCKET_FOLDERS = ("/run/postgresql", "/var/run/postgresql", "/tmp")  # noqa: S1
 _PAIR = re.compile(r"\s*([^=\s]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^'\s\\]|\\.)*)(?=\s|$)", re.DOTALL)
 _START = re.compile(r"\s*[a-z_]+\s*=")
 _NEXT_TARGET = re.compile(r",(?=\s*(?:postgres(?:ql)?://|(?:host|hostaddr|user|dbname|port|service)\s*=))")
-_NAMES = frozenset(
-    {"host", "hostaddr", "port", "user", "password", "dbname"}
-)  # a URL has a place of their own for them
+_NAMES = frozenset({"host", "hostaddr", "port", "user", "password", "dbname"})  # each has its own place in a URL
 
 
 @dataclass(frozen=True, slots=True)
