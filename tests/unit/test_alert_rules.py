@@ -27,7 +27,7 @@ def test_committed_rules_are_the_output(name: str, capsys: pytest.CaptureFixture
     assert (COMMITTED / f"{name}.yaml").read_text() == printed(capsys, name)
 
 
-def test_nothing_else_is_committed() -> None:
+def test_committed_rules_are_those_of_the_catalogue() -> None:
     assert {path.stem for path in COMMITTED.iterdir()} == set(alert_rules.names())
 
 

@@ -114,7 +114,7 @@ async def test_queries_of_all_lanes_and_databases_run_once(fakes: dict[str, Fake
     assert fakes["orders"].asked == ["ping", "slow sizes", "slow tables in app", "slow tables in log"]
 
 
-async def test_one_failing_database_fails_the_query(fakes: dict[str, Fake]) -> None:
+async def test_query_that_fails_in_one_database_fails(fakes: dict[str, Fake]) -> None:
     fakes["orders"].names = ("app",)
     fakes["orders"].answers = {"tables": QueryError("privilege", "not yours")}
 

@@ -108,7 +108,7 @@ async def test_a_changed_query_starts_anew(opened: dict[str, list[Fake]]) -> Non
         assert len(opened["orders"]) == 2
 
 
-async def test_another_server_of_the_same_name_begins_anew(opened: dict[str, list[Fake]]) -> None:
+async def test_reload_of_another_server_under_the_same_name_begins_anew(opened: dict[str, list[Fake]]) -> None:
     """Nothing of the first is shown for the second."""
     files = Files(target("orders"))
     async with run(files) as service:
@@ -220,7 +220,7 @@ async def test_a_poller_that_does_not_end_delays_no_other(
     assert "a poller does not end" in capsys.readouterr().out
 
 
-async def test_what_needs_a_restart_is_said_and_left(
+async def test_reload_reports_and_ignores_what_needs_a_restart(
     opened: dict[str, list[Fake]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At each reload, as long as it is so; the rest is applied."""

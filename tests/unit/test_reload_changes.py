@@ -98,7 +98,7 @@ def test_a_limit_of_the_ping_is_the_views_own() -> None:
     ],
     ids=["new", "gone", "different", "no longer its"],
 )
-def test_a_query_restarts_the_targets_that_are_asked_it(old: tuple[Query, ...], new: tuple[Query, ...]) -> None:
+def test_changed_query_restarts_the_targets_that_run_it(old: tuple[Query, ...], new: tuple[Query, ...]) -> None:
     """Before the reload or after it; all others go on."""
     same = query("same")
     targets = ({"name": "a"}, {"name": "b"}, {"name": "q", "store": "qdrant", "url": "http://db1:6333"})

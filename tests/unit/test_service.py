@@ -65,7 +65,7 @@ async def test_every_target_is_polled(fakes: dict[str, Fake]) -> None:
     assert [fake.left for fake in fakes.values()] == [1, 1]
 
 
-async def test_one_target_that_hangs_delays_no_other(fakes: dict[str, Fake]) -> None:
+async def test_target_that_hangs_delays_no_other(fakes: dict[str, Fake]) -> None:
     """Nor the start, nor the end."""
     fakes["orders"].pinged = HANG
     async with run(configured("orders", "invoices")) as service:
@@ -110,7 +110,7 @@ def test_a_target_gets_the_queries_of_its_store_that_are_meant_for_it() -> None:
     assert queries_for(target, queries) == [everyone, mine]
 
 
-def test_what_is_watched_is_what_is_configured() -> None:
+def test_monitored_targets_are_those_configured() -> None:
     """The target's own interval before the general one; the user's limits before ours."""
     config = configured("orders", required=False, groups=["write"], labels={"cluster": "eu-1"})
     found = monitored_target(config, config.targets[0])

@@ -45,7 +45,7 @@ def test_a_shard_may_have_no_target(tmp_path: Path) -> None:
     assert "database_size" in {query.name for query in settings.queries}
 
 
-def test_what_is_wrong_with_another_shards_target_is_told(tmp_path: Path) -> None:
+def test_mistake_in_a_target_of_another_shard_is_rejected(tmp_path: Path) -> None:
     """All shards refuse the same file."""
     path = write(configure(tmp_path, "orders", "invoices"), "targets: [{name: orders}]")
 
@@ -113,7 +113,7 @@ disable_queries: [index_bloat]
 """
 
 
-def test_one_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> None:
+def test_target_has_its_own_limits_checks_and_queries(tmp_path: Path) -> None:
     """What it does not say is as for all others."""
     config, queries = ConfigLoader(write(tmp_path / "datatier.yaml", OWN)).load()
     asked = {target.name: {query.name: query for query in queries_for(target, queries)} for target in config.targets}

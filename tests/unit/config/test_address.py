@@ -109,7 +109,7 @@ def test_contradictions(store: str, url: str, keys: dict[str, Any], problem: str
         "postgresql://db/\udc00",
     ],
 )
-def test_what_is_no_url_is_refused_and_not_repeated(url: str) -> None:
+def test_invalid_url_is_rejected_and_not_repeated(url: str) -> None:
     """A client would take half of the password for a host or a port, and print it."""
     with pytest.raises(ValidationError) as caught:
         PostgresTarget.model_validate({"name": "one", "store": "postgres", "url": url})

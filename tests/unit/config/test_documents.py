@@ -154,7 +154,7 @@ def test_files_beyond_measure_are_refused(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_of_a_thousand_problems_a_hundred_are_reported() -> None:
+def test_config_error_of_a_thousand_problems_reports_a_hundred() -> None:
     assert ConfigError([f"{n}" for n in range(1000)]).problems[99:] == ["99", "and 900 more problems"]
 
 

@@ -92,7 +92,7 @@ def test_environment_alone_is_enough() -> None:
     assert config.targets[1].secret("api_key") == "k"
 
 
-def test_nothing_to_watch() -> None:
+def test_empty_environment_is_rejected() -> None:
     """In an empty environment the message lists the variables."""
     with pytest.raises(ConfigError, match=r"^nothing to watch: name a file with --config, or set one of POSTGRES_URL"):
         load_config(None, {"PATH": "/bin"})

@@ -80,7 +80,7 @@ def test_values_that_yaml_has_parsed(read: Read) -> None:
     }
 
 
-def test_nothing_is_expected_unless_configured(read: Read) -> None:
+def test_expectations_are_empty_unless_configured(read: Read) -> None:
     assert read("tables: []") == Expectations()
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_expected_unless_configured(read: Read) -> None:
         ("schema_version: {table: t, column: c}", "schema_version.value: required, but not there"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(rejected: Rejected, text: str, problem: str) -> None:
+def test_senseless_expectation_is_rejected(rejected: Rejected, text: str, problem: str) -> None:
     [found] = rejected(text)
 
     assert found.startswith(("5: ", "6: "))

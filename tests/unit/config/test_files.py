@@ -37,7 +37,7 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("kind", ODD)
 @pytest.mark.parametrize("look", [read_bounded, stamp])
-def test_what_is_no_small_file(tmp_path: Path, kind: str, look: Callable[[Path], object]) -> None:
+def test_file_of_another_kind_or_size_is_rejected(tmp_path: Path, kind: str, look: Callable[[Path], object]) -> None:
     make, problem = ODD[kind]
     make(tmp_path / "odd")
     with pytest.raises(OSError, match=problem) as caught:
@@ -46,7 +46,7 @@ def test_what_is_no_small_file(tmp_path: Path, kind: str, look: Callable[[Path],
     assert caught.value.strerror
 
 
-def test_what_says_that_it_is_empty_is_bounded_too() -> None:
+def test_file_that_claims_to_be_empty_is_bounded() -> None:
     """Files of the kernel have no size; of this one everybody can read more than a byte."""
     assert read_bounded(Path("/proc/self/status")).startswith(b"Name:")
     with pytest.raises(OSError, match="larger than"):

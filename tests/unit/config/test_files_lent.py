@@ -50,7 +50,7 @@ def test_file_that_hangs_after_it_was_read_blocks_nothing(
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("require", False), ("verify-ca", False), ("verify-full", True)])
-def test_what_sslmode_verifies(tmp_path: Path, mode: str, *, expected: bool) -> None:
+def test_sslmode_decides_what_is_verified(tmp_path: Path, mode: str, *, expected: bool) -> None:
     made = context_of(conninfo(f"postgresql://u@db/x?sslmode={mode}&sslrootcert={Authority(tmp_path).file}", {}))
 
     assert (made.verify_mode, made.check_hostname) == (ssl.CERT_REQUIRED, expected)
@@ -67,7 +67,7 @@ def test_words_of_a_url_name_what_was_read(tmp_path: Path) -> None:
         assert words["sslrootcert"] == "system"
 
 
-def test_it_lends_large_files_twice_and_none_for_good(tmp_path: Path) -> None:
+def test_lent_file_is_readable_twice_and_then_gone(tmp_path: Path) -> None:
     (tmp_path / "bundle").write_bytes(b"x" * 300_000)
     with lent_file(tmp_path / "bundle") as name:
         read = [len(Path(name).read_bytes()) for _ in range(2)]

@@ -24,12 +24,12 @@ def test_a_single_shard_holds_all() -> None:
     assert all(parse_shard("0/1").holds(name) for name in NAMES)
 
 
-def test_what_a_shard_is_called() -> None:
+def test_shard_is_parsed_and_printed() -> None:
     assert (parse_shard("2/3"), str(parse_shard("2/3"))) == (Shard(2, 3), "2/3")
 
 
 @pytest.mark.parametrize("text", ["", "3", "3/3", "0/0", "-1/3", "1/-3", "a/b", "1/3/5", "0.5/1"])
-def test_what_is_no_shard(text: str) -> None:
+def test_invalid_shard_is_rejected(text: str) -> None:
     """Most of all the third of two: they are counted from 0."""
     with pytest.raises(ValueError, match="is not a shard: 0/3, 1/3 and 2/3 are those of three"):
         parse_shard(text)

@@ -12,7 +12,7 @@ def test_a_warning_comes_before_a_failure() -> None:
         Limit(warn=0.9, fail=0.8)
 
 
-def test_what_never_fails_only_warns() -> None:
+def test_threshold_without_a_failure_only_warns() -> None:
     """One sleeping client must not fail the data tier."""
     limit = THRESHOLDS["transaction_age_seconds"]
     rule = HealthRule(check="idle", metric="pg_idle_seconds", warn_above=limit.warn, fail_above=limit.fail)

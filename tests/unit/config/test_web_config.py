@@ -125,7 +125,7 @@ rate_limit: {interval: 1} | rate_limit.interval: '1' is not a duration such as 5
 
 
 @pytest.mark.parametrize("line", WRONG.strip().splitlines())
-def test_what_is_wrong_is_named(load: Load, tmp_path: Path, line: str) -> None:
+def test_invalid_web_config_names_file_line_and_key(load: Load, tmp_path: Path, line: str) -> None:
     """With file, line and key, as in every file of ours."""
     certificate(tmp_path, stem="other")
     text, _, problem = line.replace("FOLDER", str(tmp_path)).partition(" | ")

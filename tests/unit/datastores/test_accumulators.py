@@ -162,7 +162,7 @@ def test_series_exist_before_anything_happens() -> None:
     assert breakdown.totals == {"a": (0.0, 0.0)}
 
 
-def test_what_a_member_did_before_it_was_one_is_the_others() -> None:
+def test_growth_before_membership_counts_for_the_others() -> None:
     """Its series begins at 0, so that a rate misses nothing of it."""
     breakdown: Breakdown[str] = Breakdown(group_of, 2, 1, TopMembers(size=1))
     breakdown.start({}, now=0)

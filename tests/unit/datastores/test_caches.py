@@ -166,7 +166,7 @@ async def test_invalidation_during_a_read_leads_to_another_one() -> None:
     assert await server.get() == 2
 
 
-async def test_nothing_is_a_fact_too() -> None:
+async def test_facts_that_are_none_are_cached() -> None:
     facts: CachedFacts[bytes | None] = CachedFacts()
     reads: list[int] = []
 

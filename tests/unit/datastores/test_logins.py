@@ -64,7 +64,7 @@ def keys(**changes: Any) -> set[Any]:
     ],
     ids=str,
 )
-def test_what_is_one_login(changes: dict[str, Any], *, same: bool) -> None:
+def test_logins_are_equal_by_server_user_and_password(changes: dict[str, Any], *, same: bool) -> None:
     """The same server by any name, user and password; behind TLS one address may be many servers."""
     assert bool(keys() & keys(**changes)) == same
 
@@ -78,7 +78,7 @@ def test_names_are_kept_where_they_may_lead_elsewhere() -> None:
     assert [bool(one & other) for one, other in (secure, pages, sockets)] == [False, False, False]
 
 
-async def test_one_finds_out_for_all() -> None:
+async def test_refused_login_is_tried_once_for_all_targets() -> None:
     """After the pause it is asked once more."""
     fake = Slow()
     fake.pinged = REFUSED

@@ -79,7 +79,7 @@ def test_the_reason_of_a_failure_is_one_among_zeros() -> None:
     }  # fmt: skip
 
 
-def test_what_is_not_known_is_not_said() -> None:
+def test_unknown_values_have_no_samples() -> None:
     """Without a start time of the server and without a finished poll there are no samples."""
     found = samples(EVENTS.ping(1.0))
 
@@ -140,7 +140,7 @@ def test_ping_durations_have_bounds_that_alerts_use() -> None:
     assert value.sum == 0.3
 
 
-def test_the_time_between_two_runs_is_told_of_each_query() -> None:
+def test_query_period_is_shown_for_each_query() -> None:
     """As the poller measured it; of a target that is down nothing is asked, and nothing made."""
     poll = replace(EVENTS.poll(1.0), periods={"bloat": 301.5, "wal": 60.0})
 
@@ -160,7 +160,7 @@ def test_checks_are_metrics() -> None:
     }  # fmt: skip
 
 
-def test_what_is_configured_of_a_target_is_told() -> None:
+def test_configuration_of_a_target_is_shown() -> None:
     """Its interval, whether it is required, whether it is in maintenance."""
     made = snapshot(monitored_target(interval=30.0, required=False, maintenance=True))
     found = samples(made=made)

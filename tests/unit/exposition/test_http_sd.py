@@ -4,7 +4,7 @@ from exporter.exposition.http_sd import discovery
 from tests.support.factories import monitored_target
 
 
-def test_one_entry_a_target() -> None:
+def test_http_sd_has_one_entry_a_target() -> None:
     """Scraped at /probe, here, as often as it is polled, and called by its name."""
     entry, _ = discovery([monitored_target("orders", interval=15.0)], "https", "exporter:9187")
 

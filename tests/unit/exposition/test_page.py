@@ -231,7 +231,7 @@ def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
     assert [old is new for old, new in zip(before, after, strict=True)] == [True, False]
 
 
-def test_what_a_target_shows_by_others_is_shown_anew() -> None:
+def test_target_is_rendered_again_when_others_change_its_state() -> None:
     """A target that was down is unknown once no target can be reached: its own poll saw nothing new."""
     orders, search = Events(), Events(monitored_target("search", store="qdrant"))
     site = Site(orders.target, search.target)

@@ -6,7 +6,7 @@ import sys
 from tests.support.long_texts import READERS
 
 
-def test_nobody_backtracks() -> None:
+def test_parsers_of_long_texts_do_not_backtrack() -> None:
     """In a process of its own, for who backtracks over 50,000 characters never comes back."""
     command = [sys.executable, "-m", "tests.support.long_texts"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:

@@ -98,14 +98,14 @@ def test_a_condition_that_does_not_hold_fails(conditions: RequestConditions, bro
 
 
 @pytest.mark.parametrize("events", [[], replica(None), [*replica(), EVENTS.failed_ping(2.0)]])
-def test_what_is_not_known_does_not_hold(events: list[Event]) -> None:
+def test_condition_on_an_unknown_value_is_broken(events: list[Event]) -> None:
     """A replica of unknown lag gets no traffic."""
     assert reasons(events, RequestConditions(max_lag=(60.0, "seconds")))[-1] == {
         "code": "limit", "check": "replicationLag", "value": None, "limit": 60.0, "unit": "seconds"
     }  # fmt: skip
 
 
-def test_a_lag_that_is_not_told_does_not_hold() -> None:
+def test_condition_on_a_missing_lag_is_broken() -> None:
     """Not every store has one in bytes."""
     events: list[Event] = [EVENTS.ping(1.0, info()), EVENTS.poll(1.0)]
     [reason] = reasons(events, RequestConditions(max_lag=(1024.0, "bytes")))

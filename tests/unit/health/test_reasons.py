@@ -101,7 +101,7 @@ def test_state_and_reasons_agree_at_every_moment(history: list[tuple[float, str,
         ("wdd", "down", [{"code": "connect"}]),
     ],
 )  # fmt: skip
-def test_what_the_state_does_not_follow_yet_is_told_apart(polls: str, state: str, reasons: list[object]) -> None:
+def test_reason_that_the_state_does_not_follow_is_pending(polls: str, state: str, reasons: list[object]) -> None:
     """A reason that is pending is not why the state is as it is; while it is held, it is said what it was."""
     scenario = Scenario()
     for seen in polls:

@@ -106,7 +106,7 @@ def test_the_body() -> None:
 
 
 @pytest.mark.parametrize(("required", "status"), [(True, "fail"), (False, "warn")])
-def test_only_a_required_target_fails_the_whole(required: bool, status: str) -> None:  # noqa: FBT001 - a table's column
+def test_health_fails_for_required_targets_only(required: bool, status: str) -> None:  # noqa: FBT001 - a table's column
     """Down is fail or warn; the target itself is down in both."""
     body = report(
         known_after(EVENTS.failed_ping(1.0), EVENTS.poll(1.0), target=monitored_target(required=required)), at(2.0)
@@ -177,7 +177,7 @@ def test_a_failure_shows_its_reason_at_once() -> None:
     assert target["missing_privileges"] == []
 
 
-def test_what_our_user_may_not_see_is_left_out() -> None:
+def test_version_without_a_privilege_is_left_out() -> None:
     """Without a privilege MinIO shows no version, and an empty one is left out as well."""
     target = target_of([EVENTS.ping(1.0, info("", role="")), EVENTS.poll(1.0)])
 

@@ -32,7 +32,7 @@ async def test_recovery_makes_all_queries_due() -> None:
     assert sorted(fake.asked.count(f"{name}") for name in ("slow hourly", "fast minutely")) == [2, 2]
 
 
-async def test_another_server_makes_all_queries_due() -> None:
+async def test_queries_are_due_when_the_server_is_another() -> None:
     """Also if no ping failed in between."""
     fake, hourly = Fake(), asked("hourly", interval="1h")
     async with Watch(fake, hourly, target=FAST) as watch:

@@ -60,11 +60,11 @@ def test_extensions_have_versions(extension: str, installed: dict[str, str], met
     assert Conditions(extension=extension).extension_unmet(installed) == reason
 
 
-def test_without_a_condition_no_extension_is_missing() -> None:
+def test_conditions_without_an_extension_are_met() -> None:
     assert Conditions().extension_unmet({}) is None
 
 
-def test_what_becomes_a_label_is_short() -> None:
+def test_server_info_shortens_what_becomes_a_label() -> None:
     """A console may report a version of 16 MiB, which each page would repeat."""
     info = ServerInfo(version="1" * 10**6, role="r" * 10**6, edition="e" * 10**6, unserved="u" * 10**6)
 

@@ -75,13 +75,13 @@ READING = [
 
 
 @pytest.mark.parametrize(("text", "named"), ACTING)
-def test_what_does_more_than_read_is_named(text: str, named: str) -> None:
+def test_forbidden_names_cypher_that_does_more_than_read(text: str, named: str) -> None:
     """In whatever case, blanks, comments, quotes and escapes it comes."""
     assert forbidden(text) == named
 
 
 @pytest.mark.parametrize("text", READING)
-def test_what_only_reads_is_let_through(text: str) -> None:
+def test_forbidden_accepts_cypher_that_only_reads(text: str) -> None:
     assert forbidden(text) is None
 
 

@@ -36,7 +36,7 @@ def test_the_worst_row_is_the_outcome() -> None:
     assert judged({"metric": "pg_size_bytes", "warn_above": 100}, rows) == ("pass", 15.0)
 
 
-def test_nothing_to_judge_has_no_outcome() -> None:
+def test_health_rule_without_a_value_has_no_outcome() -> None:
     """Neither NULL, nor NaN, nor no row at all is a pass."""
     rule = {"metric": "pg_size_bytes", "warn_above": 10}
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.queries.histogram import Histogram
 
 
-def test_nothing_observed_is_all_zeros() -> None:
+def test_histogram_without_observations_is_all_zeros() -> None:
     """A histogram exists before its first observation."""
     value = Histogram([0.1, 1.0]).value()
 

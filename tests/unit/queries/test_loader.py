@@ -135,7 +135,7 @@ def test_a_file_that_would_never_be_read(users: Path, place: str, problem: str) 
 
 
 @pytest.mark.usefixtures("builtin")
-def test_what_kubernetes_puts_beside_mounted_files_is_left_alone(users: Path) -> None:
+def test_hidden_folders_of_kubernetes_are_ignored(users: Path) -> None:
     """A ConfigMap arrives as links into a hidden folder."""
     write(users / "..2024_01_01/a.yaml", SIZE)
     (users / "..data").symlink_to("..2024_01_01", target_is_directory=True)

@@ -36,7 +36,7 @@ def test_null_is_no_sample_and_zero_is_one(cell: object, value: float | None) ->
 
 
 @pytest.mark.parametrize("cell", ["12", b"13", [1], {"a": 1}, object()])
-def test_what_is_no_number_fails_the_query(cell: object) -> None:
+def test_value_that_is_no_number_fails_the_query(cell: object) -> None:
     """Text is not parsed: a query that returns it fails, and the message names the metric and the column."""
     error = failure([{"datname": "app", "bytes": cell}])
 
@@ -234,7 +234,7 @@ def test_a_server_older_than_every_text_is_unsupported() -> None:
     assert caught.value.reason == "unsupported"
 
 
-def test_one_text_serves_every_version() -> None:
+def test_query_with_one_text_serves_every_version() -> None:
     assert query(query="SELECT 2").text("9.6") == "SELECT 2"
 
 

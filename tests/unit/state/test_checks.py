@@ -92,7 +92,7 @@ def test_an_unsupported_query_is_no_failing_one() -> None:
     assert target_of([EVENTS.ping(1.0), absent, EVENTS.poll(1.0)])["failing_queries"] == []
 
 
-def test_of_two_queries_with_one_check_the_worse_counts() -> None:
+def test_check_of_two_queries_has_the_worse_outcome() -> None:
     """Whichever comes first."""
     asked = [connections(), connections().model_copy(update={"name": "more"})]
     for values in ((0.9, 0.1), (0.1, 0.9)):
@@ -181,7 +181,7 @@ def test_a_query_that_fails_once_degrades_nothing() -> None:
 
 
 @pytest.mark.parametrize("how", ["untrusted", "unsupported", "well again"])
-def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
+def test_failing_query_of_a_user_degrades_no_target(how: str) -> None:
     """A user's own query is named, and raises its alert; no server is worse for it."""
     asked = query("mine", untrusted=how == "untrusted")
     made = polled(asked) if how == "untrusted" else polled()
@@ -198,7 +198,7 @@ def test_what_is_no_failing_query_of_ours_degrades_nothing(how: str) -> None:
     assert body["notes"] == (["orders: ok, 1 query fails"] if how == "untrusted" else [])
 
 
-def test_one_query_is_counted_once_in_however_many_databases() -> None:
+def test_query_that_fails_in_many_databases_counts_once() -> None:
     """Its failures are counted for each database."""
     made, asked = polled(), query("tables")
     for now in (46.0, 47.0):
@@ -229,7 +229,7 @@ def test_clocks_that_are_apart(skew: float, status: str, output: str | None) -> 
     assert body["targets"]["orders"]["state"] == ("ok" if status == "pass" else "degraded")
 
 
-def test_a_clock_that_nobody_told_has_no_check() -> None:
+def test_unknown_clock_has_no_check() -> None:
     silent = known_after(EVENTS.ping(1.0, skew=1200.0), EVENTS.failed_ping(2.0))
 
     assert "clockSkew" not in {check.name for check in checks(silent.known("orders", 3.0))}

@@ -41,7 +41,7 @@ def no_way() -> bool:
         (ExceptionGroup("both", [OSError(errno.ENETUNREACH, "v6"), OSError(errno.ECONNREFUSED, "v4")]), None),
     ],
 )
-def test_what_lies_behind_an_error(
+def test_local_fault_needs_the_same_cause_for_all_that_was_tried(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, fault: LocalFault | None
 ) -> None:
     """It is ours only when everything that was tried failed for the same reason of ours."""
@@ -50,7 +50,7 @@ def test_what_lies_behind_an_error(
     assert local_fault(error) == fault
 
 
-def test_one_address_without_a_way_is_not_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_address_without_a_route_is_no_local_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name has addresses that a machine without IPv6 cannot reach."""
     monkeypatch.setattr(module, "has_route", lambda: True)
 

@@ -105,7 +105,7 @@ def test_facts_about_backups_outlive_their_target() -> None:
     assert facts_after(events.failed_ping(2.0), events.failed_ping(2.0), events.ping(2.0)) == ["datatier_backups"]
 
 
-def test_what_another_server_told_goes_when_a_ping_meets_this_one() -> None:
+def test_facts_of_another_server_end_with_a_ping_of_this_one() -> None:
     events = Events()
 
     assert facts_after(events.ping(2.0, info(identity="other"))) == ["datatier_backups"]
@@ -159,14 +159,14 @@ def test_a_canary_times_what_the_server_took(error: Reason | None, count: int) -
     assert buckets[-1][1] == count
 
 
-def test_only_canaries_are_timed() -> None:
+def test_queries_without_timing_are_not_timed() -> None:
     scenario = Scenario()
     scenario.poll("o")
 
     assert scenario.snapshot.counters["orders"].timings == {}
 
 
-def test_only_answered_pings_are_timed() -> None:
+def test_failed_pings_are_not_timed() -> None:
     """What failed in no time is not fast."""
     scenario = Scenario()
     for seen in "od":
@@ -192,7 +192,7 @@ def in_database(events: Events, asked: Query, database: str) -> Result:
     return Result(result.target, asked, database, 1.0, result.fresh_until, 0.1)
 
 
-def test_what_expired_is_not_kept_for_ever() -> None:
+def test_expired_results_are_dropped() -> None:
     """Databases come and go, and a process runs for months."""
     scenario, asked = Scenario(), query(labels=("schemaname",), scope="database")
     scenario.snapshot.apply(in_database(scenario.events, asked, "dropped"))
@@ -242,7 +242,7 @@ def test_a_target_is_watched_otherwise_without_losing_what_is_known() -> None:
     assert scenario.served() == ["pg_size_bytes"]
 
 
-def test_only_retained_queries_are_still_told_of() -> None:
+def test_results_of_queries_that_are_not_retained_are_dropped() -> None:
     """Another query of the same name is another query."""
     seen, events = snapshot(), Events()
     kept, gone, changed = query("kept"), query("gone", timing=True), query("changed")
@@ -260,6 +260,6 @@ def test_only_retained_queries_are_still_told_of() -> None:
     assert "gone" not in {name for name, _ in counters.dropped} | counters.timings.keys()
 
 
-def test_what_has_expired_expires_no_more() -> None:
+def test_expired_target_has_no_next_expiry() -> None:
     """The target is unknown from then on, until it is polled again."""
     assert snapshot().next_expiry(fresh_seconds(EVERY), "orders") == math.inf

@@ -68,7 +68,7 @@ def test_a_check_that_passes_names_nothing() -> None:
     assert outputs(KEYLESS, {"tables": 0.0, "names": ["a leftover"]})["keys"] is None
 
 
-def test_of_rows_with_their_own_status_the_worst_are_named() -> None:
+def test_findings_of_rows_with_a_status_name_the_worst() -> None:
     rows: list[Row] = [
         {"name": "wal_level", "status": "fail"}, {"name": "fsync", "status": "pass"}, {"name": "jit", "status": "warn"},
         {"name": "archive_mode", "status": "fail"},

@@ -29,7 +29,7 @@ from tests.support.factories import EVERY, Events, Scenario, monitored_target, s
         ("oss", "oow"),
     ],
 )
-def test_one_poll_alone_changes_nothing(polls: str, states: str) -> None:
+def test_state_follows_two_polls_that_agree(polls: str, states: str) -> None:
     """Two in a row do, in both directions, and no state is worse than what two in a row saw.
 
     From unknown, and when the password is refused, there is nothing to damp.
@@ -57,7 +57,7 @@ def test_since_is_when_the_state_changed() -> None:
     assert scenario.snapshot.status["orders"].since == 5 * EVERY
 
 
-def test_what_the_last_poll_saw_is_there_undamped() -> None:
+def test_observed_state_is_that_of_the_last_poll() -> None:
     """For clients that damp by themselves; before the first ping it is unknown."""
     scenario = Scenario()
     assert scenario.snapshot.state("orders", 1.0, raw=True) == "unknown"
@@ -91,12 +91,12 @@ def faulty(*faults: LocalFault | None) -> list[State]:
         (["resources", None], ["unknown", "down"]),
     ],
 )
-def test_what_could_not_be_asked_is_not_called_down(faults: list[LocalFault | None], states: list[State]) -> None:
+def test_target_behind_a_local_fault_is_unknown(faults: list[LocalFault | None], states: list[State]) -> None:
     """A name that does not resolve is the target's own trouble, unless it is everybody's."""
     assert faulty(*faults) == states
 
 
-def test_one_answer_shows_that_the_others_can_be_asked() -> None:
+def test_one_successful_ping_ends_the_local_fault() -> None:
     """They are down, then."""
     first, second = Events(monitored_target("first")), Events(monitored_target("second"))
     made = snapshot(first.target, second.target)

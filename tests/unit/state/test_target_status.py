@@ -46,7 +46,7 @@ def test_two_polls_that_agree_decide(polls: list[str]) -> None:
 
 
 @given(POLLS, SEEN.filter(lambda seen: seen != "refused"))
-def test_one_poll_that_differs_changes_nothing(polls: list[str], odd: str) -> None:
+def test_next_status_ignores_one_poll_that_differs(polls: list[str], odd: str) -> None:
     """Neither for better nor for worse, nor does it count as a change."""
     *_, before, during, back = after([*polls, polls[-1], odd, polls[-1]])
 
@@ -65,7 +65,7 @@ def test_no_state_is_made_up(polls: list[str]) -> None:
 
 
 @given(POLLS)
-def test_what_flaps_is_held_at_degraded(polls: list[str]) -> None:
+def test_next_status_holds_a_flapping_target_at_degraded(polls: list[str]) -> None:
     """And nothing is held without more than four changes."""
     for status, seen in zip(after(polls), polls, strict=True):
         if status.flapping:

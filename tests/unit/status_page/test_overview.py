@@ -142,7 +142,7 @@ def test_the_headline(states: Sequence[str], headline: str) -> None:
     assert tier.page().one("h1").text == headline
 
 
-def test_the_first_failure_is_told_at_once() -> None:
+def test_overview_shows_the_first_failure_at_once() -> None:
     """Although the state, which is damped, stays ok until the second."""
     tier = Tier(monitored_target())
     tier.polls("orders")
@@ -180,7 +180,7 @@ def test_flapping_says_so() -> None:
     assert "flapping" in rows(page)[0]
 
 
-def test_a_fault_of_our_own_machine_is_told_apart() -> None:
+def test_overview_shows_a_local_fault_above_all() -> None:
     """In /health's words, above everything else."""
     tier = Tier(monitored_target(), monitored_target("invoices"))
     for name in tier.snapshot.targets:
@@ -214,7 +214,7 @@ def test_a_page_never_disagrees_with_health() -> None:
     assert "not asked for too long" in tier.page(late).one("table").text
 
 
-def test_failing_queries_are_told_of_a_target_that_is_fine_otherwise() -> None:
+def test_overview_shows_failing_queries_of_a_target_that_is_ok() -> None:
     tier = Tier(monitored_target())
     tier.polls("orders")
     events = Events()
@@ -269,7 +269,7 @@ def test_whatever_it_is_called_it_stays_text(name: str, finding: str, check: str
 TAGS = {"thead", "tbody", "tr", "th", "td", "a", "br", "small", "span", "time", "ul", "li", "p"}
 
 
-def test_what_a_server_said_is_not_shown() -> None:
+def test_overview_shows_no_message_of_a_server() -> None:
     """Its words may hold an address or a user."""
     tier = Tier(monitored_target())
     tier.polls("orders", "connect")
@@ -283,7 +283,7 @@ def test_what_a_server_said_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("intervals", "seconds"), [((), 60), ((15.0, 30.0), 15), ((0.2,), 5), ((3600.0,), 60), ((7.6, 9.0), 8)]
 )
-def test_it_is_read_anew_when_there_is_something_new(intervals: Sequence[float], seconds: int) -> None:
+def test_overview_reloads_at_the_poll_interval(intervals: Sequence[float], seconds: int) -> None:
     """Without scripts, too."""
     targets = [monitored_target(str(number), interval=interval) for number, interval in enumerate(intervals)]
     tier = Tier(*targets)

@@ -88,7 +88,7 @@ def test_queries_have_their_last_result() -> None:
     ]
 
 
-def test_where_a_query_fails_is_told() -> None:
+def test_page_names_the_databases_where_a_query_fails() -> None:
     """A database that has no such table is no failure where another has it."""
     one = One()
     one.up()
@@ -99,7 +99,7 @@ def test_where_a_query_fails_is_told() -> None:
     assert rows(one.page(), 1) == [["tables", "permission denied in crm", "5 s", "1", "1 min"]]
 
 
-def test_what_does_not_apply_says_why() -> None:
+def test_page_says_why_a_query_does_not_apply() -> None:
     """In our own words: a driver's may hold anything."""
     one = One()
     one.up()
@@ -152,7 +152,7 @@ def test_findings_are_a_link_where_there_are_some() -> None:
     assert sum(map(len, findings(one.snapshot, "orders", at(LONG_AGO)).values())) == 2
 
 
-def test_of_a_target_that_is_down_nothing_old_is_shown() -> None:
+def test_page_of_a_target_that_is_down_shows_no_old_result() -> None:
     one = One()
     one.up()
     one.result(STATS)

@@ -40,7 +40,7 @@ def with_token() -> TestClient:
     return client(token="a-token-of-the-test")
 
 
-def test_without_authentication_all_pages_are_open() -> None:
+def test_pages_without_authentication_are_open() -> None:
     """With their details."""
     site = client()
 

@@ -7,7 +7,7 @@ from exporter.errors import QueryError
 from tests.support.minio_pages import at
 
 
-def test_what_is_kept_of_admin_pages_is_little_and_bounded() -> None:
+def test_admin_pages_are_reduced_and_bounded() -> None:
     """Histograms and long texts are dropped before rows are made; more than a server can have is a limit."""
     bucket = {"name": "b", "size": 1, "objects": 2, "objectHistogram": {"x": 1}, "details": {"quota": {"size": 5}}}
     node = {"state": "online", "version": "v" * 10_000, "drives": [{"state": "ok", "path": "/secret", **at(0, 0)}]}

@@ -6,7 +6,7 @@ OLD_POOL = {"database": "app", "user": "me", "cl_active": 1, "cl_waiting": 2, "s
             "sv_used": 1, "sv_tested": 1, "sv_login": 0, "maxwait": 7, "pool_mode": "session"}  # fmt: skip
 
 
-def test_what_an_older_version_does_not_tell_is_absent() -> None:
+def test_columns_missing_in_older_versions_are_absent() -> None:
     [row] = pool_rows([OLD_POOL], [{"name": "app", "pool_size": 8}])
 
     assert row["maxwait"] == 7.0
@@ -28,7 +28,7 @@ def test_a_pool_without_a_size_has_no_ratio_and_no_pool_is_no_load() -> None:
     assert worst_pool_rows([OLD_POOL], []) == [{"used_ratio": 0.0}]
 
 
-def test_of_very_many_pools_those_in_trouble_are_shown() -> None:
+def test_waited_rows_of_very_many_pools_show_those_that_wait() -> None:
     pools = [{**OLD_POOL, "user": f"u{number}", "cl_waiting": number} for number in range(600)]
 
     assert {row["user"] for row in pool_rows(pools, [])} == {f"u{number}" for number in range(100, 600)}

@@ -88,7 +88,7 @@ def test_packagers_additions_are_no_part_of_the_version() -> None:
     assert (info.version, info.role, info.started_at) == ("15.19", "replica", 12.5)
 
 
-def test_what_is_not_measured_is_a_capability_that_is_missing() -> None:
+def test_missing_measurement_is_a_missing_capability() -> None:
     assert server_info(PING, NO_FACTS).capabilities == {
         "track_counts": "",
         "track_activities": "track_activities is off",
@@ -120,7 +120,7 @@ async def test_files_of_certificates_are_bounded_at_each_login(word: str, tmp_pa
         await Connector(given).connect(None, 5.0)
 
 
-def test_nothing_is_kept_of_databases_that_are_gone() -> None:
+def test_dropped_databases_are_forgotten() -> None:
     """A role that may create databases could otherwise fill the memory with their names."""
     connector = Connector(target("postgresql://monitor@db1/postgres"))
     connector.unknown_to_pooler |= {"app", "gone"}

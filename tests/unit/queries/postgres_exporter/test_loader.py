@@ -105,7 +105,7 @@ def test_an_empty_query_asks_nothing(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, text: str, expected: list[str]) -> None:
+def test_invalid_queries_yaml_names_its_line(tmp_path: Path, text: str, expected: list[str]) -> None:
     found = problems(tmp_path, text)
 
     assert [problem[: len(start)] for problem, start in zip(found, expected, strict=True)] == expected

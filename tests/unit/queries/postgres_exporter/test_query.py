@@ -108,7 +108,7 @@ def test_a_bucket_never_holds_more_than_all(tmp_path: Path) -> None:
         (None, None),
     ],
 )
-def test_what_is_a_number(value: object, expected: float | None) -> None:
+def test_number_reads_what_postgres_exporter_reads(value: object, expected: float | None) -> None:
     assert number(value) == expected
 
 

@@ -84,7 +84,7 @@ async def test_members_that_are_not_well_are_named() -> None:
     assert [row["unwell"] for row in found if row["unwell"]] == [["two: start failed"]]
 
 
-async def test_what_was_not_answered_is_not_asked_again_in_the_same_pass() -> None:
+async def test_unanswered_request_is_not_repeated_in_a_pass() -> None:
     patroni = FakePatroni(patroni=QueryError("timeout", "no answer"))
     session = session_with(patroni)
     for operation in ("patroni", "patroni_info", "patroni_cluster"):

@@ -42,7 +42,7 @@ def test_calls_of_several_polls_add_up() -> None:
     assert shown(state) == {"a"}
 
 
-def test_what_was_counted_before_the_first_reading_is_past() -> None:
+def test_calls_before_the_first_reading_are_not_shown() -> None:
     state = SlowStatements()
 
     assert state.advance(reading(a=(900, 900.0)), TOP_TWO, 0) is True

@@ -31,7 +31,7 @@ SECRET = "4111111111111111"
         ("-- nothing", ""),
     ],
 )
-def test_what_is_normalised_is_shown_without_comments(text: str, expected: str | None) -> None:
+def test_normalised_text_is_shown_without_comments(text: str, expected: str | None) -> None:
     assert shown(text) == (text if expected is None else expected)
 
 
@@ -68,7 +68,7 @@ def test_what_is_normalised_is_shown_without_comments(text: str, expected: str |
         f"({SECRET})",
     ],
 )
-def test_what_is_not_normalised_is_kept_back(text: str) -> None:
+def test_text_that_is_not_normalised_is_withheld(text: str) -> None:
     assert SECRET not in shown(text)
     assert shown(text).endswith(HELD)
 
