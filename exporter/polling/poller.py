@@ -22,6 +22,7 @@ from exporter.polling.execution import (
     open_session,
     within_deadline,
 )
+from exporter.polling.sampler_lane import SamplerLane
 from exporter.polling.schedule import lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
@@ -45,25 +46,23 @@ class Poller:
     ) -> None:
         self._target = target
         self._datastore = datastore
-        self._queries = queries
         self._publish = publish
         self._pass_seconds = min(PASS_SHARE * target.interval, _PASS_LIMIT)
         self._info: ServerInfo | None = None
         self._up = asyncio.Event()
         self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])
         self._slow = Agenda(target, [query for query in queries if lane(query) == "slow"])
-        self._step_errors: dict[str, QueryError] = {}
+        self._sampler = SamplerLane(target, datastore, queries, self._up)
         self._overdue_published: dict[Agenda, float] = {}
 
     async def watch(self) -> None:
         """Run the lanes until cancelled, then close the datastore."""
-        stepping = [query for query in self._queries if query.step_every is not None]
         async with self._datastore, asyncio.TaskGroup() as lanes:
             lanes.create_task(self._fast_lane(), name=f"{self._target.name} fast")
             if self._slow.queries:
                 lanes.create_task(self._slow_lane(), name=f"{self._target.name} slow")
-            if stepping:
-                lanes.create_task(self._sampler_lane(stepping), name=f"{self._target.name} sampler")
+            if self._sampler.queries:
+                lanes.create_task(self._sampler.run(), name=f"{self._target.name} sampler")
 
     async def _fast_lane(self) -> None:
         skipped = 0
@@ -170,34 +169,6 @@ class Poller:
                 self._publish(failed_result(self._target, query, error))
         self._slow.set_databases(databases, time.monotonic())
 
-    async def _sampler_lane(self, queries: Sequence[Query]) -> None:
-        """Take each query's steps between the polls; while its last step failed, the query fails with that error.
-
-        After a failure the next steps wait for a poll's interval, so that a server that refuses logins is spared.
-        """
-        next_at = dict.fromkeys((query.name for query in queries), 0.0)
-        while True:
-            await self._up.wait()
-            now = time.monotonic()
-            due = [query for query in queries if next_at[query.name] <= now]
-            next_at |= {query.name: now + (query.step_every or 0.0) for query in due}
-            try:
-                async with open_session(self._datastore, "sampler") as session:
-                    for query in due:
-                        await self._step(session, query)
-            except QueryError as error:
-                self._step_errors |= {query.name: error for query in due}
-            pause = self._target.interval if self._step_errors else min(next_at.values()) - time.monotonic()
-            await asyncio.sleep(max(0.0, pause))
-
-    async def _step(self, session: Session, query: Query) -> None:
-        try:
-            await within_deadline(lambda: session.fetch(query), query.timeout, self._datastore.reason)
-        except QueryError as error:
-            self._step_errors[query.name] = error
-        else:
-            self._step_errors.pop(query.name, None)
-
     async def _run_due(
         self, agenda: Agenda, session: Session, items: Sequence[Item], deadline: float, late_elsewhere: float = math.inf
     ) -> NoSessionError | None:
@@ -230,8 +201,8 @@ class Poller:
         needed = min(query.timeout, _MIN_SHARE * self._target.interval)
         if self._info is None or left < needed:
             return None
-        if query.name in self._step_errors:
-            self._publish_failures(agenda, [item], self._step_errors[query.name])
+        if query.name in self._sampler.errors:
+            self._publish_failures(agenda, [item], self._sampler.errors[query.name])
             return None
         run = QueryRun(self._target, query, item.database, self._info, min(query.timeout, left))
         result = await execute_query(run, session, self._datastore)
