@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from operator import add, sub
 from typing import Generic, NamedTuple, TypeVar
 
@@ -89,6 +89,15 @@ class WindowSums(Generic[K]):
         self.sums = {}
         for _, part in self._slices:
             _add(self.sums, part)
+
+
+_FAVOUR = 1.25  # a member may weigh this much less than others: series should seldom change
+
+
+def heaviest(weights: Mapping[K, float], members: Container[K], size: int) -> list[K]:
+    """Choose the keys that weigh most, with some favour for those that are members already."""
+    favoured = {key: weight * _FAVOUR if key in members else weight for key, weight in weights.items()}
+    return heapq.nlargest(size, favoured, key=favoured.__getitem__)
 
 
 class TopMembers(Generic[K]):

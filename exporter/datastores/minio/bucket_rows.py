@@ -5,10 +5,10 @@ The largest buckets have series of their own, and one row stands for all others 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from heapq import nlargest
 
 from pydantic import Field
 
+from exporter.datastores.accumulators import heaviest
 from exporter.datastores.json_text import Json, number, objects
 from exporter.errors import QueryError
 from exporter.queries.operation import Params
@@ -17,7 +17,6 @@ from exporter.queries.query import Row
 _VERSIONING_STATES = ("enabled", "suspended", "off")
 _COUNTS = ("bytes", "objects", "versions", "delete_markers")
 _FLAGS = ("object_lock", "replication", "quota")
-_FAVOUR = 1.25  # a member may be so much smaller than a bucket outside, so that members change seldom
 
 
 class LargestParams(Params):
@@ -34,8 +33,7 @@ class Members:
 
     def divide(self, sizes: Mapping[object, float], top: int) -> frozenset[object]:
         """Choose and remember the names of the largest."""
-        weights = {name: size * (_FAVOUR if name in self._names else 1) for name, size in sizes.items()}
-        self._names = frozenset(nlargest(top, weights, key=weights.__getitem__))
+        self._names = frozenset(heaviest(sizes, self._names, top))
         return self._names
 
 

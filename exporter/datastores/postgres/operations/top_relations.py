@@ -6,17 +6,14 @@ from 0 when the exporter reached the server, by what each table's own counters g
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import nlargest
 from operator import itemgetter
 
 from pydantic import Field
 
-from exporter.datastores.accumulators import Counts, Deltas
+from exporter.datastores.accumulators import Counts, Deltas, heaviest
 from exporter.datastores.postgres.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
-
-_FAVOUR = 1.25  # a name that has series may weigh this much less than others: series should seldom change
 
 Name = tuple[object, ...]
 Groups = Mapping[Name, Sequence[Row]]
@@ -53,7 +50,8 @@ async def _top_relations(session: OperationSession, params: TopRelationsParams, 
     gains = state.deltas.update(_counters(rows, params.counters)) or {}
     groups = _grouped(rows, params.labels)
     zeros = (0.0,) * len(params.counters)
-    members = {name: state.members.get(name, zeros) for name in _choose(groups, state.members, params.top)}
+    weights = {name: sum(map(_weight, group)) for name, group in groups.items()}
+    members = {name: state.members.get(name, zeros) for name in heaviest(weights, state.members, params.top)}
     others = state.others or zeros
     for name, group in groups.items():
         gained = [gains[row["oid"]] for row in group if row["oid"] in gains]
@@ -76,13 +74,6 @@ def _grouped(rows: Iterable[Row], labels: Sequence[str]) -> dict[Name, list[Row]
     for row in rows:
         groups.setdefault(name(row), []).append(row)
     return groups
-
-
-def _choose(groups: Groups, members: Mapping[Name, Counts], top: int) -> list[Name]:
-    weights = {name: sum(map(_weight, group)) for name, group in groups.items()}
-    for name in members.keys() & weights.keys():
-        weights[name] *= _FAVOUR
-    return nlargest(top, weights, key=weights.__getitem__)
 
 
 def _rows(groups: Groups, members: Mapping[Name, Counts], others: Counts, params: TopRelationsParams) -> list[Row]:
