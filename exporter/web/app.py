@@ -54,25 +54,25 @@ def create_app(
 
 
 def _routes(service: Service) -> list[BaseRoute]:
-    pages, health, html = MetricsEndpoints(service), HealthEndpoints(service), StatusPageEndpoints(service)
+    metrics, health, pages = MetricsEndpoints(service), HealthEndpoints(service), StatusPageEndpoints(service)
     endpoints = {
-        "/": html.overview,
-        "/targets/{name}": html.target,
-        "/metrics": pages.metrics,
-        "/probe": pages.metrics,
-        "/sd": pages.discovery,
+        "/": pages.overview,
+        "/targets/{name}": pages.target,
+        "/metrics": metrics.metrics,
+        "/probe": metrics.metrics,
+        "/sd": metrics.discovery,
         "/livez": health.livez,
         "/startupz": health.startupz,
         "/readyz": health.readyz,
         "/health": health.health,
         "/health/groups/{name}": health.group_health,
         "/health/targets/{name}": health.target_health,
-        "/findings": pages.findings,
-        "/findings/{name}": pages.findings,
+        "/findings": metrics.findings,
+        "/findings/{name}": metrics.findings,
     }
     return [
         *(Route(path, _with_options(endpoint), methods=_METHODS) for path, endpoint in endpoints.items()),
-        Route("/-/reload", _with_options(pages.reload), methods=["POST"]),
+        Route("/-/reload", _with_options(metrics.reload), methods=["POST"]),
     ]
 
 
