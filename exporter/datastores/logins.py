@@ -66,7 +66,7 @@ class _GuardedDatastore:
 
     def __init__(self, logins: Logins, target: Target, datastore: Datastore) -> None:
         self._logins, self._datastore, self._store = logins, datastore, STORES[target.store]
-        self._login = Login(target)
+        self._keys = LoginKeys(target)
         self._proven = False
 
     @property
@@ -84,13 +84,13 @@ class _GuardedDatastore:
         proven, self._proven = self._proven, False  # unless this one succeeds
         async with AsyncExitStack() as turns:
             if not proven:
-                await self._login.resolve()
-                for key in self._login.now():
+                await self._keys.resolve()
+                for key in self._keys.now():
                     await turns.enter_async_context(self._logins.turn(key))
             with self.watching(check=not proven or not self._store.keeps_sessions):
                 info = await self._datastore.ping()
         if not self._logins.quiet:
-            self._logins.accept(self._login.now())
+            self._logins.accept(self._keys.now())
         self._proven = True
         return info
 
@@ -109,13 +109,13 @@ class _GuardedDatastore:
     def watching(self, *, check: bool = True) -> Iterator[None]:
         """Notice a refusal in a block that may log in; with `check`, raise where the login is known to be refused."""
         if check and not self._logins.quiet:
-            self._logins.check(self._login.now())
+            self._logins.check(self._keys.now())
         try:
             yield
         except Exception as error:
             if self.reason(error) == "auth":
                 self._proven = False
-                self._logins.refuse(self._login.now())
+                self._logins.refuse(self._keys.now())
             raise
 
 
@@ -128,8 +128,8 @@ class _Session:
             return await self._session.fetch(query, database)
 
 
-class Login:
-    """Where a target logs in, and as which user; two names of one server are one place.
+class LoginKeys:
+    """The keys of a target's logins: where, and as which user; two names of one server are one place.
 
     With TLS or HTTP the name is a part of the place: one address may serve many names.
     """

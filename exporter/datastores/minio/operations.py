@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from exporter.datastores.minio import bucket_rows, cluster_rows, page_rows
 from exporter.datastores.minio.bucket_rows import LargestParams, Members
-from exporter.datastores.minio.session import ErrorResponse, Session
+from exporter.datastores.minio.session import ErrorResponse, OperationSession
 from exporter.datastores.prometheus_text import NativePage
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
@@ -51,7 +51,7 @@ class TtfbParams(Params):
     apis: list[str] = Field(min_length=1)
 
 
-async def health(session: Session, params: HealthParams, _state: object) -> Sequence[Row]:
+async def health(session: OperationSession, params: HealthParams, _state: object) -> Sequence[Row]:
     """Request a health endpoint.
 
     A 503 with the header x-minio-server-status is a server that still starts; without it the answer is no.
@@ -78,25 +78,27 @@ def ttfb(page: NativePage, params: TtfbParams) -> Sequence[Row]:
     return page_rows.ttfb_rows(page, params.apis)
 
 
-async def erasure_sets(session: Session, _params: Params, _state: object) -> Sequence[Row]:
+async def erasure_sets(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
     return await session.make_rows(page_rows.erasure_set_rows, await session.read("metrics"), session.drives_per_set)
 
 
-async def drives(session: Session, _params: Params, _state: object) -> Sequence[Row]:
+async def drives(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
     of_page = partial(cluster_rows.drive_rows_of_page, drives_per_set=session.drives_per_set)
     return await _first_allowed(session, ("info", cluster_rows.drive_rows), ("metrics", of_page))
 
 
-async def nodes(session: Session, _params: Params, _state: object) -> Sequence[Row]:
+async def nodes(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
     return await _first_allowed(session, ("info", cluster_rows.node_rows), ("metrics", cluster_rows.node_rows_of_page))
 
 
-async def buckets(session: Session, params: LargestParams, state: Members) -> Sequence[Row]:
+async def buckets(session: OperationSession, params: LargestParams, state: Members) -> Sequence[Row]:
     sources = ("usage", bucket_rows.bucket_rows), ("account", bucket_rows.bucket_rows_of_account)
     return await _first_allowed(session, *sources, params, state)
 
 
-async def _first_allowed(session: Session, first: _Source, second: _Source, *arguments: object) -> Sequence[Row]:
+async def _first_allowed(
+    session: OperationSession, first: _Source, second: _Source, *arguments: object
+) -> Sequence[Row]:
     """Make rows of the first page, or of the second where the server lacks the first or our keys may not read it."""
     try:
         return await session.make_rows(first[1], await session.read(first[0]), *arguments)

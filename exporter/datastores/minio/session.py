@@ -40,7 +40,7 @@ class Health(NamedTuple):
     headers: Mapping[str, str]
 
 
-class Session(PageSession, Protocol):
+class OperationSession(PageSession, Protocol):
     """The session as operations see it; each page is read from the server once in a pass."""
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from exporter.datastores.neo4j.session import APP, Session
+from exporter.datastores.neo4j.session import APP, OperationSession
 from exporter.queries.histogram import Histogram
 from exporter.queries.operation import Operation
 from exporter.queries.query import Row
@@ -157,7 +157,7 @@ class Durations:
         }
 
 
-async def _query_durations(session: Session, params: object, state: Durations) -> Sequence[Row]:  # noqa: ARG001
+async def _query_durations(session: OperationSession, params: object, state: Durations) -> Sequence[Row]:  # noqa: ARG001
     rows: list[Any] = await session.run(_COMPLETED, {"app": APP, "since": state.since})
     state.add(rows[0]["until"], rows[0]["oldest"], rows[0]["completed"], session.info.started_at)
     return [state.row()]

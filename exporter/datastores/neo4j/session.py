@@ -70,7 +70,7 @@ PAGES: Mapping[str, tuple[str, Mapping[str, object]]] = MappingProxyType(
 )
 
 
-class Session(PageSession, Protocol):
+class OperationSession(PageSession, Protocol):
     """The session as operations see it."""
 
     @property

@@ -18,9 +18,9 @@ from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of
 from exporter.datastores.postgres.extensions import Extension
 from exporter.datastores.postgres.facts import PING, Facts, names, open_databases, read_facts, server_info, skew_of
-from exporter.datastores.postgres.fresh_login import Login, log_in
+from exporter.datastores.postgres.fresh_login import log_in
 from exporter.datastores.postgres.operations.registry import OPERATIONS
-from exporter.datastores.postgres.session import OperationSession
+from exporter.datastores.postgres.session import LoginOutcome, OperationSession
 from exporter.datastores.tls import CertificateExpiry, ReloadingClientContext
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
@@ -211,7 +211,7 @@ class PostgresSession(PageSession):
         except UnicodeDecodeError:  # an error that names the relation, whose name is not UTF-8
             return ()
 
-    async def log_in(self, seconds: float) -> Login:
+    async def log_in(self, seconds: float) -> LoginOutcome:
         return await log_in(self.connection.connector, seconds)
 
     async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:

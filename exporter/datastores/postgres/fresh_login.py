@@ -2,24 +2,17 @@
 
 import asyncio
 import time
-from typing import NamedTuple
 
 import asyncpg
 
 from exporter.datastores.postgres.connection import LaneConnection
 from exporter.datastores.postgres.connector import Connector
 from exporter.datastores.postgres.errors import reason_of
+from exporter.datastores.postgres.session import LoginOutcome
 from exporter.errors import QueryError, Reason
 
 
-class Login(NamedTuple):
-    """The seconds that a login and one statement took, and the reason where it was refused."""
-
-    seconds: float
-    refused: Reason | None
-
-
-async def log_in(connector: Connector, seconds: float) -> Login:
+async def log_in(connector: Connector, seconds: float) -> LoginOutcome:
     """Log in, run one statement and close; a refusal is a result, too."""
     connection = LaneConnection(connector)
     refused: Reason | None = None
@@ -33,4 +26,4 @@ async def log_in(connector: Connector, seconds: float) -> Login:
         refused = reason_of(error)
     took = time.perf_counter() - began
     await connection.close()
-    return Login(took, refused)
+    return LoginOutcome(took, refused)

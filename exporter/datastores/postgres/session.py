@@ -1,18 +1,23 @@
 """The Protocol of the session that PostgreSQL's operations run in; loads no driver."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.caches import PassCache
 from exporter.datastores.postgres.extensions import Extension
+from exporter.errors import Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import PageSession, States
 
-if TYPE_CHECKING:
-    from exporter.datastores.postgres.fresh_login import Login
-
 Record = Any  # a row of asyncpg, which ships no types: values by column or by position
+
+
+class LoginOutcome(NamedTuple):
+    """The seconds that a login and one statement took, and the reason where it was refused."""
+
+    seconds: float
+    refused: Reason | None
 
 
 class OperationSession(PageSession, Protocol):
@@ -60,5 +65,5 @@ class OperationSession(PageSession, Protocol):
     async def extensions(self, *, fresh: bool = False) -> Mapping[str, Extension]:
         """Return the database's extensions by name; `fresh` reads them again."""
 
-    async def log_in(self, seconds: float) -> "Login":
+    async def log_in(self, seconds: float) -> LoginOutcome:
         """Log in anew, beside the connections that are held."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from exporter.datastores.json_text import number
-from exporter.datastores.qdrant.session import Session, collection_path
+from exporter.datastores.qdrant.session import OperationSession, collection_path
 from exporter.errors import QueryError
 from exporter.queries.operation import Params
 from exporter.queries.query import Row
@@ -52,7 +52,7 @@ class CountParams(Params):
         return self
 
 
-async def search(session: Session, params: SearchParams, points: list[Any]) -> Sequence[Row]:
+async def search(session: OperationSession, params: SearchParams, points: list[Any]) -> Sequence[Row]:
     """Return one row: the hits, and the seconds that the server measured.
 
     `points` holds the ids of sampled points between polls, so that a search is one request. A search by id
@@ -88,13 +88,13 @@ def _search_body(params: SearchParams, query: object) -> Mapping[str, Any]:
     }
 
 
-async def _sampled(session: Session, client: Any, params: SearchParams) -> list[Any]:
+async def _sampled(session: OperationSession, client: Any, params: SearchParams) -> list[Any]:
     body: Mapping[str, Any] = {"query": {"sample": "random"}, "limit": _SAMPLED_POINTS, "filter": params.filter}
     found = await _send(session, client, params.collection, body)
     return [point.id for point in found.result.points]
 
 
-async def _send(session: Session, client: Any, collection: str, body: Mapping[str, Any]) -> Any:
+async def _send(session: OperationSession, client: Any, collection: str, body: Mapping[str, Any]) -> Any:
     """Send a request through the client's REST layer: its own `query_points` drops the server's time."""
     return await client.http.search_api.query_points(
         collection_name=collection, timeout=math.ceil(session.timeout), query_request=_request(body)
@@ -107,7 +107,7 @@ def _request(body: Mapping[str, Any]) -> Any:
     return models.QueryRequest.model_validate(body)
 
 
-async def count(session: Session, params: CountParams, _state: object) -> Sequence[Row]:
+async def count(session: OperationSession, params: CountParams, _state: object) -> Sequence[Row]:
     """Return one row: the points counted."""
     body = {"exact": params.exact, **({} if params.filter is None else {"filter": params.filter})}
     page = await session.json(collection_path(params.collection, "points", "count"), body)

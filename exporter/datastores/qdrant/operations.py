@@ -11,7 +11,7 @@ from exporter.datastores.qdrant import collections, expensive_rows, native_metri
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
 from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import Collection, collections_of
-from exporter.datastores.qdrant.session import Session
+from exporter.datastores.qdrant.session import OperationSession
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row
 
@@ -49,19 +49,19 @@ def _by_collection(rows: Callable[[Sequence[Collection]], Sequence[Row]], page: 
 
 
 def _each_collection(rows: Callable[[expensive_rows.Read, Sequence[str]], Awaitable[Sequence[Row]]]) -> Operation:
-    async def operation(session: Session, params: CollectionsParams, _state: object) -> Sequence[Row]:
+    async def operation(session: OperationSession, params: CollectionsParams, _state: object) -> Sequence[Row]:
         return await rows(session.json, await _names(session, params.max_collections))
 
     return Operation(operation, CollectionsParams)
 
 
-async def _disk(session: Session, _params: Params, _state: object) -> Sequence[Row]:
+async def _disk(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
     if session.disk_size is None:
         return []
     return await expensive_rows.disk_rows(session.json, await _names(session), session.disk_size)
 
 
-async def _names(session: Session, most: int | None = None) -> Sequence[str]:
+async def _names(session: OperationSession, most: int | None = None) -> Sequence[str]:
     found = await session.make_rows(collections_of, await session.read("telemetry"), most)
     return [collection.name for collection in found]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # the client is loaded for canaries alone
     from qdrant_client import AsyncQdrantClient
 
 
-class Session(PageSession, Protocol):
+class OperationSession(PageSession, Protocol):
     """The session as operations see it."""
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.datastores.base import Datastore
-from exporter.datastores.logins import PAUSE, Login, Logins
+from exporter.datastores.logins import PAUSE, LoginKeys, Logins
 from exporter.errors import QueryError
 from tests.support.collect import target_of
 from tests.support.factories import info
@@ -43,7 +43,7 @@ async def pinged(*datastores: Datastore) -> list[str]:
 
 def keys(**changes: Any) -> set[Any]:
     settings = {name: value for name, value in {**GRAPH, **changes}.items() if value is not None}
-    login = Login(target_of(settings))
+    login = LoginKeys(target_of(settings))
     asyncio.run(login.resolve())
     return {*login.now()}
 
