@@ -10,7 +10,7 @@ from testkit import Unavailable
 from testkit.debian import program
 from testkit.qdrant import Qdrant
 from testkit.session import Servers
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.paths import ROOT
 from tests.support.qdrant_admin import Admin
 
@@ -61,9 +61,9 @@ def announced(request: pytest.FixtureRequest, servers: Servers) -> None:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def app_client() -> Iterator[AppClient]:
     """Return the application on a clock that stands at 0 until a test says otherwise."""
-    made = Site()
+    made = AppClient()
     yield made
     made.client.close()
 

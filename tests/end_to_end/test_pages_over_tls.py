@@ -12,7 +12,7 @@ from cryptography import x509
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from tests.support.served_app import AUTHORITY, STRANGER, WebSite, certificate, trusting, wait_until
+from tests.support.served_app import AUTHORITY, STRANGER, ServedApp, certificate, trusting, wait_until
 
 TLS = "tls_server_config: {cert_file: server.crt, key_file: server.key"
 CLIENTS = f"{TLS}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.crt"
@@ -44,23 +44,23 @@ def log() -> Iterator[Log]:
 
 
 @pytest.fixture
-def served(folder: Path, request: pytest.FixtureRequest) -> Iterator[WebSite]:
-    with WebSite(folder, f"{request.param}}}\n") as site:
-        yield site
+def served(folder: Path, request: pytest.FixtureRequest) -> Iterator[ServedApp]:
+    with ServedApp(folder, f"{request.param}}}\n") as served:
+        yield served
 
 
-def s_client(site: WebSite, *arguments: str) -> str:
+def s_client(served: ServedApp, *arguments: str) -> str:
     """Return what openssl says of a handshake and an answer."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not on the PATH")
-    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-ign_eof", *arguments]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.1:{served.port}", "-ign_eof", *arguments]
     ask = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     done = subprocess.run(command, input=ask, check=False, capture_output=True, text=True, timeout=30)
     return done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_a_client_that_trusts_the_authority(served: WebSite) -> None:
+def test_a_client_that_trusts_the_authority(served: ServedApp) -> None:
     """It gets a response; a client that does not trust it gets none, and none gets one in plain HTTP."""
     assert served.get(tls=trusting()).body == b"ok\n"
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -74,14 +74,14 @@ def test_a_client_that_trusts_the_authority(served: WebSite) -> None:
     [(f"{TLS}, min_version: TLS13", "-tls1_3", "-tls1_2"), (f"{TLS}, max_version: TLS12", "-tls1_2", "-tls1_3")],
     indirect=["served"],
 )
-def test_versions(served: WebSite, spoken: str, refused: str) -> None:
+def test_versions(served: ServedApp, spoken: str, refused: str) -> None:
     """As openssl sees them: the one is spoken, the other is not."""
     assert "200 OK" in s_client(served, spoken)
     assert "Cipher is (NONE)" in s_client(served, refused)
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_old_versions_are_never_spoken(served: WebSite) -> None:
+def test_old_versions_are_never_spoken(served: ServedApp) -> None:
     """Not even to a client that has nothing better; HTTP/1.1 is what both agree on."""
     assert "200 OK" not in s_client(served, "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0")
     assert "ALPN protocol: http/1.1" in s_client(served, "-alpn", "h2,http/1.1")
@@ -92,26 +92,26 @@ def test_old_versions_are_never_spoken(served: WebSite) -> None:
     [f"{TLS}, max_version: TLS12, cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]"],
     indirect=True,
 )
-def test_cipher_suites(served: WebSite) -> None:
+def test_cipher_suites(served: ServedApp) -> None:
     """By Go's names; no other is spoken."""
     assert "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384" in s_client(served)
     assert "200 OK" not in s_client(served, "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
 
 
 @pytest.mark.parametrize("served", [f"{TLS}, cipher_suites: [TLS_AES_128_GCM_SHA256]"], indirect=True)
-def test_suites_of_tls_1_3_alone_mean_that_version_alone(served: WebSite) -> None:
+def test_suites_of_tls_1_3_alone_mean_that_version_alone(served: ServedApp) -> None:
     assert "200 OK" in s_client(served, "-tls1_3")
     assert "200 OK" not in s_client(served, "-tls1_2")
 
 
 @pytest.mark.parametrize("served", [f"{TLS}, curve_preferences: [CurveP384]"], indirect=True)
-def test_a_curve(served: WebSite) -> None:
+def test_a_curve(served: ServedApp) -> None:
     assert "Server Temp Key: ECDH, secp384r1" in s_client(served)
     assert "200 OK" not in s_client(served, "-groups", "P-256")
 
 
 @pytest.mark.parametrize("served", [CLIENTS], indirect=True)
-def test_clients_must_show_a_certificate(served: WebSite) -> None:
+def test_clients_must_show_a_certificate(served: ServedApp) -> None:
     """Of our authority: without one, or with another authority's, the handshake fails."""
     assert served.get(tls=trusting(("anyone.example",))).status == 200
     for context in (trusting(), trusting(("anyone.example",), STRANGER)):
@@ -122,7 +122,7 @@ def test_clients_must_show_a_certificate(served: WebSite) -> None:
 @pytest.mark.parametrize(
     "served", [f"{TLS}, client_auth_type: VerifyClientCertIfGiven, client_ca_file: ca.crt"], indirect=True
 )
-def test_a_certificate_that_is_given_is_verified(served: WebSite) -> None:
+def test_a_certificate_that_is_given_is_verified(served: ServedApp) -> None:
     assert served.get(tls=trusting()).status == 200
     assert served.get(tls=trusting(("anyone.example",))).status == 200
     with pytest.raises(REFUSED):
@@ -132,7 +132,7 @@ def test_a_certificate_that_is_given_is_verified(served: WebSite) -> None:
 @pytest.mark.parametrize(
     "served", [f"{TLS}, client_auth_type: RequestClientCert, client_ca_file: ca.crt"], indirect=True
 )
-def test_client_certificate_is_optional(served: WebSite) -> None:
+def test_client_certificate_is_optional(served: ServedApp) -> None:
     """Any client is served, as the toolkit would."""
     assert served.get(tls=trusting()).status == 200
     assert served.get(tls=trusting(("anyone.example",), STRANGER)).status == 200
@@ -141,7 +141,7 @@ def test_client_certificate_is_optional(served: WebSite) -> None:
 @pytest.mark.parametrize(
     "served", [f"{CLIENTS}, client_allowed_sans: [prometheus.example, 10.1.2.3, ops@example.com]"], indirect=True
 )
-def test_only_the_allowed_names_are_accepted(served: WebSite) -> None:
+def test_only_the_allowed_names_are_accepted(served: ServedApp) -> None:
     """Any kind of name; a good certificate with none of them is refused before a request is read."""
     for name in ("prometheus.example", "10.1.2.3", "ops@example.com"):
         assert served.get(tls=trusting((name, "another.example"))).status == 200
@@ -150,7 +150,7 @@ def test_only_the_allowed_names_are_accepted(served: WebSite) -> None:
 
 
 @pytest.mark.parametrize("served", [CLIENTS], indirect=True)
-def test_certificates_and_authorities_rotate(served: WebSite) -> None:
+def test_certificates_and_authorities_rotate(served: ServedApp) -> None:
     """New files are served to new connections, without a restart; a client of the old authority is out."""
     certificate(served.folder, "127.0.0.1", "renewed.example")
     STRANGER.cert_pem.write_to_path(str(served.folder / "ca.crt"))
@@ -163,7 +163,7 @@ def test_certificates_and_authorities_rotate(served: WebSite) -> None:
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_half_a_rotation_changes_nothing(served: WebSite, log: Log) -> None:
+def test_half_a_rotation_changes_nothing(served: ServedApp, log: Log) -> None:
     """A certificate whose key has not come yet: the old pair is served, and the log says so once."""
     key = (served.folder / "server.key").read_bytes()
     certificate(served.folder, "127.0.0.1", "renewed.example")
@@ -181,7 +181,7 @@ def test_half_a_rotation_changes_nothing(served: WebSite, log: Log) -> None:
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_reload_does_not_end_tls(served: WebSite, log: Log) -> None:
+def test_reload_does_not_end_tls(served: ServedApp, log: Log) -> None:
     """A web file that no longer names a certificate, or is gone, leaves TLS on."""
     served.web_file.write_text("basic_auth_users: {}\n")
     wait_until(lambda: served.get(tls=trusting()).status == 200 and log.errors)
@@ -193,7 +193,7 @@ def test_reload_does_not_end_tls(served: WebSite, log: Log) -> None:
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_when_our_certificate_expires_is_a_metric(served: WebSite) -> None:
+def test_when_our_certificate_expires_is_a_metric(served: ServedApp) -> None:
     """Beside those of the stores, and after a rotation that of the new one."""
 
     def shown() -> list[str]:
@@ -214,13 +214,13 @@ def test_when_our_certificate_expires_is_a_metric(served: WebSite) -> None:
     assert real() == datetime(2031, 5, 7, tzinfo=UTC).timestamp()
 
 
-def _answers(site: WebSite, context: ssl.SSLContext) -> bool:
+def _answers(served: ServedApp, context: ssl.SSLContext) -> bool:
     try:
-        return site.get(tls=context).status == 200
+        return served.get(tls=context).status == 200
     except REFUSED:
         return False
 
 
-def _names(site: WebSite, context: ssl.SSLContext) -> tuple[tuple[str, str], ...]:
-    with context.wrap_socket(site.connect(), server_hostname="127.0.0.1") as client:
+def _names(served: ServedApp, context: ssl.SSLContext) -> tuple[tuple[str, str], ...]:
+    with context.wrap_socket(served.connect(), server_hostname="127.0.0.1") as client:
         return dict(client.getpeercert() or {})["subjectAltName"]  # type: ignore[return-value]  # typed as anything

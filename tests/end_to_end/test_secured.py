@@ -5,7 +5,7 @@ from pathlib import Path
 from testkit.prometheus import Prometheus, scraped
 from testkit.session import Servers
 from tests.support.factories import hashed
-from tests.support.served_app import AUTHORITY, WebSite, certificate, wait_until
+from tests.support.served_app import AUTHORITY, ServedApp, certificate, wait_until
 
 
 def test_prometheus_scrapes_with_tls_and_a_password_or_the_token(servers: Servers, tmp_path: Path) -> None:
@@ -21,12 +21,12 @@ def test_prometheus_scrapes_with_tls_and_a_password_or_the_token(servers: Server
         "nobody": {},
     }
     secured = {"scheme": "https", "tls_config": {"ca_file": str(authority)}}
-    with WebSite(tmp_path, tls + users, token="a-token-of-the-test") as site:
-        jobs = [scraped(site.port, name=name, **secured, **keys) for name, keys in credentials.items()]
+    with ServedApp(tmp_path, tls + users, token="a-token-of-the-test") as served:
+        jobs = [scraped(served.port, name=name, **secured, **keys) for name, keys in credentials.items()]
         with servers.private_prometheus(*jobs) as prometheus:
             wait_until(lambda: len(last_errors(prometheus)) == len(jobs), 60)
             found = last_errors(prometheus)
-            kept = site.connections
+            kept = served.connections
 
     assert found == {"password": "", "token": "", "nobody": "server returned HTTP status 401 Unauthorized"}
     assert kept <= len(jobs)

@@ -7,7 +7,7 @@ import jsonschema_rs
 import pytest
 
 from exporter.config.stores import STORES
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.health_schema import SCHEMA, valid
 
 
@@ -43,10 +43,10 @@ def test_the_schema_lists_the_stores() -> None:
         (["checks", "orders:responseTime", 0, "observedValue"], "fast"),
     ],
 )
-def test_what_breaks_the_promise(site: Site, path: list[str | int], value: Any) -> None:
+def test_what_breaks_the_promise(app_client: AppClient, path: list[str | int], value: Any) -> None:
     """A field more, another word, another type; a text that might name an address."""
-    site.poll("orders")
-    body = site.health()
+    app_client.poll("orders")
+    body = app_client.health()
     place: Any = body
     for key in path[:-1]:
         place = place[key]
@@ -57,8 +57,8 @@ def test_what_breaks_the_promise(site: Site, path: list[str | int], value: Any) 
 
 
 @pytest.mark.parametrize("field", ["status", "serviceId", "version", "releaseId", "time", "notes", "targets", "checks"])
-def test_no_field_goes_away(site: Site, field: str) -> None:
-    body = site.health()
+def test_no_field_goes_away(app_client: AppClient, field: str) -> None:
+    body = app_client.health()
     del body[field]
 
     with pytest.raises(jsonschema_rs.ValidationError):

@@ -23,7 +23,7 @@ LAG = query(
 )  # fmt: skip
 
 
-class Site:
+class AppClient:
     """Two targets, each in a group of its own; `now` is what both clocks show."""
 
     def __init__(self, load: Load | None = None) -> None:

@@ -15,7 +15,7 @@ PARSERS: dict[Format, Callable[[str], Iterable[Family]]] = {"text": parse_text, 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-class Site:
+class Pages:
     """A snapshot and its pages, fed as the service does it."""
 
     def __init__(self, *targets: MonitoredTarget) -> None:

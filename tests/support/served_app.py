@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class WebSite:
+class ServedApp:
     """Serve in a thread, in this process; the one target is at a port where no server listens."""
 
     def __init__(self, folder: Path, web_file: str | None = None, **web: Any) -> None:

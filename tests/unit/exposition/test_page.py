@@ -17,7 +17,7 @@ from exporter.queries.histogram import HistogramValue
 from exporter.queries.query import Metric, Query, Row
 from exporter.state.snapshot import Snapshot
 from tests.support.factories import Events, at, info, metric, monitored_target, query
-from tests.support.pages import Series, Site, series_of
+from tests.support.pages import Pages, Series, series_of
 from tests.support.paths import GOLDEN
 
 
@@ -41,11 +41,11 @@ def every_type() -> Query:
     )
 
 
-def hand_made() -> Site:
-    """Make a site with one of everything: two stores, one of them down with a backup; a failed query, an absent one."""
+def hand_made() -> Pages:
+    """Make pages with one of everything: two stores, one of them down with a backup; a failed query, an absent one."""
     orders = Events(monitored_target("orders", labels={"cluster": "eu-1"}))
     search = Events(monitored_target("search", store="qdrant", interval=30.0, required=False))
-    site = Site(orders.target, search.target)
+    pages = Pages(orders.target, search.target)
     server = info("15.4", role="primary", edition="", started_at=1.7e9, missing_privileges={"pg_monitor": "GRANT x"},
                   capabilities={"statements": "", "wal": "needs version >=16"})  # fmt: skip
     rows: list[Row] = [
@@ -54,7 +54,7 @@ def hand_made() -> Site:
         {"datname": None, "bytes": math.inf, "calls": 0, "commits": math.nan, "waits": None, "waited": None,
          "lags": None},
     ]  # fmt: skip
-    site.publish(
+    pages.publish(
         orders.ping(90.0, server, seconds=0.003),
         orders.result(90.5, every_type(), rows),
         orders.result(90.6, query("canary", timing=True, labels=(), metrics=()), [{}]),
@@ -70,7 +70,7 @@ def hand_made() -> Site:
         search.failed_ping(95.0, "timeout"),
         search.poll(96.0),
     )  # fmt: skip
-    return site
+    return pages
 
 
 @pytest.mark.parametrize(("kind", "file"), [("text", "page.txt"), ("openmetrics", "page.om.txt")])
@@ -81,8 +81,8 @@ def test_the_golden_page(kind: Format, file: str) -> None:
 
 def test_both_formats_say_the_same() -> None:
     """They differ in their heads alone, so every number is the same in both."""
-    site = hand_made()
-    text, openmetrics = site.series("text"), site.series("openmetrics")
+    pages = hand_made()
+    text, openmetrics = pages.series("text"), pages.series("openmetrics")
 
     assert text.keys() == openmetrics.keys()
     assert [text[key] for key in text if text[key] == text[key]] == [
@@ -129,11 +129,11 @@ def test_any_label_value_is_read_back(kind: Format, value: str, help_text: str, 
 
 def test_half_a_surrogate_pair_does_not_break_the_page() -> None:
     """JSON can bring one; it has no UTF-8, and two such names are not the same: Prometheus would refuse the page."""
-    site, events = Site(), Events()
+    pages, events = Pages(), Events()
     rows = [{"datname": name, "bytes": 1.0} for name in ("a\ud800", "a\ud801", "a?", "é")]
-    site.publish(events.ping(90.0), events.result(90.0, rows=rows))
+    pages.publish(events.ping(90.0), events.result(90.0, rows=rows))
 
-    assert [dict(labels)["datname"] for _, labels in named(site.series(), "pg_size")] == [
+    assert [dict(labels)["datname"] for _, labels in named(pages.series(), "pg_size")] == [
         "a\\ud800", "a\\ud801", "a?", "é",
     ]  # fmt: skip
 
@@ -150,31 +150,31 @@ def test_a_histogram_has_a_count_where_it_has_a_sum() -> None:
 
 
 def test_null_is_no_line_and_zero_is_one() -> None:
-    site, events = Site(), Events()
+    pages, events = Pages(), Events()
     rows: list[Row] = [{"datname": "a", "bytes": None}, {"datname": "b", "bytes": 0}]
-    site.publish(events.ping(90.0), events.result(90.0, rows=rows))
+    pages.publish(events.ping(90.0), events.result(90.0, rows=rows))
 
-    assert named(site.series(), "pg_size") == {("pg_size_bytes", (("datname", "b"), ("target", "orders"))): 0.0}
+    assert named(pages.series(), "pg_size") == {("pg_size_bytes", (("datname", "b"), ("target", "orders"))): 0.0}
 
 
 def test_a_family_without_samples_has_no_head() -> None:
     """An empty family is noise."""
-    site, events = Site(), Events()
-    site.publish(events.ping(90.0), events.result(90.0, rows=[]))
+    pages, events = Pages(), Events()
+    pages.publish(events.ping(90.0), events.result(90.0, rows=[]))
 
-    assert "pg_size_bytes" not in site.text()
+    assert "pg_size_bytes" not in pages.text()
 
 
 def test_a_targets_labels_are_on_every_sample() -> None:
     """Those of the configuration; and the store on the product's own metrics."""
     events = Events(monitored_target("orders", labels={"cluster": "eu-1"}))
-    site = Site(events.target)
-    site.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
+    pages = Pages(events.target)
+    pages.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
 
-    labels = [dict(labels) for _, labels in site.series()]
+    labels = [dict(labels) for _, labels in pages.series()]
     assert {found.get("cluster") for found in labels} == {"eu-1"}
     assert {found.get("target") for found in labels} == {"orders"}
-    assert {dict(labels)["store"] for name, labels in site.series() if name.startswith("datatier_")} == {"postgres"}
+    assert {dict(labels)["store"] for name, labels in pages.series() if name.startswith("datatier_")} == {"postgres"}
 
 
 def test_two_queries_may_feed_one_core_metric() -> None:
@@ -182,51 +182,51 @@ def test_two_queries_may_feed_one_core_metric() -> None:
     fed = Metric(name="datatier_saturation_ratio", type="gauge", help="H.", value="bytes")
     disk = query("disk", labels=(), metrics=(fed.model_copy(update={"labels": {"resource": "disk"}}),))
     both = query("both", labels=("resource",), metrics=(fed,))
-    site, events = Site(), Events()
+    pages, events = Pages(), Events()
     rows = [{"resource": "disk", "bytes": 0.2}, {"resource": "queue", "bytes": 0.3}]
-    site.publish(events.ping(90.0), events.result(90.0, disk, [{"bytes": 0.1}]), events.result(90.0, both, rows))
+    pages.publish(events.ping(90.0), events.result(90.0, disk, [{"bytes": 0.1}]), events.result(90.0, both, rows))
 
-    found = {dict(labels)["resource"]: value for (_, labels), value in named(site.series(), "datatier_sat").items()}
+    found = {dict(labels)["resource"]: value for (_, labels), value in named(pages.series(), "datatier_sat").items()}
     assert found == {"disk": 0.1, "queue": 0.3}
 
 
 def test_a_page_of_one_target_is_its_part_of_the_page() -> None:
     """Nothing of the others, nothing missing."""
-    site = hand_made()
-    whole = {key: value for key, value in site.series().items() if ("target", "orders") in key[1]}
+    pages = hand_made()
+    whole = {key: value for key, value in pages.series().items() if ("target", "orders") in key[1]}
 
-    assert repr(site.series(target="orders")) == repr(whole)
+    assert repr(pages.series(target="orders")) == repr(whole)
 
 
 def test_a_page_is_made_once_for_each_state() -> None:
     """Ready bytes until something changes or expires."""
-    site, events = Site(), Events()
-    site.publish(events.ping(90.0), events.result(90.0))
-    first = site.exposition.page("text", at(100.0))
-    assert site.exposition.page("text", at(110.0)) is first
+    pages, events = Pages(), Events()
+    pages.publish(events.ping(90.0), events.result(90.0))
+    first = pages.exposition.page("text", at(100.0))
+    assert pages.exposition.page("text", at(110.0)) is first
 
-    site.publish(events.poll(111.0))
-    assert site.exposition.page("text", at(111.0)) is not first
+    pages.publish(events.poll(111.0))
+    assert pages.exposition.page("text", at(111.0)) is not first
 
 
 def test_a_page_forgets_what_expired() -> None:
     """No event is needed: a later scrape gets less."""
-    site, events = Site(), Events()
-    site.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
+    pages, events = Pages(), Events()
+    pages.publish(events.ping(90.0), events.result(90.0), events.poll(90.0))
 
     up = ("datatier_up", (("store", "postgres"), ("target", "orders")))
-    assert (site.series(now=127.0)[up], len(named(site.series(now=127.0), "pg_size"))) == (1.0, 1)
-    assert (site.series(now=128.0)[up], len(named(site.series(now=128.0), "pg_size"))) == (0.0, 0)
+    assert (pages.series(now=127.0)[up], len(named(pages.series(now=127.0), "pg_size"))) == (1.0, 1)
+    assert (pages.series(now=128.0)[up], len(named(pages.series(now=128.0), "pg_size"))) == (0.0, 0)
 
 
 def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
     """Of a thousand targets that are polled at different times, one poll costs one part."""
     orders, search = Events(), Events(monitored_target("search", store="qdrant"))
-    site = Site(orders.target, search.target)
-    site.publish(orders.ping(90.0), search.ping(90.0))
-    before = site.exposition.page("text", at(91.0)).fragments
-    site.publish(search.poll(92.0))
-    after = site.exposition.page("text", at(92.0)).fragments
+    pages = Pages(orders.target, search.target)
+    pages.publish(orders.ping(90.0), search.ping(90.0))
+    before = pages.exposition.page("text", at(91.0)).fragments
+    pages.publish(search.poll(92.0))
+    after = pages.exposition.page("text", at(92.0)).fragments
 
     assert [old is new for old, new in zip(before, after, strict=True)] == [True, False]
 
@@ -234,24 +234,24 @@ def test_a_targets_part_is_made_anew_only_when_the_target_changes() -> None:
 def test_target_is_rendered_again_when_others_change_its_state() -> None:
     """A target that was down is unknown once no target can be reached: its own poll saw nothing new."""
     orders, search = Events(), Events(monitored_target("search", store="qdrant"))
-    site = Site(orders.target, search.target)
+    pages = Pages(orders.target, search.target)
     unasked = replace(orders.failed_ping(90.0), fault="network")
-    site.publish(unasked, orders.poll(90.0), search.ping(90.0))
+    pages.publish(unasked, orders.poll(90.0), search.ping(90.0))
     state = ("datatier_target_state", (("store", "postgres"), ("target", "orders")))
-    assert site.series(now=91.0)[state] == 3.0
+    assert pages.series(now=91.0)[state] == 3.0
 
-    site.publish(replace(search.failed_ping(92.0), fault="network"))
-    assert site.series(now=92.0)[state] == 1.0
+    pages.publish(replace(search.failed_ping(92.0), fault="network"))
+    assert pages.series(now=92.0)[state] == 1.0
 
 
 def test_a_forgotten_target_leaves_nothing_behind() -> None:
     """Neither lines, nor parts, nor pages: targets come and go for months."""
-    site, events = Site(), Events()
-    site.publish(events.ping(90.0), events.result(90.0))
-    page = site.exposition.page("text", at(90.0), "orders")
+    pages, events = Pages(), Events()
+    pages.publish(events.ping(90.0), events.result(90.0))
+    page = pages.exposition.page("text", at(90.0), "orders")
     part, page_is_there = page.fragments[0], weakref.ref(page)
     del page
-    site.exposition.forget("orders")
+    pages.exposition.forget("orders")
 
     assert page_is_there() is None
     assert gc.get_referrers(part) == []
@@ -268,10 +268,10 @@ def test_a_large_page_comes_in_blocks() -> None:
 
 def test_a_page_counts_its_series() -> None:
     """What Prometheus will store of it."""
-    site = hand_made()
-    page = site.exposition.page("text", at(100.0))
+    pages = hand_made()
+    page = pages.exposition.page("text", at(100.0))
 
-    assert page.series == len(site.series())
+    assert page.series == len(pages.series())
 
 
 def test_an_empty_page_is_no_page() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.fuzz import examples
 from tests.support.health_schema import SCHEMA
 
@@ -79,15 +79,15 @@ def operation(content: dict[str, Any], query: tuple[str, ...], path: str) -> dic
 @pytest.fixture(scope="module")
 def api(faults: list[object]) -> Iterator[Any]:
     assert not faults
-    site = Site()
-    site.poll("orders")
-    site.fail("invoices")
+    app_client = AppClient()
+    app_client.poll("orders")
+    app_client.fail("invoices")
     paths = {path: {"get": operation(*page, path)} for path, page in PAGES.items()}
     document = {"openapi": "3.1.0", "info": {"title": "datatier-exporter", "version": "1"}, "paths": paths}
     schema = import_module("schemathesis").openapi.from_dict(document)  # takes as long to load as all the rest
-    schema.app = site.app
+    schema.app = app_client.app
     yield schema
-    site.client.close()
+    app_client.client.close()
 
 
 @pytest.mark.parametrize("path", PAGES)

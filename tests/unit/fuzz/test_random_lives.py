@@ -11,7 +11,7 @@ from exporter.errors import QueryError, Reason
 from exporter.queries.health_rule import HealthRule
 from exporter.state.events import MonitoredTarget
 from exporter.state.local_fault import LocalFault
-from tests.support.app_client import LAG, Site
+from tests.support.app_client import LAG, AppClient
 from tests.support.factories import SIZE_CHECK, Events, info, metric, monitored_target, query
 from tests.support.fuzz import examples
 from tests.support.health_events import unexplained
@@ -37,15 +37,15 @@ class Lives(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.site = Site()
-        self.ask: Callable[[str], str] = lambda path: self.site.client.get(path).text
+        self.app = AppClient()
+        self.ask: Callable[[str], str] = lambda path: self.app.client.get(path).text
 
     def teardown(self) -> None:
-        self.site.client.close()
+        self.app.client.close()
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 15.0, 31.0, 200.0, 90_000.0]))
     def wait(self, seconds: float) -> None:
-        self.site.now += seconds
+        self.app.now += seconds
 
     @rule(
         name=names,
@@ -56,26 +56,26 @@ class Lives(RuleBasedStateMachine):
     def answer_ping(self, name: str, seconds: float, blind: bool, role: str) -> None:  # noqa: FBT001 - drawn
         missing = {"pg_monitor": "GRANT"} if blind else {}
         self.publish(
-            name, lambda events: events.ping(self.site.now, info(role=role, missing_privileges=missing), seconds)
+            name, lambda events: events.ping(self.app.now, info(role=role, missing_privileges=missing), seconds)
         )
 
     @rule(name=names, reason=st.sampled_from(["connect", "auth", "timeout"]), fault=faults)
     def fail_ping(self, name: str, reason: Reason, fault: LocalFault | None) -> None:
-        self.publish(name, lambda events: events.failed_ping(self.site.now, reason, fault))
+        self.publish(name, lambda events: events.failed_ping(self.app.now, reason, fault))
 
     @rule(name=names, asked=st.sampled_from(QUERIES), value=st.floats() | st.none(), text=st.text(max_size=5))
     def answer(self, name: str, asked: object, value: float | None, text: str) -> None:
         row = {"datname": text, "check": text, "bytes": value, "status": "warn"}
-        self.publish(name, lambda events: events.result(self.site.now, asked, [row]))  # type: ignore[arg-type]
+        self.publish(name, lambda events: events.result(self.app.now, asked, [row]))  # type: ignore[arg-type]
 
     @rule(name=names, asked=st.sampled_from(QUERIES), reason=reasons, dropped=st.integers(0, 5))
     def fail(self, name: str, asked: object, reason: Reason, dropped: int) -> None:
         error = QueryError(reason, "why", dropped)
-        self.publish(name, lambda events: events.failed_result(self.site.now, asked, error))  # type: ignore[arg-type]
+        self.publish(name, lambda events: events.failed_result(self.app.now, asked, error))  # type: ignore[arg-type]
 
     @rule(name=names, skipped=st.integers(0, 2))
     def end_poll(self, name: str, skipped: int) -> None:
-        self.publish(name, lambda events: events.poll(self.site.now, skipped))
+        self.publish(name, lambda events: events.poll(self.app.now, skipped))
 
     @rule(name=names, required=st.booleans(), maintenance=st.booleans(), interval=st.sampled_from([1.0, 15.0, 600.0]))
     def configure(self, name: str, required: bool, maintenance: bool, interval: float) -> None:  # noqa: FBT001 - drawn
@@ -84,7 +84,7 @@ class Lives(RuleBasedStateMachine):
         )
         if name in self.targets:
             self.forget(name)
-        self.site.service.snapshot.watch(changed, self.site.clock())
+        self.app.service.snapshot.watch(changed, self.app.clock())
 
     @precondition(lambda self: len(self.targets) > 1)
     @rule(name=names)
@@ -94,20 +94,20 @@ class Lives(RuleBasedStateMachine):
 
     @property
     def targets(self) -> dict[str, MonitoredTarget]:
-        return self.site.service.snapshot.targets
+        return self.app.service.snapshot.targets
 
     def forget(self, name: str) -> None:
         """Do what a reload does with a target that is there no more."""
-        for part in (self.site.service.snapshot, self.site.service.exposition, self.site.service.health):
+        for part in (self.app.service.snapshot, self.app.service.exposition, self.app.service.health):
             part.forget(name)
 
     def publish(self, name: str, make: Callable[[Events], object]) -> None:
         if name in self.targets:
-            self.site.publish(make(Events(self.targets[name])))  # type: ignore[arg-type]
+            self.app.publish(make(Events(self.targets[name])))  # type: ignore[arg-type]
 
     @invariant()
     def pages_agree(self) -> None:
-        body = self.site.health()
+        body = self.app.health()
         series = series_of(self.ask("/metrics"))
         page = read_html(self.ask("/"))
 
@@ -132,14 +132,14 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def formats_agree(self) -> None:
         for name in list(self.targets)[:1]:
-            openmetrics = self.site.client.get(
+            openmetrics = self.app.client.get(
                 f"/probe?target={name}", headers={"Accept": "application/openmetrics-text"}
             )
 
             assert repr(series_of(openmetrics.text, "openmetrics")) == repr(
                 series_of(self.ask(f"/probe?target={name}"))
             )
-            assert json.loads(self.site.client.get(f"/health/targets/{name}").text)["targets"].keys() == {name}
+            assert json.loads(self.app.client.get(f"/health/targets/{name}").text)["targets"].keys() == {name}
 
 
 def only(series: Series, metric_name: str, target: str) -> dict[str, float]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fuzz import examples
-from tests.support.served_app import WebSite
+from tests.support.served_app import ServedApp
 
 METHODS = [b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PRI", b"CONNECT", b"TRACE", b"get", b"G\x00T", b""]
 PATHS = [
@@ -37,17 +37,17 @@ well_formed = st.tuples(
 
 
 @pytest.fixture(scope="module")
-def web_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebSite]:
-    folder: Path = tmp_path_factory.mktemp("site")
-    with WebSite(folder, "http_server_config: {headers: {X-Frame-Options: deny}}", token="hunter22") as made:
+def served_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
+    folder: Path = tmp_path_factory.mktemp("app")
+    with ServedApp(folder, "http_server_config: {headers: {X-Frame-Options: deny}}", token="hunter22") as made:
         yield made
 
 
 @examples(150)
 @given(requests=st.lists(well_formed | st.binary(max_size=200), min_size=1, max_size=3))
-def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: list[object], requests: list[bytes]) -> None:
+def test_any_bytes_are_answered_or_cut(served_app: ServedApp, faults: list[object], requests: list[bytes]) -> None:
     """One after another on one connection; the next client is served as ever."""
-    with web_site.connect() as client:
+    with served_app.connect() as client:
         client.settimeout(0.05)
         answer = b""
         try:
@@ -63,4 +63,4 @@ def test_any_bytes_are_answered_or_cut(web_site: WebSite, faults: list[object], 
     assert b"Traceback" not in answer
     assert b"hunter22" not in answer
     assert not faults
-    assert web_site.get("/livez").status == 200
+    assert served_app.get("/livez").status == 200

@@ -21,7 +21,7 @@ from tests.support.factories import Events, at, metric, query
 from tests.support.fuzz import examples
 from tests.support.health_schema import valid
 from tests.support.importing import one
-from tests.support.pages import Series, Site
+from tests.support.pages import Pages, Series
 
 
 class Text(str):
@@ -102,26 +102,26 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def test_rows_are_samples_or_an_error(asked: Query, rows: list[Row]) -> None:
     """Both formats are parsed by Prometheus' own library, /health by its schema."""
     events = Events()
-    site = Site(events.target)
-    site.publish(events.ping(90.0))
+    pages = Pages(events.target)
+    pages.publish(events.ping(90.0))
     try:
         result = events.result(90.0, asked, rows)
     except QueryError as error:
         assert "\n" not in error.shown  # noqa: PT017 - either outcome is right
-        site.publish(events.failed_result(90.0, asked, error))
+        pages.publish(events.failed_result(90.0, asked, error))
         expected: Series = {}
     else:
-        site.publish(result)
+        pages.publish(result)
         expected = series_expected(result.families)
-    site.publish(events.poll(90.0))
+    pages.publish(events.poll(90.0))
 
     for kind in ("text", "openmetrics"):
-        assert repr(sorted(named(site, kind).items())) == repr(sorted(expected.items()))
-    valid(report(site.snapshot, at(100.0)))
+        assert repr(sorted(named(pages, kind).items())) == repr(sorted(expected.items()))
+    valid(report(pages.snapshot, at(100.0)))
 
 
-def named(site: Site, kind: Format) -> Series:
-    return {key: value for key, value in site.series(kind).items() if key[0].startswith("pg_") and key[0] != "pg_up"}
+def named(pages: Pages, kind: Format) -> Series:
+    return {key: value for key, value in pages.series(kind).items() if key[0].startswith("pg_") and key[0] != "pg_up"}
 
 
 def series_expected(families: Any) -> Series:

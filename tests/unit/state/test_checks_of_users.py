@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.settings import read_queries
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.factories import Events, monitored_target, write
 
 FILE = """
@@ -37,17 +37,19 @@ STATES = {"pass": 0.0, "unknown": 1.0, "warn": 2.0, "fail": 3.0}
     ],
 )
 def test_a_users_check_is_seen_everywhere(
-    site: Site, tmp_path: Path, rule: str, used: float | str | None, status: str
+    app_client: AppClient, tmp_path: Path, rule: str, used: float | str | None, status: str
 ) -> None:
     """With a threshold of the table, limits of its own, or rows that bring their verdict."""
     write(tmp_path / "postgres" / "jobs.yaml", FILE % rule)
     [jobs] = [query for query in read_queries(["postgres"], [tmp_path]) if query.name == "jobs"]
     row = {"used": 0.5, "verdict": used} if isinstance(used, str) else {"used": used}
     events = Events(monitored_target("orders"))
-    site.publish(events.ping(1.0), events.result(1.0, jobs, [row]), events.poll(1.0))
-    site.now = 2.0
-    body = site.health("/health/targets/orders")
-    families = {family.name: family for family in text_string_to_metric_families(site.client.get("/metrics").text)}
+    app_client.publish(events.ping(1.0), events.result(1.0, jobs, [row]), events.poll(1.0))
+    app_client.now = 2.0
+    body = app_client.health("/health/targets/orders")
+    families = {
+        family.name: family for family in text_string_to_metric_families(app_client.client.get("/metrics").text)
+    }
     wanted = {"store": "postgres", "target": "orders", "check": "jobs"}
     [metric] = [sample.value for sample in families["datatier_check_state"].samples if sample.labels == wanted]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.factories import Events, monitored_target
 
 PATHS = [
@@ -12,42 +12,42 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_paths_answer_get_head_and_options(site: Site, path: str) -> None:
+def test_paths_answer_get_head_and_options(app_client: AppClient, path: str) -> None:
     """With the same status; probes of load balancers use all three."""
-    site.poll("orders")
-    site.poll("invoices")
+    app_client.poll("orders")
+    app_client.poll("invoices")
 
-    assert [site.status(path, method) for method in ("GET", "HEAD", "OPTIONS")] == [200, 200, 200]
+    assert [app_client.status(path, method) for method in ("GET", "HEAD", "OPTIONS")] == [200, 200, 200]
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/startupz", "/health", "/health/groups/write", "/health/targets/orders"])
-def test_failure_has_the_same_status_for_all_methods(site: Site, path: str) -> None:
+def test_failure_has_the_same_status_for_all_methods(app_client: AppClient, path: str) -> None:
     """Also for OPTIONS, the default check of HAProxy."""
     if path.startswith("/health"):
-        site.fail("orders")
+        app_client.fail("orders")
 
-    assert [site.status(path, method) for method in ("GET", "HEAD", "OPTIONS")] == [503, 503, 503]
+    assert [app_client.status(path, method) for method in ("GET", "HEAD", "OPTIONS")] == [503, 503, 503]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_options_has_no_body(site: Site, path: str) -> None:
-    answer = site.client.options(path)
+def test_options_has_no_body(app_client: AppClient, path: str) -> None:
+    answer = app_client.client.options(path)
 
     assert (answer.content, answer.headers["allow"]) == (b"", "GET, HEAD, OPTIONS")
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_responses_forbid_caching_and_sniffing(site: Site, path: str, method: str) -> None:
-    headers = site.client.request(method, path).headers
+def test_responses_forbid_caching_and_sniffing(app_client: AppClient, path: str, method: str) -> None:
+    headers = app_client.client.request(method, path).headers
 
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert headers["date"].endswith(" GMT")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_other_methods_are_not_allowed(site: Site, method: str) -> None:
-    assert [site.status(path, method) for path in PATHS] == [405] * len(PATHS)
+def test_other_methods_are_not_allowed(app_client: AppClient, method: str) -> None:
+    assert [app_client.status(path, method) for path in PATHS] == [405] * len(PATHS)
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_other_methods_are_not_allowed(site: Site, method: str) -> None:
         ("/health/targets/orders?rolle=primary", 400),
     ],
 )
-def test_unknown_paths_and_parameters_are_rejected(site: Site, path: str, status: int) -> None:
+def test_unknown_paths_and_parameters_are_rejected(app_client: AppClient, path: str, status: int) -> None:
     """No path redirects: HAProxy would take that for a healthy response."""
-    assert site.status(path) == status
+    assert app_client.status(path) == status
 
 
-def test_no_page_shows_a_secret(site: Site) -> None:
+def test_no_page_shows_a_secret(app_client: AppClient) -> None:
     """Neither a password, nor an address, nor a message of a server."""
-    site.fail("orders")
-    site.publish(Events(monitored_target("invoices")).failed_result(1.0))
-    pages = [site.client.get(path).text for path in [*PATHS, "/health/targets/nobody", "/nothing"]]
+    app_client.fail("orders")
+    app_client.publish(Events(monitored_target("invoices")).failed_result(1.0))
+    pages = [app_client.client.get(path).text for path in [*PATHS, "/health/targets/nobody", "/nothing"]]
 
     assert not [page for page in pages if "hunter22" in page or "@h" in page or "db1.example" in page]
 
 
-def test_start_page_links_to_the_others(site: Site) -> None:
-    answer = site.client.get("/")
+def test_start_page_links_to_the_others(app_client: AppClient) -> None:
+    answer = app_client.client.get("/")
 
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert all(f'href="{path}"' in answer.text for path in ("/metrics", "/health", "/livez", "/startupz", "/readyz"))

@@ -11,15 +11,15 @@ from exporter.config.config import Web
 from exporter.errors import ConfigError
 from exporter.exposition import page
 from exporter.settings import RuntimeConfig
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-def test_metrics_are_those_of_targets_and_exporter(site: Site) -> None:
+def test_metrics_are_those_of_targets_and_exporter(app_client: AppClient) -> None:
     """Prometheus can parse the page; it has the version of the exporter."""
-    site.poll("orders")
-    answer = site.client.get("/metrics")
+    app_client.poll("orders")
+    answer = app_client.client.get("/metrics")
     families = {family.name: family for family in parse_text(answer.text)}
 
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -28,9 +28,9 @@ def test_metrics_are_those_of_targets_and_exporter(site: Site) -> None:
     assert 0 < size.value < len(answer.content)
 
 
-def test_openmetrics_page_ends_with_eof(site: Site) -> None:
-    site.poll("orders")
-    answer = site.client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
+def test_openmetrics_page_ends_with_eof(app_client: AppClient) -> None:
+    app_client.poll("orders")
+    answer = app_client.client.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
 
     assert answer.headers["content-type"] == OPENMETRICS
     assert answer.text.endswith("\n# EOF\n")
@@ -40,11 +40,11 @@ def test_openmetrics_page_ends_with_eof(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("accept", "end"), [("text/plain", ""), ("application/openmetrics-text", "# EOF\n")])
-def test_probe_serves_one_target(site: Site, accept: str, end: str) -> None:
+def test_probe_serves_one_target(app_client: AppClient, accept: str, end: str) -> None:
     """Without the metrics of the exporter itself."""
-    site.poll("orders")
-    site.poll("invoices")
-    text = site.client.get("/probe?target=orders", headers={"Accept": accept}).text
+    app_client.poll("orders")
+    app_client.poll("invoices")
+    text = app_client.client.get("/probe?target=orders", headers={"Accept": accept}).text
 
     assert 'target="orders"' in text
     assert "invoices" not in text
@@ -52,29 +52,30 @@ def test_probe_serves_one_target(site: Site, accept: str, end: str) -> None:
     assert text.endswith(end)
 
 
-def test_discovery_lists_a_probe_for_each_target(site: Site) -> None:
+def test_discovery_lists_a_probe_for_each_target(app_client: AppClient) -> None:
     """At the address and scheme of the request; each entry leads to the page of its target."""
-    entries = site.client.get("https://exporter.example:8443/sd").json()
+    entries = app_client.client.get("https://exporter.example:8443/sd").json()
 
     assert {(tuple(entry["targets"]), entry["labels"]["__scheme__"]) for entry in entries} == {
         (("exporter.example:8443",), "https")
     }
     for entry in entries[:-1]:
         labels = entry["labels"]
-        page = site.client.get(labels["__metrics_path__"], params={"target": labels["__param_target"]})
+        page = app_client.client.get(labels["__metrics_path__"], params={"target": labels["__param_target"]})
         assert f'datatier_up{{store="{labels["store"]}",target="{labels["target"]}"}}' in page.text
     assert [entry["labels"]["target"] for entry in entries] == ["orders", "invoices", "exporter"]
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
-def test_probe_of_the_exporter_serves_the_rest(site: Site, accept: str) -> None:
+def test_probe_of_the_exporter_serves_the_rest(app_client: AppClient, accept: str) -> None:
     """All that is on /metrics and on no page of a target, for setups that scrape each target by itself."""
-    site.poll("orders")
-    site.service.exposition.set_exporter_metrics({"datatier_tls_not_after_timestamp_seconds": 7.0})
-    own = site.client.get("/probe?target=exporter", headers={"Accept": accept}).text
-    whole = site.client.get("/metrics", headers={"Accept": accept}).text
+    app_client.poll("orders")
+    app_client.service.exposition.set_exporter_metrics({"datatier_tls_not_after_timestamp_seconds": 7.0})
+    own = app_client.client.get("/probe?target=exporter", headers={"Accept": accept}).text
+    whole = app_client.client.get("/metrics", headers={"Accept": accept}).text
     parts = [
-        site.client.get(f"/probe?target={name}", headers={"Accept": accept}).text for name in ("orders", "invoices")
+        app_client.client.get(f"/probe?target={name}", headers={"Accept": accept}).text
+        for name in ("orders", "invoices")
     ]
 
     assert "datatier_build_info" in own
@@ -84,9 +85,9 @@ def test_probe_of_the_exporter_serves_the_rest(site: Site, accept: str) -> None:
     assert own.endswith("# EOF\n") is (accept != "text/plain")
 
 
-def test_reload_is_rejected_unless_enabled(site: Site) -> None:
+def test_reload_is_rejected_unless_enabled(app_client: AppClient) -> None:
     """Otherwise every client could make the exporter read its files all the time."""
-    answer = site.client.post("/-/reload")
+    answer = app_client.client.post("/-/reload")
 
     assert (answer.status_code, answer.text) == (403, "not enabled; the configuration must say web: {reload: true}\n")
 
@@ -100,7 +101,7 @@ def test_reload_responds_with_its_outcome() -> None:
             raise ConfigError(problems)
         return RuntimeConfig(made.service.config, ())
 
-    made = Site(load)
+    made = AppClient(load)
     made.configure(web=Web(reload=True))
     with made.client:
         applied = made.client.post("/-/reload")
@@ -112,38 +113,40 @@ def test_reload_responds_with_its_outcome() -> None:
     assert refused.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_metrics_ignores_the_parameter_target(site: Site) -> None:
+def test_metrics_ignores_the_parameter_target(app_client: AppClient) -> None:
     """Only /probe reads it."""
-    site.poll("orders")
+    app_client.poll("orders")
 
-    assert site.status("/metrics?target=nobody") == 200
+    assert app_client.status("/metrics?target=nobody") == 200
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/probe?target=orders"])
-def test_gzip_has_the_same_content(site: Site, path: str) -> None:
+def test_gzip_has_the_same_content(app_client: AppClient, path: str) -> None:
     """In a single gzip stream, as some clients read only the first; a new one for each poll."""
-    site.poll("orders")
-    plain = site.client.get(path, headers={"Accept-Encoding": "identity"})
+    app_client.poll("orders")
+    plain = app_client.client.get(path, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
 
     for _ in range(2):
-        packed = site.client.get(path, headers={"Accept-Encoding": "gzip"})
+        packed = app_client.client.get(path, headers={"Accept-Encoding": "gzip"})
         assert packed.headers["content-encoding"] == "gzip"
         assert packed.headers["vary"] == "Accept, Accept-Encoding"
         assert names(packed.text) == names(plain.text)
 
-    site.poll("orders", 16.0, lag=7.5)
-    assert 'pg_lag_seconds{target="orders"} 7.5' in site.client.get(path, headers={"Accept-Encoding": "gzip"}).text
+    app_client.poll("orders", 16.0, lag=7.5)
+    assert (
+        'pg_lag_seconds{target="orders"} 7.5' in app_client.client.get(path, headers={"Accept-Encoding": "gzip"}).text
+    )
 
 
-def test_large_page_is_sent_in_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_page_is_sent_in_blocks(app_client: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Complete, with its length; HEAD returns the headers alone."""
-    site.poll("orders")
-    small = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+    app_client.poll("orders")
+    small = app_client.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
     monkeypatch.setattr(page, "BLOCK", 100)
-    site.poll("orders")
-    large = site.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
-    head = site.client.head("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+    app_client.poll("orders")
+    large = app_client.client.get("/probe?target=orders", headers={"Accept-Encoding": "identity"})
+    head = app_client.client.head("/probe?target=orders", headers={"Accept-Encoding": "identity"})
 
     assert names(large.text) == names(small.text)
     assert int(large.headers["content-length"]) == len(large.content) == int(head.headers["content-length"])

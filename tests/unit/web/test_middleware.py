@@ -42,10 +42,10 @@ def with_token() -> TestClient:
 
 def test_pages_without_authentication_are_open() -> None:
     """With their details."""
-    site = client()
+    pages = client()
 
-    assert "targets" in site.get("/health").json()
-    assert [site.get(path).status_code for path in CLOSED[:5]] == [200] * 5
+    assert "targets" in pages.get("/health").json()
+    assert [pages.get(path).status_code for path in CLOSED[:5]] == [200] * 5
 
 
 @pytest.mark.parametrize("path", CLOSED)
@@ -96,10 +96,10 @@ def test_scheme_is_case_insensitive(with_token: TestClient) -> None:
 def test_token_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     """A file that is missing or empty accepts no token."""
     file = write(tmp_path / "token", "first\n")
-    site = client(token_file=file)
+    pages = client(token_file=file)
 
     def status(token: str) -> int:
-        return site.get("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code
+        return pages.get("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code
 
     assert (status("first"), status("second")) == (200, 401)
 
@@ -160,10 +160,10 @@ def test_users_change_with_the_web_file(tmp_path: Path, monkeypatch: pytest.Monk
     """A file that is broken, half written or empty changes nothing."""
     monkeypatch.setattr("exporter.config.web_config_file.LOOK_EVERY", 0.0)
     file = write(tmp_path / "web.yml", f"basic_auth_users: {{alice: '{hashed('one').get_secret_value()}'}}\n")
-    site = client(config_file=file)
+    pages = client(config_file=file)
 
     def statuses() -> tuple[int, int]:
-        one, two = (site.get("/metrics", headers=basic_auth("alice", word)).status_code for word in ("one", "two"))
+        one, two = (pages.get("/metrics", headers=basic_auth("alice", word)).status_code for word in ("one", "two"))
         return one, two
 
     assert statuses() == (200, 401)
@@ -182,10 +182,10 @@ def test_users_change_with_the_web_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_headers_of_the_web_file_are_on_every_response(tmp_path: Path) -> None:
     """They replace the default ones."""
     headers = "{Content-Security-Policy: default-src 'self', X-Frame-Options: deny}"
-    site = client(config_file=write(tmp_path / "web.yml", f"http_server_config: {{headers: {headers}}}\n"))
+    pages = client(config_file=write(tmp_path / "web.yml", f"http_server_config: {{headers: {headers}}}\n"))
 
     for path in ("/", "/livez", "/nothing"):
-        found = site.get(path).headers
+        found = pages.get(path).headers
         assert (found["content-security-policy"], found["x-frame-options"]) == ("default-src 'self'", "deny")
         assert found["x-content-type-options"] == "nosniff"
 
@@ -194,28 +194,28 @@ def test_rate_limit_of_the_web_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A burst, then one each interval; probes are neither counted nor rejected."""
     now = 1000.0
     monkeypatch.setattr("exporter.web.middleware.time.monotonic", lambda: now)
-    site = client(config_file=write(tmp_path / "web.yml", "rate_limit: {interval: 2s, burst: 3}\n"))
+    pages = client(config_file=write(tmp_path / "web.yml", "rate_limit: {interval: 2s, burst: 3}\n"))
 
-    assert [site.get("/metrics").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
-    assert [site.get("/startupz").status_code for _ in range(5)] == [200] * 5
+    assert [pages.get("/metrics").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert [pages.get("/startupz").status_code for _ in range(5)] == [200] * 5
 
     now += 4.5
-    assert [site.get("/metrics").status_code for _ in range(3)] == [200, 200, 429]
+    assert [pages.get("/metrics").status_code for _ in range(3)] == [200, 200, 429]
 
     now += 3600
-    assert [site.get("/metrics").status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [pages.get("/metrics").status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/nothing"])
 def test_request_with_a_body_is_rejected(path: str) -> None:
     """An empty body is accepted."""
-    site = client()
+    pages = client()
 
-    assert site.request("POST", path, content=b"a").status_code == 413
-    assert site.request("GET", path, content=iter([b"a"])).status_code == 413
-    assert site.request("POST", path, content=b"").status_code in (404, 405)
-    assert site.request("POST", path, content=iter([])).status_code in (404, 405)
-    assert site.request("GET", path, content=iter([])).status_code == site.get(path).status_code
+    assert pages.request("POST", path, content=b"a").status_code == 413
+    assert pages.request("GET", path, content=iter([b"a"])).status_code == 413
+    assert pages.request("POST", path, content=b"").status_code in (404, 405)
+    assert pages.request("POST", path, content=iter([])).status_code in (404, 405)
+    assert pages.request("GET", path, content=iter([])).status_code == pages.get(path).status_code
 
 
 def test_internal_error_shows_no_details(monkeypatch: pytest.MonkeyPatch) -> None:

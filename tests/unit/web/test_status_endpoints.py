@@ -6,17 +6,17 @@ from hashlib import sha256
 
 import pytest
 
-from tests.support.app_client import Site
+from tests.support.app_client import AppClient
 from tests.support.html_tree import read_html
 
 PAGES = ["/", "/targets/orders"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_loads_nothing_from_elsewhere(site: Site, path: str) -> None:
+def test_page_loads_nothing_from_elsewhere(app_client: AppClient, path: str) -> None:
     """No image, font, style or script of another host: the page works without the internet."""
-    site.poll("orders")
-    text = site.client.get(path).text
+    app_client.poll("orders")
+    text = app_client.client.get(path).text
     page = read_html(text)
 
     addresses = [
@@ -27,9 +27,9 @@ def test_page_loads_nothing_from_elsewhere(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_policy_allows_only_the_page_itself(site: Site, path: str) -> None:
+def test_policy_allows_only_the_page_itself(app_client: AppClient, path: str) -> None:
     """By the hashes of its style and script: injected code would not run."""
-    answer = site.client.get(path)
+    answer = app_client.client.get(path)
     page = read_html(answer.text)
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
 
@@ -42,11 +42,11 @@ def test_policy_allows_only_the_page_itself(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_page_is_accessible(site: Site, path: str) -> None:
+def test_page_is_accessible(app_client: AppClient, path: str) -> None:
     """It has a language, one heading, landmarks, and column and row headers for screen readers."""
-    site.poll("orders")
-    site.fail("invoices")
-    page = read_html(site.client.get(path).text)
+    app_client.poll("orders")
+    app_client.fail("invoices")
+    page = read_html(app_client.client.get(path).text)
 
     assert page.attributes["lang"] == "en"
     assert len(page.all("h1")) == len(page.all("main")) == len(page.all("header")) == len(page.all("footer")) == 1
@@ -56,20 +56,22 @@ def test_page_is_accessible(site: Site, path: str) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
-def test_pages_link_to_each_other(site: Site) -> None:
-    site.poll("orders")
-    site.fail("invoices")
-    links = [link.attributes["href"] for link in read_html(site.client.get("/").text).all("a")]
+def test_pages_link_to_each_other(app_client: AppClient) -> None:
+    app_client.poll("orders")
+    app_client.fail("invoices")
+    links = [link.attributes["href"] for link in read_html(app_client.client.get("/").text).all("a")]
 
     assert {"/targets/orders", "/targets/invoices"} <= set(links)
-    assert [link for link in set(links) if site.status(link) == 404] == []
-    assert "/" in {link.attributes["href"] for link in read_html(site.client.get("/targets/orders").text).all("a")}
+    assert [link for link in set(links) if app_client.status(link) == 404] == []
+    assert "/" in {
+        link.attributes["href"] for link in read_html(app_client.client.get("/targets/orders").text).all("a")
+    }
 
 
-def test_page_shows_a_refused_reload(site: Site) -> None:
+def test_page_shows_a_refused_reload(app_client: AppClient) -> None:
     """All pages show the previous configuration then."""
-    assert "reload" not in site.client.get("/").text
+    assert "reload" not in app_client.client.get("/").text
 
-    site.service.self_metrics.note_reload(["a problem"])
+    app_client.service.self_metrics.note_reload(["a problem"])
     for path in PAGES:
-        assert "The last reload was refused" in read_html(site.client.get(path).text).text
+        assert "The last reload was refused" in read_html(app_client.client.get(path).text).text
