@@ -85,7 +85,7 @@ def test_without_descriptors_nothing_can_be_asked() -> None:
     assert set(found.values()) == {"resources"}
 
 
-def test_this_machine_has_a_way_or_none(offline: tuple[str, ...]) -> None:
+def test_has_route_without_a_network_is_false(offline: tuple[str, ...]) -> None:
     """Looked up without sending anything."""
     code = "from exporter.state.local_fault import has_route; print(has_route())"
     run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run

@@ -81,7 +81,7 @@ def scraping(servers: Servers) -> Iterator[tuple[Exporter, Prometheus]]:
 
 @pytest.mark.servers("postgres:16", "replica:16")
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
-def test_what_the_mixin_asks_for_is_there(scraping: tuple[Exporter, Prometheus], asked: str) -> None:
+def test_queries_of_the_mixin_have_results(scraping: tuple[Exporter, Prometheus], asked: str) -> None:
     """Its matchers and joins find what they look for; Prometheus would refuse a join that is ambiguous."""
     exporter, prometheus = scraping
 

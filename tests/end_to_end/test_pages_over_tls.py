@@ -193,7 +193,7 @@ def test_reload_does_not_end_tls(served: ServedApp, log: Log) -> None:
 
 
 @pytest.mark.parametrize("served", [TLS], indirect=True)
-def test_when_our_certificate_expires_is_a_metric(served: ServedApp) -> None:
+def test_expiry_of_the_pages_certificate_is_a_metric(served: ServedApp) -> None:
     """Beside those of the stores, and after a rotation that of the new one."""
 
     def shown() -> list[str]:

@@ -8,7 +8,7 @@ from tests.support.soak import soaking
 
 @pytest.mark.slow
 @pytest.mark.servers("postgres:18", "neo4j:5.26", "minio:1", "qdrant")
-def test_nothing_is_left_of_bad_days(servers: Servers) -> None:
+def test_exporter_after_bad_days_holds_what_it_held_before(servers: Servers) -> None:
     """Four stores fail and return at random: when all is calm again, the exporter holds what it held before."""
     watched = {
         "orders": servers.postgres("18"),

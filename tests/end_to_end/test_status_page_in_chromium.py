@@ -71,7 +71,9 @@ def browser(servers: Servers) -> Iterator[Chromium]:
 
 @pytest.mark.parametrize("path", ["/", "/targets/audit", "/targets/reports"])
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: f"{screen.width}-{screen.scheme}")
-def test_it_is_readable(exporter: Exporter, browser: Chromium, screen: Screen, path: str, tmp_path: Path) -> None:
+def test_status_page_is_readable(
+    exporter: Exporter, browser: Chromium, screen: Screen, path: str, tmp_path: Path
+) -> None:
     """On a phone and on a wall, by day and by night: nothing is cut off or pale, nothing is complained about."""
     browser.appear(*screen)
     browser.open(url(exporter, path))
@@ -106,7 +108,7 @@ def test_each_state_has_a_shape_of_its_own(exporter: Exporter, browser: Chromium
     assert len(shapes) == len(set(shapes)) == 3
 
 
-def test_it_renews_itself_in_place(exporter: Exporter, browser: Chromium) -> None:
+def test_status_page_updates_in_place(exporter: Exporter, browser: Chromium) -> None:
     """Without a reload: what was opened stays open, where one was stays the place."""
     browser.open(url(exporter, "/targets/orders"))
     first = shown_time(browser)
@@ -121,7 +123,7 @@ def test_it_renews_itself_in_place(exporter: Exporter, browser: Chromium) -> Non
     assert browser.complaints() == []
 
 
-def test_it_renews_itself_without_scripts(exporter: Exporter, browser: Chromium) -> None:
+def test_status_page_without_scripts_reloads(exporter: Exporter, browser: Chromium) -> None:
     browser.let_scripts_run(allowed=False)
     try:
         browser.open(url(exporter))

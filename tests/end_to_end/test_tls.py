@@ -116,7 +116,9 @@ async def test_a_certificate_that_is_vouched_for(server: TlsServer, authority: A
     assert info.tls_not_after == certificate.not_after
 
 
-async def test_nobody_or_somebody_else_vouches(server: TlsServer, authority: Authority, stranger: Authority) -> None:
+async def test_certificate_of_an_unknown_authority_is_rejected(
+    server: TlsServer, authority: Authority, stranger: Authority
+) -> None:
     """Neither an unknown authority nor those of the machine are enough, and the reason says what is wrong."""
     await server.show(authority.issue(HERE))
 

@@ -45,7 +45,7 @@ def test_a_row_and_the_last_line() -> None:
     assert lines[3] == "/health pass | 14 series, 12 kB, scrape 4.2 ms | 1 min 05 s"
 
 
-def test_what_is_wrong_is_said_below_the_table() -> None:
+def test_summary_shows_problems_below_the_table() -> None:
     """A target that is down has no numbers but a reason, and long lists end."""
     down = {"state": "down", "reasons": [{"code": "connect"}], "missing_privileges": [], "failing_queries": []}
     limit = {"code": "limit", "check": "connections", "value": 0.91, "limit": 0.8, "unit": "ratio"}

@@ -43,7 +43,7 @@ def test_the_schema_lists_the_stores() -> None:
         (["checks", "orders:responseTime", 0, "observedValue"], "fast"),
     ],
 )
-def test_what_breaks_the_promise(app_client: AppClient, path: list[str | int], value: Any) -> None:
+def test_schema_rejects_what_breaks_the_promise(app_client: AppClient, path: list[str | int], value: Any) -> None:
     """A field more, another word, another type; a text that might name an address."""
     app_client.poll("orders")
     body = app_client.health()

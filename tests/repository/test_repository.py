@@ -161,7 +161,7 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
     return isinstance(last, ast.Raise) and last.exc is None
 
 
-def test_what_not_all_need_is_imported_only_when_needed() -> None:
+def test_clients_of_stores_are_imported_only_when_needed() -> None:
     """Serving and reading all query files loads no store's client, each up to 75 MiB, and no templates."""
     code = (
         "import sys, exporter.web.server\n"
@@ -201,7 +201,7 @@ def test_dockerfile_copies_what_is_there_and_runs_as_nobody() -> None:
     assert re.search(r"HEALTHCHECK.*\n.*/livez", text)
 
 
-def test_nothing_of_a_machine_is_in_the_tree() -> None:
+def test_tree_holds_no_path_of_a_machine_and_no_registry() -> None:
     """No home folder and no registry's address is in any file: they would work on one machine only."""
     forbidden = re.compile("/" + r"(root|work|home)/|(pypi|pythonhosted|npmjs|maven|golang|crates)" + r"\.(org|io)\b")
     found = [

@@ -103,7 +103,7 @@ async def test_a_rotated_password_is_read_at_the_next_login(server: Postgres, tm
         assert caught.value.reason == "auth"
 
 
-async def test_what_is_not_granted_is_named_with_its_grant(server: Postgres) -> None:
+async def test_missing_privileges_are_named_with_their_grant(server: Postgres) -> None:
     url = f"postgresql://nobody_special@127.0.0.1:{server.port}/postgres"
     settings = {"name": "db", "store": "postgres", "url": url, "password": "plain"}
     refused = await collect(settings)
@@ -217,7 +217,7 @@ async def test_encrypted_with_the_certificate_checked(servers: Servers, tmp_path
         assert await reason_for(mistrusted) == "connect"
 
 
-async def test_who_comes_from_elsewhere_without_encryption_is_named(servers: Servers) -> None:
+async def test_plain_connections_from_elsewhere_are_named(servers: Servers) -> None:
     address = own_address()
     if address is None:
         servers.skip("network", "this machine has no address but the loopback one")

@@ -89,7 +89,7 @@ async def test_a_locked_table_costs_only_itself(server: Postgres) -> None:
     assert after.value("pg_table_bloat_ratio", **where, relname="hollow") is not None
 
 
-async def test_what_waits_too_long_for_one_relation_gives_up_and_goes_on(server: Postgres) -> None:
+async def test_relation_that_takes_too_long_is_skipped(server: Postgres) -> None:
     """A lock may come after the look at all locks; a relation may be gone, or too large for the time."""
     async with scratch(server, SETUP) as database, client(server, database.name) as holder:
         await holder.execute("BEGIN; LOCK TABLE hollow IN ACCESS EXCLUSIVE MODE")

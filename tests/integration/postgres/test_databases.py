@@ -46,7 +46,7 @@ def states(collected: Collected) -> dict[str, Any]:
     return {dict(labels)["state"]: value for labels, value in collected.samples["pg_databases"].items()}
 
 
-async def test_what_is_not_visited_is_counted_and_named_with_why(server: Postgres) -> None:
+async def test_databases_not_visited_are_counted_and_named_with_the_reason(server: Postgres) -> None:
     target = server.target("db", databases={"exclude": ["secret*"]})
     async with opened(target) as datastore:
         collected = await poll(datastore, "databases", "user_tables")

@@ -132,7 +132,7 @@ async def test_rounds_of_scram_beyond_the_bound_are_refused(hostile: Hostile, ro
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_who_lets_us_in_must_know_the_password(hostile: Hostile, store: str) -> None:
+async def test_server_without_proof_of_the_password_is_rejected(hostile: Hostile, store: str) -> None:
     """A server that ends SCRAM before its proof, or asks for a second login in clear, is none of ours."""
     for said, words in (
         (b"SCRAM", "did not prove that it knows the password"),

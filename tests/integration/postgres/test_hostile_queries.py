@@ -52,7 +52,7 @@ async def reason(datastore: PostgresDatastore, query: Query) -> Reason | None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_it_fails_with_its_reason_and_changes_nothing(
+async def test_hostile_query_fails_with_its_reason_and_changes_nothing(
     server: Postgres, datastore: PostgresDatastore, name: str
 ) -> None:
     text, expected = HOSTILE[name]
@@ -87,7 +87,7 @@ async def test_the_connection_is_afterwards_as_before(server: Postgres, datastor
     assert states == [("idle",)]
 
 
-async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
+async def test_session_state_left_by_a_function_affects_no_built_in_query(
     server: Postgres, datastore: PostgresDatastore
 ) -> None:
     """A prepared statement outlives ROLLBACK: under a name of the driver's it would run in the place of ours."""
@@ -108,7 +108,7 @@ async def test_what_a_function_leaves_in_the_session_reaches_nothing_of_ours(
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-async def test_what_catches_its_own_cancellation_is_ended(
+async def test_function_that_catches_its_cancellation_is_ended(
     servers: Servers,
     server: Postgres,
     pooled: bool,  # noqa: FBT001

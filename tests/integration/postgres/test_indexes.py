@@ -89,7 +89,7 @@ async def test_the_first_columns_of_a_longer_index_need_none_of_their_own(server
     assert seen.value("pg_indexes_redundant_bytes") == bytes_
 
 
-async def test_what_a_failed_build_leaves_is_invalid(server: Postgres) -> None:
+async def test_index_of_a_failed_build_is_invalid(server: Postgres) -> None:
     async with scratch(server, PEOPLE) as database:
         before = await database.poll("indexes_invalid")
         with pytest.raises(CommandError, match="could not create unique index"):

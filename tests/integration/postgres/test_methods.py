@@ -88,7 +88,7 @@ async def test_each_method(server: Postgres) -> None:
     assert [error.reason if error else None for error in wrong] == ["auth"] * 4
 
 
-async def test_what_the_target_forbids_gets_no_password(server: Postgres) -> None:
+async def test_forbidden_login_method_gets_no_password(server: Postgres) -> None:
     for user, method in USERS.items():
         name = "none" if method == "trust" else method
         others = ",".join(sorted({"password", "md5", "scram-sha-256", "none", "gss"} - {name}))

@@ -110,7 +110,7 @@ async def test_bounds_without_end_are_infinite_and_without_beginning_no_age(serv
     assert value(seen, "pg_partition_oldest_bound_timestamp_seconds", "events") == 1577836800
 
 
-async def test_what_is_not_a_range_of_time_has_no_headroom(server: Postgres) -> None:
+async def test_partitions_that_are_no_range_of_time_have_no_headroom(server: Postgres) -> None:
     setup = """
     CREATE TABLE numbers (id int) PARTITION BY RANGE (id);
     CREATE TABLE numbers_1 PARTITION OF numbers FOR VALUES FROM (1) TO (20250101);

@@ -116,7 +116,7 @@ def at_home(target: dict[str, Any]) -> dict[str, Any]:
     return {**target, **OPTIONS, "url": url, "databases": {"include": ["app"]}}
 
 
-def test_what_is_planted_is_what_is_used() -> None:
+def test_planted_objects_cover_what_the_queries_use() -> None:
     assert {"format", "quote_ident", "pg_is_in_recovery", "pg_get_expr", "oidvectortypes", "array_agg"} <= called()
     assert {"=", "||", "~", "!~", "->>", "<>"} <= operators()
 
@@ -125,7 +125,7 @@ async def test_tighter_functions_are_not_called(hostile: Hostile) -> None:
     unchanged(hostile, await everything(at_home(hostile.server.target("db"))))
 
 
-async def test_what_a_database_sets_changes_nothing(bent: Hostile) -> None:
+async def test_settings_of_a_database_change_no_result(bent: Hostile) -> None:
     """With the search path that it sets, everything planted would come first."""
     unchanged(bent, await everything(at_home(bent.server.target("db"))))
 
@@ -147,7 +147,7 @@ def test_nor_by_check(bent: Hostile, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["public", "public, pg_catalog"])
-async def test_it_would_run_without_a_search_path_of_ours(
+async def test_planted_functions_run_without_our_search_path(
     bent: Hostile, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last test here: from now on the log records statements."""

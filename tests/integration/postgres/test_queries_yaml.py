@@ -113,7 +113,7 @@ async def test_the_files_have_every_usage_and_option() -> None:
     assert [word for word in [*words, "master:", "cache_seconds:", "runonserver:"] if word not in texts] == []
 
 
-async def test_what_0_11_1_cannot_use_has_its_value(server: Postgres) -> None:
+async def test_usages_that_0_11_1_ignores_have_values(server: Postgres) -> None:
     statements = series(await ours(server, FILES / "statements.yaml"))
 
     assert set(statements["ccp_pgbouncer_pools_pool_mode"].values()) == {1.0, 2.0}

@@ -105,7 +105,7 @@ async def test_idle_times_are_a_histogram_by_application(server: Postgres, datas
     assert idle(seen, "idle", "worker 19") is None
 
 
-async def test_what_active_sessions_wait_for(server: Postgres, datastore: PostgresDatastore) -> None:
+async def test_waits_of_active_sessions_are_counted(server: Postgres, datastore: PostgresDatastore) -> None:
     """Idle sessions wait for their client, and are not among them."""
     async with AsyncExitStack() as stack:
         sleeper, holder, waiter, busy = [await stack.enter_async_context(client(server)) for _ in range(4)]

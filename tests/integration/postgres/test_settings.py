@@ -96,7 +96,7 @@ def test_a_vendors_unit_costs_one_setting() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_is_written_is_what_the_server_makes_of_it(servers: Servers, version: str) -> None:
+async def test_expected_text_of_a_setting_matches_what_the_server_makes_of_it(servers: Servers, version: str) -> None:
     """The server is given each text: the value it then has must be as expected; what it refuses never is."""
     reading = "SELECT name, setting, unit, vartype FROM pg_settings WHERE name = $1"
     wrong = []
@@ -125,7 +125,7 @@ async def test_a_role_with_a_setting_of_its_own_publishes_none_for_all(changed: 
     assert common.value("pg_settings_work_mem_bytes") == 4 * 2**20
 
 
-async def test_what_waits_for_a_restart_is_counted_and_named(changed: Postgres) -> None:
+async def test_settings_pending_a_restart_are_counted_and_named(changed: Postgres) -> None:
     async with opened(changed.target("db")) as datastore:
         before = await poll(datastore, "pending_restart")
         changed.psql("ALTER SYSTEM SET max_connections = 60")

@@ -142,7 +142,7 @@ async def test_five_thousand_statements_make_a_hundred_series(servers: Servers) 
     assert 50 < len(second.samples["pg_stat_statements_calls_total"]) <= 100 + 3
 
 
-async def test_who_may_see_only_own_statements_counts_only_those(own: Postgres) -> None:
+async def test_role_that_sees_only_its_statements_counts_only_those(own: Postgres) -> None:
     """The others' have no queryid then; that they are hidden is said where privileges are."""
     own.psql("CREATE ROLE plain LOGIN PASSWORD 'plain'")
     settings = own.target("db", url=own.url.replace("monitor@", "plain@"), password="plain")
@@ -158,7 +158,7 @@ async def test_who_may_see_only_own_statements_counts_only_those(own: Postgres) 
     assert after.value("pg_statements_calls_total", user="", datname="app", queryid="") is None
 
 
-async def test_what_is_slow_each_time_shows_however_rare(own: Postgres) -> None:
+async def test_statement_that_is_always_slow_is_shown_however_rare(own: Postgres) -> None:
     """By name from five calls on; how many are slow counts any, one that was called once, too."""
     async with opened(own.target("own")) as datastore, simple(own) as connection:
         nothing = await poll(datastore, "slow_statements")

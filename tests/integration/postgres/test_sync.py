@@ -107,7 +107,7 @@ async def test_a_replica_waits_for_no_standby(primary: Postgres, near: Postgres)
     assert collected.statuses == {"syncStandbys": "pass"}
 
 
-async def test_what_may_not_be_seen_is_not_called_missing(primary: Postgres, near: Postgres) -> None:
+async def test_hidden_standbys_are_not_called_missing(primary: Postgres, near: Postgres) -> None:
     wait_for(primary, "near")
     primary.psql("SET synchronous_commit = local; CREATE ROLE stranger LOGIN PASSWORD 'strange'")
     url = f"postgresql://stranger@127.0.0.1:{primary.port}/postgres"

@@ -193,7 +193,7 @@ async def test_reset_statistics_are_a_restart_of_the_tables_own_and_none_of_the_
 
 
 @pytest.mark.parametrize("version", ["14", "16"])
-async def test_when_a_table_was_last_read_is_known_from_16_on(servers: Servers, version: str) -> None:
+async def test_last_read_of_a_table_is_known_from_16_on(servers: Servers, version: str) -> None:
     seen, last = table("app", "seen"), "pg_stat_user_tables_last_seq_scan_timestamp_seconds"
     with servers.private_postgres(version, {"autovacuum": "off"}) as server:
         server.psql("CREATE TABLE seen (id int); CREATE TABLE unseen (id int)", "app")

@@ -93,7 +93,7 @@ async def test_sessions_that_hide_what_they_do_leave_no_zero(server: Postgres) -
     assert busy.value("pg_long_running_transactions") == 1
 
 
-async def test_what_a_server_does_not_count_or_time_is_absent(server: Postgres) -> None:
+async def test_values_that_a_server_does_not_track_are_absent(server: Postgres) -> None:
     off = (
         "track_counts",
         "track_io_timing",

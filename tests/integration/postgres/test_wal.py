@@ -107,7 +107,7 @@ async def test_a_file_that_waits_for_hours_fails_though_no_attempt_did(archiving
     assert attempts.statuses == {"archiver": "pass"}
 
 
-async def test_nothing_waits_for_an_archive_that_is_switched_off(servers: Servers) -> None:
+async def test_archive_that_is_off_has_no_files_waiting(servers: Servers) -> None:
     with servers.private_postgres("18") as server:
         mark = server.data / "pg_wal" / "archive_status" / "000000010000000000000001.ready"
         mark.touch()
