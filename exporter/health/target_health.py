@@ -12,12 +12,7 @@ from exporter.state.events import Instant, MonitoredTarget
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import State, TargetStatus
 
-_LIMITS = {
-    "warnAbove": "warn_above",
-    "failAbove": "fail_above",
-    "warnBelow": "warn_below",
-    "failBelow": "fail_below",
-}
+_LIMITS = {"warnAbove": "warn_above", "failAbove": "fail_above", "warnBelow": "warn_below", "failBelow": "fail_below"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,22 +19,14 @@ class CoreMetric(NamedTuple):
 _Row = tuple[str, MetricType, tuple[str, ...], str]
 _OWN: tuple[_Row, ...] = (
     ("datatier_up", "gauge", (), "1 when the last ping succeeded and the server serves its database, else 0."),
-    (
-        "datatier_target_state",
-        "gauge",
-        (),
-        "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down.",
-    ),
+    ("datatier_target_state", "gauge", (),
+     "State that /health shows: 0 ok, 1 unknown or starting, 2 degraded, 3 down."),
     ("datatier_target_required", "gauge", (), "1 when the target being down fails /health, 0 when it only warns."),
     ("datatier_target_maintenance", "gauge", (), "1 while the target is in maintenance: nobody is to be alerted."),
     ("datatier_target_start_time_seconds", "gauge", (), "When the server started, as Unix time."),
     ("datatier_tls_not_after_timestamp_seconds", "gauge", (), "When the server's certificate expires, as Unix time."),
-    (
-        "datatier_target_clock_skew_seconds",
-        "gauge",
-        (),
-        "How far the server's clock is ahead of the exporter's, negative behind; HTTP tells it to a second.",
-    ),
+    ("datatier_target_clock_skew_seconds", "gauge", (),
+     "How far the server's clock is ahead of the exporter's, negative behind; HTTP tells it to a second."),
     ("datatier_target_info", "info", ("version", "edition", "role"), "Identity of the server, in labels."),
     ("datatier_target_failure", "gauge", ("reason",), "1 for the reason why the target is not up, 0 for the others."),
     ("datatier_check_state", "gauge", ("check",), "Each check of /health: 0 pass, 1 unknown, 2 warn, 3 fail."),
@@ -52,16 +44,12 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_query_duration_seconds", "gauge", ("query",), "How long the query's last run took."),
     ("datatier_query_series", "gauge", ("query",), "Series from the query's last run."),
     ("datatier_query_last_success_timestamp_seconds", "gauge", ("query",), "When the query last gave samples."),
-    (
-        "datatier_query_period_seconds",
-        "gauge",
-        ("query",),
-        "Seconds between two runs of the query, at most in its databases; more than its interval: it has to wait.",
-    ),
+    ("datatier_query_period_seconds", "gauge", ("query",),
+     "Seconds between two runs of the query, at most in its databases; more than its interval: it has to wait."),
     ("datatier_series_dropped_total", "counter", ("query", "reason"), "Series not served, their query broke a rule."),
     ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
     ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),
-)
+)  # fmt: skip
 _FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_saturation_ratio", "gauge", ("resource",), "Used share of what is limited, by resource."),
     ("datatier_backup_last_success_timestamp_seconds", "gauge", ("check",), "When the newest good backup was made."),

@@ -33,14 +33,7 @@ _STATISTICS = "CALL db.stats.status() YIELD section, status RETURN section, stat
 
 _KERNEL = "Neo4j Kernel"  # from 2025.05 on there is a second component, Cypher
 _COMMUNITY = "community"
-_ENTERPRISE_ONLY = (
-    "bolt_metrics",
-    "checkpoints",
-    "cluster",
-    "failed_queries",
-    "memory_pools",
-    "page_cache",
-)
+_ENTERPRISE_ONLY = ("bolt_metrics", "checkpoints", "cluster", "failed_queries", "memory_pools", "page_cache")
 _NEVER_AVAILABLE = {
     "disk_space": "the server does not tell the free space of its disks",
     "store_size": "the server does not tell; Enterprise's metrics and APOC Extended do",

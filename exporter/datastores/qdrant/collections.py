@@ -9,19 +9,9 @@ from exporter.queries.query import Row
 
 STATUSES = ("green", "yellow", "grey", "unknown", "red", "failed")  # from best to worst
 REPLICA_STATES = (
-    "Active",
-    "ActiveRead",
-    "Dead",
-    "Initializing",
-    "Listener",
-    "ManualRecovery",
-    "Partial",
-    "PartialSnapshot",
-    "Recovery",
-    "Resharding",
-    "ReshardingScaleDown",
-    "unknown",
-)
+    "Active", "ActiveRead", "Dead", "Initializing", "Listener", "ManualRecovery", "Partial", "PartialSnapshot",
+    "Recovery", "Resharding", "ReshardingScaleDown", "unknown",
+)  # fmt: skip
 _READABLE = {"Active", "ActiveRead", "ReshardingScaleDown"}
 
 

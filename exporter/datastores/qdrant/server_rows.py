@@ -100,10 +100,6 @@ def unreachable_peer_rows(cluster: Json) -> list[Row]:
 def peer_rows(telemetry: Json) -> list[Row]:
     """Return one row a peer, from /cluster/telemetry."""
     return [
-        {
-            "peer_id": str(peer),
-            "responsive": number(page, "responsive"),
-            "commit": number(page, "details", "commit"),
-        }
+        {"peer_id": str(peer), "responsive": number(page, "responsive"), "commit": number(page, "details", "commit")}
         for peer, page in (at(telemetry, "cluster", "peers") or {}).items()
     ]
