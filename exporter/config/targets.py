@@ -111,7 +111,7 @@ class LibpqTarget(TargetBase):
     @property
     def tls(self) -> bool:
         """Return whether TLS is certain and set up by our keys; the datastores read libpq's other parameters of TLS."""
-        return bool(self._tls_keys) or self.conninfo.word("sslrootcert") == "system"
+        return bool(self._tls_keys) or self.conninfo.get("sslrootcert") == "system"
 
     def _contradiction(self) -> str | None:
         written = dict(written_parameters(self.url.get_secret_value()))
@@ -125,5 +125,5 @@ class LibpqTarget(TargetBase):
 
     @cached_property
     def _written(self) -> frozenset[str]:
-        secrets = (self.conninfo.password, self.conninfo.word("sslpassword"))
+        secrets = (self.conninfo.password, self.conninfo.get("sslpassword"))
         return super()._written.union(secret for secret in secrets if secret)

@@ -27,7 +27,7 @@ def _options() -> Iterator[SocketOption]:
 
 SOCKET_OPTIONS: tuple[SocketOption, ...] = tuple(_options())
 
-_WORDS = {
+_PARAMETERS = {
     "keepalives_idle": "TCP_KEEPIDLE",
     "keepalives_interval": "TCP_KEEPINTVL",
     "keepalives_count": "TCP_KEEPCNT",
@@ -38,8 +38,8 @@ _WORDS = {
 def keepalive(info: Conninfo) -> Iterator[SocketOption]:
     """Yield the options of a TCP socket, with the numbers of libpq's parameters where they are set, but 0."""
     yield from SOCKET_OPTIONS
-    if info.word("keepalives", "1").lower() in ("0", "off", "false", "no"):
+    if info.get("keepalives", "1").lower() in ("0", "off", "false", "no"):
         yield socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0
-    for word, name in _WORDS.items():
-        if int(info.word(word, "0")) > 0 and hasattr(socket, name):
-            yield socket.IPPROTO_TCP, getattr(socket, name), int(info.word(word))
+    for parameter, name in _PARAMETERS.items():
+        if int(info.get(parameter, "0")) > 0 and hasattr(socket, name):
+            yield socket.IPPROTO_TCP, getattr(socket, name), int(info.get(parameter))

@@ -157,7 +157,7 @@ class LoginKeys:
 def _places(target: Target) -> Sequence[tuple[str, int, str]]:
     """Return host, port, and the name that TLS or HTTP sends, of each server in the target's URL."""
     if isinstance(target, LibpqTarget):
-        certain = target.tls or target.conninfo.word("sslmode") in ("require", "verify-ca", "verify-full")
+        certain = target.tls or target.conninfo.get("sslmode") in ("require", "verify-ca", "verify-full")
         return [
             (host.socket or host.address or host.name, host.port, host.name if certain else "")
             for host in target.conninfo.hosts

@@ -59,10 +59,16 @@ class Conninfo:
 
     def connect_seconds(self, most: float) -> float:
         """Return how long it may take to connect, `most` at most: 0 and less are libpq's words for no limit."""
-        wanted = int(self.word("connect_timeout", "0"))
+        wanted = int(self.get("connect_timeout", "0"))
         return min(wanted, most) if wanted > 0 else most
 
-    def word(self, name: str, default: str = "") -> str:
+    @property
+    def proxy_options(self) -> Mapping[str, str]:
+        """Return the options by which a proxy on the way finds the server."""
+        return {"options": self.parameters["options"]} if "options" in self.parameters else {}
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the value of one of `parameters`."""
         return self.parameters.get(name, default)
 
 

@@ -16,7 +16,7 @@ def password_in_file(info: Conninfo, database: str) -> str | None:
 
     A file that others may read is ignored, as by libpq.
     """
-    named = info.word("passfile")
+    named = info.get("passfile")
     file = Path(named) if named else Path(os.environ.get("HOME", "/")) / ".pgpass"
     try:
         if in_time(file, file.stat).st_mode & 0o077:

@@ -12,7 +12,7 @@ import httpx
 from exporter.datastores.http_client import http_client
 from exporter.datastores.json_text import Json, parse_json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.proof import Response, error_response, health_of, knows_keys
+from exporter.datastores.minio.proof import Response, accepts_keys, error_response, health_of
 from exporter.datastores.minio.session import Health
 from exporter.datastores.minio.signing import Keys, Signer
 from exporter.datastores.off_loop import off_loop
@@ -81,7 +81,7 @@ class Connection:
         """
         bucket = bucket if _BUCKET.fullmatch(bucket) else self._nowhere
         response = await self._signed(f"/{bucket}?location=", _SMALL)
-        if not knows_keys(response):
+        if not accepts_keys(response):
             raise error_response("S3 call", response)
 
     async def page(self, name: str) -> Any:

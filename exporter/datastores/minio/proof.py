@@ -49,7 +49,7 @@ def code_of(response: Response) -> str:
     return code if _CODE.fullmatch(code) else ""
 
 
-def knows_keys(response: Response) -> bool:
+def accepts_keys(response: Response) -> bool:
     """Return whether this is a bucket's location, which only accepted keys get."""
     page = _xml(response)
     return response.status == _OK and page is not None and page.root == "LocationConstraint"

@@ -46,7 +46,7 @@ class Client:
                 client = None
                 try:
                     context = tls or context_of(info) if encrypted else None
-                    required = tls is not None or info.word("sslmode", "prefer") not in ("allow", "prefer")
+                    required = tls is not None or info.get("sslmode", "prefer") not in ("allow", "prefer")
                     client = cls(*await opened(info, host, context, required=required))
                     await client._log_in(info, terms)
                 except (OSError, ServerError) as failed:
@@ -101,8 +101,7 @@ class Client:
         local = self._writer.get_extra_info("socket").family == socket.AF_UNIX
         login = Login(terms, self.certificate, local or self.certificate is not None)
         words = {"user": info.user, "database": info.database, "application_name": "datatier-exporter"}
-        options = {"options": info.word("options")} if info.word("options") else {}
-        self._writer.write(startup({**words, "client_encoding": "UTF8", **options}))
+        self._writer.write(startup({**words, "client_encoding": "UTF8", **info.proxy_options}))
         said, kind = 0, b""
         while kind != b"Z":
             kind, body = await self._message()
@@ -152,9 +151,9 @@ async def opened(
     """Connect to a host, over TLS where a context is given; raise OSError, also where there is none but must be."""
     if host.socket is not None:
         reader, writer = await asyncio.open_unix_connection(host.socket)
-        check_peer(writer.get_extra_info("socket"), info.word("requirepeer"))
+        check_peer(writer.get_extra_info("socket"), info.get("requirepeer"))
         return reader, writer
-    direct = tls is not None and info.word("sslnegotiation") == "direct"
+    direct = tls is not None and info.get("sslnegotiation") == "direct"
     name = host.name if direct else None
     reader, writer = await asyncio.open_connection(
         host.address or host.name, host.port, ssl=tls if direct else None, server_hostname=name

@@ -38,7 +38,7 @@ class Terms:
     require_auth: str = ""  # as libpq has it: a list of methods, each with a ! before or none
     channel_binding: str = "prefer"
 
-    def forbid(self, method: str) -> None:
+    def check_allowed(self, method: str) -> None:
         """Raise QueryError where the method is not among those that the target allows."""
         listed = [word.strip() for word in self.require_auth.split(",")] if self.require_auth else list(METHODS)
         allowed = method not in {word[1:] for word in listed} if listed[0].startswith("!") else method in listed
@@ -75,13 +75,13 @@ class Login:
         method = _METHODS.get(code)
         if method is None or self._method != "none":
             raise QueryError("auth", "the server asks for a login of a kind that the exporter does not know")
-        self.terms.forbid(method)
+        self.terms.check_allowed(method)
         self._method = method
         return message(b"p", await self._begin(code, body))
 
     def _accept(self) -> None:
         if self._method == "none":
-            self.terms.forbid("none")
+            self.terms.check_allowed("none")
         if self._scram is not None and not self._scram.proven:
             raise QueryError("auth", "the server ended the login without proving that it knows the password")
         if self.terms.channel_binding == "require" and not self._bound:
@@ -154,7 +154,7 @@ def terms_of(target: LibpqTarget, database: str) -> Terms:
         raise QueryError("auth", str(error)) from None
     if password is None:
         password = password_in_file(info, database)
-    return Terms(target.name, info.user, password, info.word("require_auth"), info.word("channel_binding", "prefer"))
+    return Terms(target.name, info.user, password, info.get("require_auth"), info.get("channel_binding", "prefer"))
 
 
 def check_peer(connection: socket.socket, wanted: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from exporter.config.files import lent_file
 from exporter.config.libpq.conninfo import Conninfo
 
-_WORDS = (
+_PARAMETERS = (
     "sslmode", "sslnegotiation", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl",
     "ssl_min_protocol_version", "ssl_max_protocol_version",
 )  # fmt: skip
@@ -25,31 +25,27 @@ _VERSIONS = {
 
 def attempts(info: Conninfo) -> tuple[bool, ...]:
     """Return what to try in turn: True is TLS, False none."""
-    mode = info.word("sslmode", "prefer")
+    mode = info.get("sslmode", "prefer")
     return {"disable": (False,), "allow": (False, True), "prefer": (True, False)}.get(mode, (True,))
 
 
 @contextmanager
-def lent_words(info: Conninfo) -> Iterator[Mapping[str, str]]:
+def lent_parameters(info: Conninfo) -> Iterator[Mapping[str, str]]:
     """Yield a URL's parameters of TLS, with lent files, as OpenSSL would wait for a slow one; raise OSError."""
-    words = {name: info.parameters[name] for name in _WORDS if name in info.parameters}
+    given = {name: info.parameters[name] for name in _PARAMETERS if name in info.parameters}
+    named = [name for name in _FILES if given.get(name, "system") != "system"]
     with ExitStack() as lent:
-        files = {name: lent.enter_context(lent_file(Path(words[name]))) for name in _FILES if _is_file(words, name)}
-        yield {**words, **files}
-
-
-def _is_file(words: Mapping[str, str], name: str) -> bool:
-    return words.get(name, "system") != "system"
+        yield {**given, **{name: lent.enter_context(lent_file(Path(given[name]))) for name in named}}
 
 
 def context_of(info: Conninfo) -> ssl.SSLContext:
     """Make a context of the files as they are now; raise OSError where one cannot be read."""
-    mode = info.word("sslmode", "prefer")
+    mode = info.get("sslmode", "prefer")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
     default = Path(os.environ.get("HOME", "/")) / ".postgresql/root.crt"  # where libpq looks, too
-    authorities = info.word("sslrootcert") or (str(default) if default.exists() else "")
+    authorities = info.get("sslrootcert") or (str(default) if default.exists() else "")
     if mode in _STRICT and not authorities:
         raise ssl.SSLError(ssl.SSL_ERROR_SSL, f"sslmode={mode} needs sslrootcert: there is no {default}")
     if authorities and mode in (*_STRICT, "require"):
@@ -57,15 +53,15 @@ def context_of(info: Conninfo) -> ssl.SSLContext:
         made.check_hostname = mode == "verify-full"
         with lent_file(Path(authorities)) as name:
             made.load_verify_locations(name)
-    if revoked := info.word("sslcrl"):
+    if revoked := info.get("sslcrl"):
         with lent_file(Path(revoked)) as name:
             made.load_verify_locations(name)
         made.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-    if certificate := info.word("sslcert"):
-        with lent_file(Path(certificate)) as cert, lent_file(Path(info.word("sslkey") or certificate)) as key:
-            made.load_cert_chain(cert, key, lambda: info.word("sslpassword"))
-    made.minimum_version = _VERSIONS[info.word("ssl_min_protocol_version", "TLSv1.2")]
-    if highest := info.word("ssl_max_protocol_version"):
+    if certificate := info.get("sslcert"):
+        with lent_file(Path(certificate)) as cert, lent_file(Path(info.get("sslkey") or certificate)) as key:
+            made.load_cert_chain(cert, key, lambda: info.get("sslpassword"))
+    made.minimum_version = _VERSIONS[info.get("ssl_min_protocol_version", "TLSv1.2")]
+    if highest := info.get("ssl_max_protocol_version"):
         made.maximum_version = _VERSIONS[highest]
     made.set_alpn_protocols(["postgresql"])
     return made

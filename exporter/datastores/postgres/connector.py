@@ -9,13 +9,12 @@ import asyncpg
 import asyncpg.protocol.protocol
 import structlog
 
-from exporter.config.libpq.conninfo import Conninfo
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.datastores.keepalive import keepalive
 from exporter.datastores.pgwire.encoding import CODEC, UNCONVERTED
 from exporter.datastores.pgwire.errors import unknown_database
 from exporter.datastores.pgwire.login import terms_of
-from exporter.datastores.pgwire.tls import lent_words
+from exporter.datastores.pgwire.tls import lent_parameters
 from exporter.datastores.postgres.left_behind import LeftBehind
 from exporter.datastores.postgres.network import Network
 from exporter.datastores.postgres.refusals import Refusals, refusal_of
@@ -60,15 +59,15 @@ class Connector:
         pooled = self.target.via_pgbouncer
         server_settings = {
             **NAME,
-            **_options(self.target.conninfo),
+            **self.target.conninfo.proxy_options,
             **({} if pooled else at_login(seconds)),
             **(UNCONVERTED if database in self.unconverted else {}),
         }
         network = Network(self.target.conninfo, terms_of(self.target, database or self.target.conninfo.database))
         try:
-            with lent_words(self.target.conninfo) as tls_words:
+            with lent_parameters(self.target.conninfo) as tls_parameters:
                 connection = await asyncpg.connect(
-                    **self._place(database, tls_words),
+                    **self._place(database, tls_parameters),
                     loop=network,
                     password="",  # the login is made by the network
                     server_settings=server_settings,
@@ -85,18 +84,18 @@ class Connector:
         self._look_at(connection._transport)  # noqa: SLF001 - asyncpg has no other way to its socket
         return connection
 
-    def _place(self, database: str | None, tls_words: Mapping[str, str]) -> Mapping[str, Any]:
+    def _place(self, database: str | None, tls_parameters: Mapping[str, str]) -> Mapping[str, Any]:
         """Return asyncpg's arguments for the server's place, TLS and the deadline."""
         info = self.target.conninfo
         return {
-            "dsn": None if self._tls else f"postgresql:///?{urlencode(tls_words)}",  # it takes them in a URL alone
+            "dsn": None if self._tls else f"postgresql:///?{urlencode(tls_parameters)}",  # it takes them in a URL alone
             "host": [host.name for host in info.hosts],
             "port": [host.port for host in info.hosts],
             "user": info.user,
             "database": database or info.database,
             "ssl": False if info.local else self._tls,  # None: as libpq's parameters say
-            "direct_tls": info.word("sslnegotiation") == "direct" or None,
-            "target_session_attrs": info.word("target_session_attrs", "any"),
+            "direct_tls": info.get("sslnegotiation") == "direct" or None,
+            "target_session_attrs": info.get("target_session_attrs", "any"),
             "timeout": info.connect_seconds(CONNECT_SECONDS),
         }
 
@@ -155,8 +154,3 @@ class Connector:
         if connected.family != socket.AF_UNIX:
             for option in keepalive(self.target.conninfo):
                 connected.setsockopt(*option)
-
-
-def _options(info: Conninfo) -> Mapping[str, str]:
-    """Return the options by which a proxy on the way finds the server."""
-    return {"options": info.parameters["options"]} if "options" in info.parameters else {}

@@ -38,7 +38,7 @@ class Network:
         self._loop = asyncio.get_running_loop()
         self._hosts = {(host.name, host.port): host for host in info.hosts}
         self._sockets = {host.socket: host for host in info.hosts if host.socket}
-        self._peer = info.word("requirepeer")
+        self._peer = info.get("requirepeer")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loop, name)

@@ -13,7 +13,7 @@ from exporter.config.libpq.conninfo import conninfo
 from exporter.config.server_tls import server_context
 from exporter.config.tls import TlsFiles, client_context
 from exporter.config.web_config import TlsServer
-from exporter.datastores.pgwire.tls import context_of, lent_words
+from exporter.datastores.pgwire.tls import context_of, lent_parameters
 from testkit.certificates import Authority
 
 URL = "postgresql://u@db/x?sslmode=verify-full&sslrootcert={0}&sslcert={1}&sslkey={2}"
@@ -58,12 +58,12 @@ def test_sslmode_decides_what_is_verified(tmp_path: Path, mode: str, *, expected
 
 def test_words_of_a_url_name_what_was_read(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
-    with lent_words(conninfo(f"postgresql://u@db/x?sslmode=verify-ca&sslrootcert={authority.file}", {})) as words:
+    with lent_parameters(conninfo(f"postgresql://u@db/x?sslmode=verify-ca&sslrootcert={authority.file}", {})) as words:
         content = Path(words["sslrootcert"]).read_bytes()
 
     assert words["sslmode"] == "verify-ca"
     assert content == authority.file.read_bytes()
-    with lent_words(conninfo("postgresql://u@db/x?sslrootcert=system", {})) as words:
+    with lent_parameters(conninfo("postgresql://u@db/x?sslrootcert=system", {})) as words:
         assert words["sslrootcert"] == "system"
 
 

@@ -74,9 +74,9 @@ def test_a_missing_parameter_comes_from_the_environment_or_a_service(tmp_path: P
     environment = {"PGHOST": "db1", "PGSSLMODE": "disable", "PGPASSWORD": "p", "PGSERVICEFILE": str(services)}
     plain, served = read("postgresql://u@/x", **environment), read("service=orders user=u", **environment)
 
-    assert (plain.hosts[0].name, plain.word("sslmode"), plain.password) == ("db1", "disable", "p")
-    assert (served.hosts[0].name, served.word("sslmode"), served.user) == ("db2", "require", "u")
-    assert read("postgresql://db9/x?sslmode=allow", **environment).word("sslmode") == "allow"
+    assert (plain.hosts[0].name, plain.get("sslmode"), plain.password) == ("db1", "disable", "p")
+    assert (served.hosts[0].name, served.get("sslmode"), served.user) == ("db2", "require", "u")
+    assert read("postgresql://db9/x?sslmode=allow", **environment).get("sslmode") == "allow"
     with pytest.raises(ValueError, match=r"^the environment's PGSSLMODE: sslmode: expected disable or allow"):
         read(HERE, PGSSLMODE="bogus")
     with pytest.raises(ValueError, match=r"^service: .*services has no such service$"):

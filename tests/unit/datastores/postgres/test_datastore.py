@@ -110,7 +110,7 @@ async def test_files_of_certificates_are_bounded_at_each_login(word: str, tmp_pa
     file.touch()
     others = f"&sslcert={file}" if word == "sslkey" else ""
     given = target(f"postgresql://monitor@127.0.0.1:1/postgres?sslmode=require&{word}={file}{others}")
-    assert given.conninfo.word(word) == str(file)
+    assert given.conninfo.get(word) == str(file)
     with file.open("wb") as grown:
         grown.truncate(2**20 + 1)
 
