@@ -25,7 +25,8 @@ class CollectionsParams(Params):
 class NativeParams(Params):
     """Pick metrics of the server's own /metrics page: column to metric, and our label to its label.
 
-    Of more than `max_rows` rows those with the highest first column are kept.
+    Samples that differ in other labels are added up. Of more than `max_rows` rows those with the highest first column
+    are kept.
     """
 
     columns: dict[str, str] = Field(min_length=1)
