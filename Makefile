@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UNIT := tests/unit tests/repository --ignore tests/repository/programs
 SERVERS := tests/repository/programs tests/integration tests/end_to_end
-WORKERS ?= 2
+# Also on two cores: tests on servers wait half of their time.
+WORKERS ?= 3
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder  # a file's tests share servers; the longest begin
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would compile the same modules
 
