@@ -1,4 +1,4 @@
-"""Run the command line: python -m exporter."""
+"""Run the command line: python -m exporter, the same as python -m exporter.cli."""
 
 import sys
 

@@ -161,3 +161,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--log-level", choices=LOG_LEVELS, default=argparse.SUPPRESS, help="default: info")
     parser.add_argument("--log-format", choices=("logfmt", "json"), default=argparse.SUPPRESS, help="default: logfmt")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
