@@ -13,7 +13,10 @@ from exporter.errors import QueryError, Reason
 
 
 async def log_in(connector: Connector, seconds: float) -> LoginOutcome:
-    """Log in, run one statement and close; a refusal is a result, too."""
+    """Log in, run one statement and close; a refusal is a result, too.
+
+    Raises the error while no server is watched: the login may have been to another one.
+    """
     connection = LaneConnection(connector)
     refused: Reason | None = None
     began = time.perf_counter()
@@ -21,7 +24,7 @@ async def log_in(connector: Connector, seconds: float) -> LoginOutcome:
         async with asyncio.timeout(seconds):
             await connection.rows("SELECT 1")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, QueryError) as error:  # TimeoutError is an OSError
-        if connector.watched is None:  # the login may be to another server
+        if connector.watched is None:
             raise
         refused = reason_of(error)
     took = time.perf_counter() - began
