@@ -19,7 +19,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
 CORE_LABELS = {
-    "capability", "check", "edition", "privilege", "query", "reason", "resource", "role", "version",
+    "capability", "check", "edition", "format", "of", "privilege", "query", "reason", "resource", "role", "tier",
+    "version",
 }  # fmt: skip  # a test compares them with those of the core metrics
 
 

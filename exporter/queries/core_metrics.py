@@ -16,6 +16,7 @@ class CoreMetric(NamedTuple):
     from_queries: bool  # its samples come from query files, not from the exporter itself
 
 
+_SET = ("check", "of")  # the set of backups, and the target whose backups they are
 _Row = tuple[str, MetricType, tuple[str, ...], str]
 _OWN: tuple[_Row, ...] = (
     ("datatier_up", "gauge", (), "1 when the last ping succeeded and the server serves its database, else 0."),
@@ -49,14 +50,49 @@ _OWN: tuple[_Row, ...] = (
     ("datatier_series_dropped_total", "counter", ("query", "reason"), "Series not served, their query broke a rule."),
     ("datatier_privilege_missing", "gauge", ("privilege",), "1 for each privilege that the monitoring user lacks."),
     ("datatier_capability_info", "gauge", ("capability", "reason"), "1 when the server offers it, 0 with why not."),
+    ("datatier_backup_covered", "gauge", (),
+     "1 when backups of the target are watched, 0 when not; only where places of backups are configured."),
 )  # fmt: skip
 _FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_saturation_ratio", "gauge", ("resource",), "Used share of what is limited, by resource."),
-    ("datatier_backup_last_success_timestamp_seconds", "gauge", ("check",), "When the newest good backup was made."),
-    ("datatier_backup_last_size_bytes", "gauge", ("check",), "Size of the newest good backup."),
-    ("datatier_backups", "gauge", ("check",), "Backups there are."),
-    ("datatier_backup_oldest_timestamp_seconds", "gauge", ("check",), "When the oldest backup was made."),
-    ("datatier_backup_expected", "gauge", ("check",), "1 where a backup is expected to be found."),
+    ("datatier_backup_info", "info", (*_SET, "format"), "Each set of backups that is watched, and its format."),
+    ("datatier_backup_expected", "gauge", _SET, "1 where a backup is expected to be found."),
+    (
+        "datatier_backup_interval_seconds",
+        "gauge",
+        _SET,
+        "How old the newest good one may be: interval and grace.",
+    ),
+    ("datatier_backup_readable", "gauge", _SET, "1 when the last look at the backups succeeded, else 0."),
+    ("datatier_backup_observed_timestamp_seconds", "gauge", _SET, "When the backups were last looked at."),
+    ("datatier_backups", "gauge", _SET, "Good backups there are."),
+    ("datatier_backup_bytes", "gauge", _SET, "Size of all backups there are."),
+    ("datatier_backup_last_success_timestamp_seconds", "gauge", _SET, "When the newest good backup was made."),
+    ("datatier_backup_last_size_bytes", "gauge", _SET, "Size of the newest good backup."),
+    ("datatier_backup_last_duration_seconds", "gauge", _SET, "How long the newest good backup, or the last job, took."),
+    ("datatier_backup_duration_limit_seconds", "gauge", _SET, "How long it may take."),
+    ("datatier_backup_median_size_bytes", "gauge", _SET, "Median size of the last good backups, 14 at most."),
+    ("datatier_backup_oldest_timestamp_seconds", "gauge", _SET, "When the oldest good backup was made."),
+    ("datatier_backup_newest_rejected", "gauge", _SET, "1 when the newest backup is not good, else 0."),
+    ("datatier_backup_rejected", "gauge", (*_SET, "reason"), "Backups there are that are not good, by reason."),
+    ("datatier_backup_retained", "gauge", (*_SET, "tier"), "Days, weeks, months or years that have a good backup."),
+    (
+        "datatier_backup_retention_expected",
+        "gauge",
+        (*_SET, "tier"),
+        "How many of them are to have one: as configured, but none before the first backup.",
+    ),
+    ("datatier_backup_wal_segments", "gauge", _SET, "Segments of the write-ahead log in the archive."),
+    (
+        "datatier_backup_wal_gaps",
+        "gauge",
+        _SET,
+        "Segments missing between the oldest base backup and the newest one.",
+    ),
+    ("datatier_backup_recoverable_from_timestamp_seconds", "gauge", _SET, "The earliest time that can be recovered."),
+    ("datatier_backup_recoverable_until_timestamp_seconds", "gauge", _SET, "The latest time that can be recovered."),
+    ("datatier_backup_copy_behind_seconds", "gauge", _SET, "How much older the newest copy is than its original."),
+    ("datatier_backup_copy_missing", "gauge", _SET, "Backups, or objects, of the original that the copy lacks."),
 )
 
 

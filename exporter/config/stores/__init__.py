@@ -17,6 +17,7 @@ STORE_MODULES = [
     "exporter.config.stores.neo4j",
     "exporter.config.stores.minio",
     "exporter.config.stores.pgbouncer",
+    "exporter.config.stores.backups",
 ]
 
 

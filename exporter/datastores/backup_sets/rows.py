@@ -1,0 +1,47 @@
+"""The rows that the facts of sets become; the columns are those of queries/backups/*.yaml."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.config.backup_policy import BackupPolicy
+from exporter.datastores.backup_sets.backup import SetFacts
+from exporter.queries.query import Row
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSet:
+    """A set and its facts.
+
+    check: its name. of: the target whose backups they are. now: when it is judged, as Unix time.
+    """
+
+    check: str
+    of: str
+    format: str
+    policy: BackupPolicy
+    facts: SetFacts
+    now: float
+
+
+def set_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError
+
+
+def format_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError
+
+
+def rejected_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError
+
+
+def retention_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError
+
+
+def wal_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError
+
+
+def copy_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Places where backups lie: folders and buckets, read and never written."""

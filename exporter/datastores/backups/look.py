@@ -1,0 +1,67 @@
+"""One look at a set: what a format gets, what it returns, and what is kept for the next look."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from exporter.config.backup_policy import BackupSet
+from exporter.datastores.backup_sets.backup import Backup, Problem, WalArchive
+from exporter.datastores.backups.place import Place
+
+
+class Verdict(NamedTuple):
+    """What the head and tail of a file told: its problem, or None, and the time in its header, where it has one."""
+
+    problem: Problem | None = None
+    time: float | None = None
+
+
+class VerdictKey(NamedTuple):
+    """Of a file: it is not read again while its name, size and time of modification are the same."""
+
+    name: str
+    bytes: int
+    modified: float
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a set keeps between looks. `progress` belongs to the format."""
+
+    verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
+    progress: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a format reads, and how.
+
+    start_segments: of the backups of the set that `base` names. zone: of times without one, None for the exporter's.
+    now: Unix time. until: on the monotonic clock; then a listing stops, to go on at the next look.
+    """
+
+    place: Place
+    chosen: BackupSet
+    memory: Memory
+    now: float
+    until: float
+    zone: ZoneInfo | None = None
+    start_segments: Sequence[str] = ()
+
+
+class Found(NamedTuple):
+    """What a format found; the archive for format wal alone."""
+
+    backups: Sequence[Backup] = ()
+    wal: WalArchive | None = None
+
+
+class UnfinishedError(Exception):
+    """The look's time is over before everything was listed; the next look goes on, and the facts stay meanwhile."""
+
+
+class Format(Protocol):
+    """Read a set. Raises QueryError where the place fails, UnfinishedError, and nothing else."""
+
+    async def __call__(self, look: Look) -> Found: ...

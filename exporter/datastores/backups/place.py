@@ -1,0 +1,47 @@
+"""What the formats need of a place; a folder and a bucket look the same to them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Entry(NamedTuple):
+    """A file or an object: its name below the place, its size, and when it was modified, as Unix time."""
+
+    name: str
+    bytes: int
+    modified: float
+
+
+class Page(NamedTuple):
+    """A part of a listing, in order of names; `more`: there are further ones after the last name.
+
+    folders: the names of folders at the level of the prefix, each with a slash at its end; none in a deep listing.
+    """
+
+    entries: Sequence[Entry]
+    folders: Sequence[str] = ()
+    more: bool = False
+
+
+class GoneError(Exception):
+    """What was listed is no longer there: a rotation may have removed it."""
+
+
+class Place(Protocol):
+    """A folder or a bucket. Every method has a deadline of its own; nothing is ever written.
+
+    All raise QueryError: `connect`, `timeout`, `privilege`, `limit`, `decode`.
+    """
+
+    async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
+        """List what begins with the prefix, `most` at most, from the name after `after` on.
+
+        deep: also what lies in folders below the prefix's last slash. What is no regular file, or a symbolic link, is
+        left out. A place that does not have the prefix's folder returns an empty page.
+        """
+
+    async def read(self, name: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes from `start` on; raise GoneError where the file is not there."""
+
+    async def encrypted_at_rest(self, name: str) -> bool:
+        """Return whether the server says that it stores the object encrypted."""
