@@ -46,3 +46,13 @@ class ConfigError(Exception):
 def no_thread(error: BaseException) -> bool:
     """Return whether the system could start no thread: Python raises this error without a number."""
     return isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop the frames of an error that is kept, and of its causes: they may hold megabytes."""
+    chain: list[BaseException | None] = [error]
+    while chain:
+        link = chain.pop()
+        if link is not None and link.__traceback__ is not None:
+            link.__traceback__ = None
+            chain += [link.__cause__, link.__context__]

@@ -8,7 +8,7 @@ from exporter.config.stores import STORES
 _DASHBOARDS = [store.dashboard for store in STORES.values()]
 _STORES = sorted(STORES.values(), key=lambda store: _DASHBOARDS.index(store.dashboard))
 
-URLS = ", ".join(store.variables["url"][0] for store in _STORES)
+URLS = ", ".join(store.variables["url"][0] for store in _STORES if store.variables)
 
 
 def target_settings(environment: Mapping[str, str]) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from exporter.config.stores import DATABASE_LABELS
 from exporter.datastores.base import Datastore, Lane, Session
-from exporter.errors import QueryError, Reason
+from exporter.errors import QueryError, Reason, forget_frames
 from exporter.polling.schedule import interval
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.health_rule import DURATION, CheckOutcome
@@ -46,25 +46,15 @@ async def within_deadline(
         async with asyncio.timeout(seconds):
             return await work()
     except QueryError as error:
-        _forget_frames(error)
+        forget_frames(error)
         raise
     except TimeoutError as error:
-        _forget_frames(error)
+        forget_frames(error)
         raise QueryError("timeout", f"no answer within {seconds:.1f} s") from None
     except Exception as error:
         why = "connect" if local_fault(error) == "resources" else reason(error)
-        _forget_frames(error)
+        forget_frames(error)
         raise QueryError(why, f"{type(error).__name__}: {error}") from error
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Drop the frames of an error and its causes: the snapshot keeps the error, and frames may hold megabytes."""
-    chain: list[BaseException | None] = [error]
-    while chain:
-        link = chain.pop()
-        if link is not None and link.__traceback__ is not None:
-            link.__traceback__ = None
-            chain += [link.__cause__, link.__context__]
 
 
 async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -> Result:
@@ -89,7 +79,7 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
     try:
         return result(**await within_deadline(fetch, run.seconds, datastore.reason))
     except QueryError as error:
-        _forget_frames(error)  # those of this function, which hold the session
+        forget_frames(error)  # those of this function, which hold the session
         return result(error=error, outcome=failed_canary(query, error))
 
 

@@ -1,0 +1,99 @@
+"""The page of a place: the facts of its sets, of which those are looked at anew that are due."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from exporter.config.stores.backups import BackupsTarget
+from exporter.datastores.backup_sets.rows import ObservedSet
+from exporter.datastores.backups.look import Format
+from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.set_look import SetLook
+from exporter.errors import QueryError
+
+# After these no look begins: with the last one's deadline a pass ends well within the minute that its queries have.
+_PASS_SECONDS = 25.0
+_AT_ONCE = 2
+
+
+class SetsReader:
+    """The sets of one place. Each has its own pace, memory and failure; the one looked at longest ago comes first.
+
+    place: where they lie. originals: the places, by name of a set, of what it is a copy of. formats: by their names.
+    The caller opens and closes the places.
+    """
+
+    def __init__(
+        self,
+        target: BackupsTarget,
+        place: Place,
+        formats: Mapping[str, Format],
+        originals: Mapping[str, Place] = MappingProxyType({}),  # noqa: ARG002 - copies are compared later
+    ) -> None:
+        zone = ZoneInfo(target.timezone) if target.timezone else None
+        self._sets = {
+            chosen.name: SetLook(chosen, formats[chosen.format], place, zone, chosen.marker or target.marker)
+            for chosen in target.sets
+        }
+        self._reading = False
+
+    async def read(self) -> Sequence[ObservedSet]:
+        """Look at the sets that are due, for as long as a pass may take; return what is known of all.
+
+        While another lane reads, what is known is returned at once.
+        """
+        if not self._reading:
+            self._reading = True
+            try:
+                await self._look_at_due()
+            finally:
+                self._reading = False
+        now = time.time()
+        return [
+            ObservedSet(chosen.name, chosen.of, chosen.format, chosen, one.facts, now)
+            for one in self._sets.values()
+            for chosen in (one.chosen,)
+        ]
+
+    async def _look_at_due(self) -> None:
+        began = time.monotonic()
+        due = sorted((one for one in self._sets.values() if one.due(began)), key=lambda one: one.began)
+        waiting = [one for one in due if self._waits(one)]
+        await self._look_at([one for one in due if one not in waiting], began + _PASS_SECONDS)
+        await self._look_at([one for one in waiting if not self._waits(one)], began + _PASS_SECONDS)
+
+    async def _look_at(self, sets: Iterable[SetLook], until: float) -> None:
+        """Look at sets in their order, two at once: one that hangs leaves the others half of the time."""
+        turns = iter(sets)
+
+        async def take_turns() -> None:
+            for one in turns:
+                if time.monotonic() >= until:
+                    return
+                await self._look(one)
+
+        async with asyncio.TaskGroup() as lanes:
+            for number in range(_AT_ONCE):
+                lanes.create_task(take_turns(), name=f"sets of backups {number}")
+
+    def _waits(self, one: SetLook) -> bool:
+        """Return whether nothing is known yet of the base backups that an archive of WAL belongs to."""
+        base = self._base(one)
+        return base is not None and base.facts.observed_at is None and base.facts.error is None
+
+    def _base(self, one: SetLook) -> SetLook | None:
+        return None if one.chosen.base is None else self._sets[one.chosen.base]
+
+    async def _look(self, one: SetLook) -> None:
+        base = self._base(one)
+        if base is None:
+            await one.look()
+            return
+        error, backups = base.facts.error, base.facts.backups
+        if error is not None and not backups:
+            one.fail(QueryError(error.reason, f"its base {base.chosen.name} cannot be read: {error.shown}"))
+            return
+        good = sorted((backup for backup in backups if backup.good), key=lambda backup: backup.time)
+        await one.look([backup.start_segment for backup in good if backup.start_segment])

@@ -1,0 +1,343 @@
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import pytest
+
+from exporter.config.backup_policy import BackupSet, Format
+from exporter.config.stores.backups import BackupsTarget
+from exporter.datastores.backup_sets.backup import Backup, Problem, SetFacts
+from exporter.datastores.backups.look import Found, Look, UnfinishedError
+from exporter.datastores.backups.place import GoneError
+from exporter.datastores.backups.reading import SetsReader
+from exporter.errors import QueryError, Reason
+from tests.support.memory_place import MemoryPlace
+from tests.support.virtual_time import virtual_time
+
+GOOD = Backup("a", 5.0, 100.0)
+
+
+@pytest.fixture
+def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
+    return virtual_time(monkeypatch)
+
+
+class Formats:
+    """One format for all sets: what it finds, or raises, by the name of the set; it records the looks in `looks`."""
+
+    def __init__(self, **found: object) -> None:
+        self.found: dict[str, object] = dict(found)
+        self.looks: list[Look] = []
+
+    @property
+    def looked_at(self) -> list[str]:
+        return [look.chosen.name for look in self.looks]
+
+    async def __call__(self, look: Look) -> Found:
+        self.looks.append(look)
+        found = self.found.get(look.chosen.name, GOOD)
+        if found == "hang":
+            await asyncio.Event().wait()
+        if isinstance(found, Exception):
+            raise found
+        return Found([found]) if isinstance(found, Backup) else Found(found)  # type: ignore[arg-type]  # a test's own
+
+
+def reader(
+    formats: Formats, *names: str, place: MemoryPlace | None = None, marker: str | None = None, **changes: Any
+) -> SetsReader:
+    sets = [BackupSet.model_validate({**a_set(name), **changes}) for name in names]
+    return reader_of(formats, sets, place, marker)
+
+
+def reader_of(
+    formats: Formats, sets: Sequence[BackupSet], place: MemoryPlace | None = None, marker: str | None = None
+) -> SetsReader:
+    target = BackupsTarget.model_validate(
+        {"name": "nas", "store": "backups", "url": "file:///backups", "sets": sets, "marker": marker}
+    )
+    return SetsReader(target, place or MemoryPlace(), dict.fromkeys(get_args(Format), formats))
+
+
+def a_set(name: str) -> dict[str, Any]:
+    return {"name": name, "of": "orders", "files": f"{name}/*", "every": "1d"}
+
+
+async def facts(sets: SetsReader) -> dict[str, SetFacts]:
+    return {one.check: one.facts for one in await sets.read()}
+
+
+async def test_read_first_pass_looks_at_every_set() -> None:
+    formats = Formats()
+
+    page = await reader(formats, "daily", "weekly").read()
+
+    assert formats.looked_at == ["daily", "weekly"]
+    assert [(one.check, one.of, one.format, one.now) for one in page] == [
+        ("daily", "orders", "auto", time.time()),
+        ("weekly", "orders", "auto", time.time()),
+    ]
+    assert page[0].facts == SetFacts(time.time(), (GOOD,))
+
+
+@pytest.mark.parametrize(("every", "looks"), [("5m", 10), ("2h", 5), ("1d", 2), ("90d", 2)])
+async def test_read_looks_at_a_set_at_its_own_pace(every: str, looks: int) -> None:
+    formats = Formats()
+    sets = reader(formats, "daily", every=every)
+
+    for _ in range(10):
+        await sets.read()
+        await asyncio.sleep(60.0)
+
+    assert len(formats.looks) == looks
+
+
+async def test_read_set_not_due_gives_its_last_facts() -> None:
+    sets = reader(Formats(), "daily")
+    first = await facts(sets)
+    await asyncio.sleep(60.0)
+
+    assert await facts(sets) == first
+
+
+async def test_read_hanging_set_times_out_and_others_are_read() -> None:
+    formats = Formats(daily="hang")
+    began = time.monotonic()
+
+    found = await facts(reader(formats, "daily", "weekly", "monthly"))
+
+    assert time.monotonic() - began < 30
+    assert str(found["daily"].error) == "the place did not answer within 20 s"
+    assert found["weekly"].backups == found["monthly"].backups == (GOOD,)
+
+
+async def test_read_all_hang_pass_ends_and_the_next_begins_with_the_others() -> None:
+    names = [f"set{number}" for number in range(6)]
+    formats = Formats(**dict.fromkeys(names, "hang"))
+    sets = reader(formats, *names)
+    began = time.monotonic()
+    await sets.read()
+
+    assert time.monotonic() - began <= 45
+    assert formats.looked_at == names[:4]
+    await asyncio.sleep(60.0)
+    await sets.read()
+    assert formats.looked_at[4:6] == names[4:]
+
+
+async def test_read_looks_at_two_sets_at_once_at_most() -> None:
+    running: list[int] = [0]
+
+    class Counting(Formats):
+        async def __call__(self, look: Look) -> Found:
+            running.append(running[-1] + 1)
+            await asyncio.sleep(1.0)
+            running.append(running[-1] - 1)
+            return await super().__call__(look)
+
+    await reader(Counting(), *"abcdef").read()
+
+    assert max(running) == 2
+
+
+@pytest.mark.parametrize("reason", ["connect", "timeout", "auth"])
+async def test_read_place_not_reached_keeps_the_facts(reason: Reason) -> None:
+    formats = Formats()
+    sets = reader(formats, "daily")
+    before = (await facts(sets))["daily"]
+    formats.found["daily"] = QueryError(reason, "refused")
+    await asyncio.sleep(300.0)
+
+    after = (await facts(sets))["daily"]
+
+    assert after.error is formats.found["daily"]
+    assert (after.backups, after.observed_at) == (before.backups, before.observed_at)
+
+
+@pytest.mark.parametrize("reason", ["limit", "privilege", "decode", "unsupported"])
+async def test_read_facts_that_may_be_wrong_vanish(reason: Reason) -> None:
+    formats = Formats()
+    sets = reader(formats, "daily")
+    before = (await facts(sets))["daily"]
+    formats.found["daily"] = QueryError(reason, "read weekly/")
+    await asyncio.sleep(300.0)
+
+    after = (await facts(sets))["daily"]
+
+    assert after == SetFacts(before.observed_at, error=after.error)
+    assert after.error is formats.found["daily"]
+
+
+async def test_read_after_a_failure_looks_again_in_the_next_pass() -> None:
+    formats = Formats(daily=QueryError("connect", "refused"))
+    sets = reader(formats, "daily")
+    await sets.read()
+    del formats.found["daily"]
+    await asyncio.sleep(60.0)
+
+    assert await facts(sets) == {"daily": SetFacts(time.time(), (GOOD,))}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("TOC"), "decode"),
+        (RecursionError(), "decode"),
+        (OSError(24, "Too many open files"), "connect"),
+        (MemoryError(), "connect"),
+        (GoneError("a"), "connect"),
+        (TimeoutError(), "timeout"),
+    ],
+)
+async def test_read_unforeseen_error_is_of_its_set_alone(error: Exception, reason: Reason) -> None:
+    found = await facts(reader(Formats(daily=error), "daily", "weekly"))
+
+    assert found["daily"].error is not None
+    assert found["daily"].error.reason == reason
+    assert found["weekly"] == SetFacts(time.time(), (GOOD,))
+
+
+async def test_read_error_keeps_no_frames() -> None:
+    error = (await facts(reader(Formats(daily=KeyError("\x1b[31m")), "daily")))["daily"].error
+
+    assert error is not None
+    assert "\x1b" not in str(error)
+    assert error.__cause__ is not None
+    assert error.__cause__.__traceback__ is None
+
+
+async def test_read_unforeseen_error_forgets_what_the_format_remembered() -> None:
+    formats = Formats()
+    sets = reader(formats, "daily")
+    await sets.read()
+    formats.looks[0].memory.progress = "a trap"
+    formats.found["daily"] = KeyError("a trap")
+    await asyncio.sleep(300.0)
+    await sets.read()
+    await asyncio.sleep(60.0)
+    await sets.read()
+
+    assert [look.memory.progress for look in formats.looks] == ["a trap", "a trap", None]
+
+
+async def test_read_unfinished_listing_goes_on_in_the_next_pass_with_its_memory() -> None:
+    formats = Formats()
+    sets = reader(formats, "daily")
+    before = await facts(sets)
+    formats.found["daily"] = UnfinishedError()
+    await asyncio.sleep(300.0)
+
+    assert await facts(sets) == before
+    del formats.found["daily"]
+    await asyncio.sleep(60.0)
+    assert await facts(sets) == {"daily": SetFacts(time.time(), (GOOD,))}
+    assert len({id(look.memory) for look in formats.looks}) == 1
+
+
+async def test_read_gives_a_listing_less_time_than_the_look_has() -> None:
+    formats = Formats()
+
+    await reader(formats, "daily").read()
+
+    assert 5 < formats.looks[0].until - time.monotonic() < 20
+
+
+async def test_read_cancelled_leaves_the_facts_and_looks_again() -> None:
+    formats = Formats()
+    sets = reader(formats, "daily", "weekly")
+    before = await facts(sets)
+    await asyncio.sleep(300.0)
+    formats.found["daily"] = "hang"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5.0):
+            await sets.read()
+    del formats.found["daily"]
+    await asyncio.sleep(60.0)
+    after = await facts(sets)
+
+    assert before["daily"].observed_at != after["daily"].observed_at == time.time()
+    assert after["daily"].backups == (GOOD,)
+
+
+async def test_read_while_another_lane_reads_returns_what_is_known() -> None:
+    formats = Formats(daily="hang")
+    sets = reader(formats, "daily")
+    first = asyncio.ensure_future(sets.read())
+    await asyncio.sleep(1.0)
+
+    assert await facts(sets) == {"daily": SetFacts()}
+    assert formats.looked_at == ["daily"]
+    await first
+
+
+def with_base(formats: Formats) -> SetsReader:
+    base = BackupSet.model_validate(a_set("base"))
+    wal = BackupSet.model_validate({**a_set("wal"), "format": "wal", "base": "base", "every": "5m"})
+    return reader_of(formats, [wal, base])
+
+
+async def test_read_archive_of_wal_is_looked_at_after_its_base() -> None:
+    backups = [
+        Backup("b", 9.0, 1.0, start_segment="000000010000000000000009"),
+        Backup("bad", 5.0, 1.0, Problem("checksum", ""), start_segment="000000010000000000000005"),
+        Backup("a", 2.0, 1.0, start_segment="000000010000000000000002"),
+        Backup("none", 1.0, 1.0),
+    ]
+    formats = Formats(base=backups)
+
+    await with_base(formats).read()
+
+    assert formats.looked_at == ["base", "wal"]
+    assert formats.looks[1].start_segments == ("000000010000000000000002", "000000010000000000000009")
+
+
+async def test_read_archive_of_wal_waits_while_its_base_is_unknown() -> None:
+    formats = Formats(base=UnfinishedError())
+    sets = with_base(formats)
+
+    assert (await facts(sets))["wal"] == SetFacts()
+    formats.found["base"] = [GOOD]
+    await asyncio.sleep(60.0)
+    assert (await facts(sets))["wal"].backups == (GOOD,)
+
+
+async def test_read_archive_of_wal_without_a_readable_base_says_so() -> None:
+    formats = Formats(base=QueryError("privilege", "read base/: grant r-x"))
+
+    error = (await facts(with_base(formats)))["wal"].error
+
+    assert error is not None
+    assert (error.reason, str(error)) == ("privilege", "its base base cannot be read: read base/: grant r-x")
+    assert formats.looked_at == ["base"]
+
+
+@pytest.mark.parametrize("of_the_place", [True, False])
+async def test_read_missing_marker_is_no_empty_place(*, of_the_place: bool) -> None:
+    place = MemoryPlace()
+    chosen = BackupSet.model_validate({**a_set("daily"), "marker": None if of_the_place else ".here"})
+    sets = reader_of(Formats(), [chosen], place, ".here" if of_the_place else None)
+
+    found = (await facts(sets))["daily"]
+
+    assert found.error is not None
+    assert found.error.reason == "connect"
+    assert str(found.error) == "the marker .here is not there: is it mounted?"
+    place.put({".here": b""})
+    await asyncio.sleep(60.0)
+    assert await facts(sets) == {"daily": SetFacts(time.time(), (GOOD,))}
+
+
+async def test_read_place_unmounted_during_the_look_is_no_empty_place() -> None:
+    place = MemoryPlace()
+    place.put({".here": b""})
+
+    class Unmounting(Formats):
+        async def __call__(self, look: Look) -> Found:
+            place.files.clear()
+            return await super().__call__(look)
+
+    found = (await facts(reader(Unmounting(), "daily", place=place, marker=".here")))["daily"]
+
+    assert found.error is not None
+    assert found.observed_at is None
