@@ -2,17 +2,18 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator, model_validator
 
 from exporter.config.documents import KeyPath, YamlDocument, expand_variables, read_document
 from exporter.config.environment import URLS, target_settings, variable
 from exporter.config.files import in_time
 from exporter.config.secret_files import HasSecrets, StrictModel
 from exporter.config.stores import Target
+from exporter.config.stores.backups import BackupsTarget
 from exporter.config.thresholds import Limit, Overrides, limits
 from exporter.errors import ConfigError
 from exporter.units import Duration
@@ -60,6 +61,7 @@ class Config(StrictModel):
     drain: Duration = 5.0
     readyz: Readyz = Readyz()
     web: Web = Web()
+    _protected: frozenset[str] | None = PrivateAttr(default=None)
 
     @field_validator("listen")
     @classmethod
@@ -97,6 +99,18 @@ class Config(StrictModel):
         """Return the limits of one target: its own, else the configuration's, else the built-in ones."""
         return limits(self.thresholds, target.thresholds)
 
+    def linked(self) -> Self:
+        """Return the configuration with what its targets know of each other; later it may lose some of them."""
+        targets = {target.name: target for target in self.targets}
+        linked = self.model_copy(update={"targets": tuple(target.linked(targets) for target in self.targets)})
+        if not any(isinstance(target, BackupsTarget) for target in self.targets):
+            return linked
+        return linked.with_private(_protected=frozenset[str]().union(*(target.protects for target in self.targets)))
+
+    def covered(self, target: Target) -> bool | None:
+        """Return whether backups of a target are watched; None where nobody watches any, or it holds no data."""
+        return target.name in self._protected if self._protected is not None and target.holds_data else None
+
     def secrets(self) -> set[str]:
         """Return every secret as it was last read, so that logs can leave it out."""
         return self.web.secrets().union(*(target.secrets() for target in self.targets))
@@ -115,17 +129,20 @@ def load_config(path: Path | None, environment: Mapping[str, str] = os.environ) 
     document = read_document(path)
     config = document.validate(Config, expand_variables(document, environment), _without_store)
     sources = tuple(path.parent / source for source in config.queries)
-    missing = [
-        document.error_at(("queries", index), problem)
-        for index, source in enumerate(sources)
-        if (problem := _missing(source))
-    ]
-    if missing:
-        raise ConfigError(missing)
+    missing = [(("queries", index), problem) for index, source in enumerate(sources) if (problem := _missing(source))]
+    if problems := [*_link_problems(config), *missing]:
+        raise ConfigError([document.error_at(key, problem) for key, problem in problems])
     web = config.web
     if web.config_file is not None:
         web = web.model_copy(update={"config_file": path.parent / web.config_file})
-    return config.model_copy(update={"queries": sources, "web": web})
+    return config.model_copy(update={"queries": sources, "web": web}).linked()
+
+
+def _link_problems(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    targets = {target.name: target for target in config.targets}
+    for index, target in enumerate(config.targets):
+        for key, problem in target.link_problems(targets):
+            yield ("targets", index, *key), problem
 
 
 def _missing(source: Path) -> str | None:

@@ -14,6 +14,13 @@ class StrictModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def with_private(self, **private: object) -> Self:
+        """Return a copy with other private attributes: what no user writes, and what is found later."""
+        copy = self.model_copy()
+        for name, value in private.items():
+            setattr(copy, name, value)
+        return copy
+
 
 class HasSecrets(StrictModel):
     """A part that holds secrets: instead of each, `<name>_file` may name the file that holds it."""

@@ -1,15 +1,17 @@
 """The settings that the targets of all stores have in common."""
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from exporter.config.address import Address
+from exporter.config.documents import KeyPath
 from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
 from exporter.config.secret_files import HasSecrets, StrictModel, read_file
 from exporter.config.thresholds import Overrides
@@ -58,6 +60,8 @@ class TargetBase(HasSecrets, Address):
     checks: dict[str, Annotated[Literal["off"], BeforeValidator(_off)]] = Field(default_factory=dict)
     disable_queries: tuple[str, ...] = ()
 
+    holds_data: ClassVar[bool] = True  # of which there should be backups
+
     @field_validator("name")
     @classmethod
     def _valid_name(cls, value: str) -> str:
@@ -89,6 +93,29 @@ class TargetBase(HasSecrets, Address):
     def _written(self) -> frozenset[str]:
         url = urlsplit(self.url.get_secret_value())  # the password is a secret both as it is written and as it is sent
         return super()._written.union(value for value in (url.password, unquote(url.password or "")) if value)
+
+    def linked(self, targets: Mapping[str, "TargetBase"]) -> Self:  # noqa: ARG002 - most need none of the others
+        """Return the target with what it needs of the others, by name, which may have mistakes."""
+        return self
+
+    def link_problems(self, targets: Mapping[str, "TargetBase"]) -> Iterator[tuple[KeyPath, str]]:  # noqa: ARG002 - as above
+        """Yield each mistake, with its key below the target's, that a look at several keys or targets shows."""
+        return iter(())
+
+    @property
+    def links(self) -> Sequence[object]:
+        """Return what `linked` found: a change of it is one of how the target is polled."""
+        return ()
+
+    @property
+    def protects(self) -> frozenset[str]:
+        """Name the targets whose backups are watched here."""
+        return frozenset()
+
+    @property
+    def own_checks(self) -> frozenset[str]:
+        """Name the checks that the target's keys make."""
+        return frozenset()
 
 
 class LibpqTarget(TargetBase):

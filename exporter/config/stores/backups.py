@@ -1,13 +1,41 @@
 """The descriptor of places where backups lie, and how they are configured."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
+from exporter.config.backup_address import ADVICE, PlaceAddress, place_address
 from exporter.config.backup_policy import BackupSet
+from exporter.config.stores.minio import MinioTarget
 from exporter.config.stores.store import Store
 from exporter.config.targets import TargetBase
+
+# What a place shares with the target that it asks, where its URL names a host: how to log in, and TLS.
+_OF_SERVER = (
+    "access_key", "access_key_file", "secret_key", "secret_key_file", "region",
+    "ca_file", "cert_file", "key_file", "server_name", "verify",
+)  # fmt: skip
+
+
+class OriginalSet(NamedTuple):
+    """The set that another is a copy of, and its place."""
+
+    place: "BackupsTarget"
+    chosen: BackupSet
+
+
+class OriginalBucket(NamedTuple):
+    """The bucket that a set is a copy of, and its server."""
+
+    server: MinioTarget
+    bucket: str
+
+
+Original = OriginalSet | OriginalBucket
 
 
 class BackupsTarget(TargetBase):
@@ -26,15 +54,114 @@ class BackupsTarget(TargetBase):
     timezone: str | None = None
     marker: str | None = None
     sets: tuple[BackupSet, ...] = Field(min_length=1)
+    _server: MinioTarget | None = PrivateAttr(default=None)
+    _originals: Mapping[str, Original] = PrivateAttr(default_factory=dict)
 
     url_parts = ("path",)
-    url_advice = (
-        "write a folder as file:///backups, a bucket as s3://TARGET/bucket/prefix or https://host/bucket/prefix"
-    )
+    url_advice = ADVICE
+    holds_data = False
 
     @classmethod
     def schemes(cls) -> tuple[str, ...]:
         return ("file", "s3", "http", "https")
+
+    @classmethod
+    def check_url(cls, text: str) -> None:
+        if not text.startswith("file://"):  # a folder's name may have what elsewhere is part of a password
+            super().check_url(text)
+        place_address(text)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else ZoneInfo(value).key
+        except (LookupError, ValueError, OSError):
+            raise ValueError("no such time zone; they are named like Europe/Berlin or UTC") from None
+
+    @cached_property
+    def _address(self) -> PlaceAddress:
+        return place_address(self.url.get_secret_value())
+
+    @property
+    def folder(self) -> Path | None:
+        """Return the folder; None where the place is a bucket."""
+        return self._address.folder
+
+    @property
+    def bucket(self) -> str:
+        return self._address.bucket
+
+    @property
+    def prefix(self) -> str:
+        """Return how the names of the place's objects begin, with a slash at its end, or empty."""
+        return self._address.prefix
+
+    @cached_property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.timezone) if self.timezone is not None else None
+
+    @property
+    def server(self) -> MinioTarget | None:
+        """Return the server of the bucket, with its URL, keys and TLS: another target, or one made of these keys.
+
+        None of a folder, and before `linked`.
+        """
+        return self._server
+
+    @property
+    def originals(self) -> Mapping[str, Original]:
+        """Return what each set with `copy_of` is a copy of, by the set's name."""
+        return self._originals
+
+    @property
+    def protects(self) -> frozenset[str]:
+        return frozenset(one.of for one in self.sets)
+
+    @property
+    def own_checks(self) -> frozenset[str]:
+        return frozenset(one.name for one in self.sets)
+
+    def linked(self, targets: Mapping[str, TargetBase]) -> Self:
+        copies = ((one.name, _original(one.copy_of, targets)) for one in self.sets if one.copy_of is not None)
+        found = {name: original for name, original in copies if original is not None}
+        return self.with_server(targets).with_private(_originals=found)
+
+    def with_server(self, targets: Mapping[str, TargetBase]) -> Self:
+        """Return the place with its server alone."""
+        server = targets.get(self._address.server)
+        if self._address.endpoint:
+            keys = {key: getattr(self, key) for key in _OF_SERVER if key in self.model_fields_set}
+            made = {"store": "minio", "name": self.name, "url": self._address.endpoint, **keys}
+            server = MinioTarget.model_validate(made)
+        return self.with_private(_server=server) if isinstance(server, MinioTarget) else self
+
+    @property
+    def links(self) -> Sequence[object]:
+        return (self._server, *(part for original in self._originals.values() for part in original))
+
+    def secrets(self) -> set[str]:
+        """Return also the secrets of the servers it asks: they may be targets that another process polls."""
+        links = (link for link in self.links if isinstance(link, TargetBase))
+        return super().secrets().union(*(link.secrets() for link in links))
+
+
+def _original(name: str, targets: Mapping[str, TargetBase]) -> Original | None:
+    """Find what a set is a copy of."""
+    target_name, _, part = name.partition("/")
+    target = targets.get(target_name)
+    if isinstance(target, MinioTarget):
+        return OriginalBucket(target, part)
+    if isinstance(target, BackupsTarget):
+        place = target.with_server(targets)  # its own copies do not matter, and could lead back here
+        return next((OriginalSet(place, one) for one in place.sets if one.name == part), None)
+    return None
+
+
+def wal_interval(name: str, targets: Iterable[TargetBase]) -> float | None:
+    """Return the age above which the archive of a target's WAL is too old; of several archives the least."""
+    sets = (one for target in targets if isinstance(target, BackupsTarget) for one in target.sets)
+    return min((one.warn_seconds for one in sets if one.of == name and one.format == "wal"), default=None)
 
 
 STORE = Store(

@@ -12,6 +12,8 @@ class PgbouncerTarget(LibpqTarget):
 
     store: Literal["pgbouncer"]
 
+    holds_data = False
+
     @classmethod
     def check_url(cls, text: str) -> None:
         if conninfo(text).database != "pgbouncer":

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import quote
 
-from pydantic import HttpUrl, field_validator
+from pydantic import HttpUrl, PrivateAttr, field_validator
 
 from exporter.config.address import unread_part
 from exporter.config.expectations import Expectations
 from exporter.config.libpq.conninfo import split_targets
 from exporter.config.secret_files import read_file
+from exporter.config.stores.backups import wal_interval
 from exporter.config.stores.store import Store
-from exporter.config.targets import Globs, LibpqTarget
+from exporter.config.targets import Globs, LibpqTarget, TargetBase
 from exporter.errors import ConfigError
 from exporter.units import Bytes
 
@@ -28,6 +29,19 @@ class PostgresTarget(LibpqTarget):
     sample_activity: bool = False
     statement_texts: bool = False
     expect: Expectations = Expectations()
+    _wal_interval: float | None = PrivateAttr(default=None)
+
+    @property
+    def wal_interval(self) -> float | None:
+        """Return how many seconds of changes its archive of WAL may lack, where a place of backups has one."""
+        return self._wal_interval
+
+    def linked(self, targets: Mapping[str, TargetBase]) -> Self:
+        return self.with_private(_wal_interval=wal_interval(self.name, targets.values()))
+
+    @property
+    def links(self) -> Sequence[object]:
+        return (self.wal_interval,)
 
     @field_validator("patroni")
     @classmethod

@@ -18,6 +18,7 @@ class Store:
     package: has the modules `datastore`, with open_datastore(target), and `operations`, with OPERATIONS by name.
     target: the model of what users configure; its `store` is the name.
     variables: the environment variables that give each setting of a target, the strongest first; `url` has one.
+        Without any, targets are in files alone.
     up: the metric that equals datatier_up.
     prefixes: how the names of its metrics begin.
     dashboard: its dashboard and its file of alert rules, which stores may share; None without.
