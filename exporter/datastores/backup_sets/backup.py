@@ -61,12 +61,14 @@ class WalArchive:
 class Copy:
     """A set compared with its original.
 
-    missing: how many of the original's there are not here. behind: seconds from the newest copied one to the original's
-    newest. findings: what is missing or differs.
+    missing: how many of the original's there are not here; None where the original could not be read. behind: seconds
+    from the newest copied one to the original's newest, of a mirror the age of the oldest object that is missing; None
+    where that is not known. differing: how many are not as large. findings: what is missing, differs, or was not read.
     """
 
-    missing: int
-    behind: float
+    missing: int | None
+    behind: float | None
+    differing: int = 0
     findings: tuple[str, ...] = ()
 
 
