@@ -72,8 +72,19 @@ _FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_backup_last_duration_seconds", "gauge", _SET, "How long the newest good backup, or the last job, took."),
     ("datatier_backup_duration_limit_seconds", "gauge", _SET, "How long it may take."),
     ("datatier_backup_median_size_bytes", "gauge", _SET, "Median size of the last good backups, 14 at most."),
+    (
+        "datatier_backup_shrink_ratio",
+        "gauge",
+        _SET,
+        "Share of the median size below which the newest good backup is suspicious.",
+    ),
     ("datatier_backup_oldest_timestamp_seconds", "gauge", _SET, "When the oldest good backup was made."),
-    ("datatier_backup_newest_rejected", "gauge", _SET, "1 when the newest backup is not good, else 0."),
+    (
+        "datatier_backup_newest_rejected",
+        "gauge",
+        (*_SET, "reason"),
+        "1 for the reason why the newest backup is not good, 0 for the others.",
+    ),
     ("datatier_backup_rejected", "gauge", (*_SET, "reason"), "Backups there are that are not good, by reason."),
     ("datatier_backup_retained", "gauge", (*_SET, "tier"), "Days, weeks, months or years that have a good backup."),
     (
@@ -93,6 +104,7 @@ _FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_backup_recoverable_until_timestamp_seconds", "gauge", _SET, "The latest time that can be recovered."),
     ("datatier_backup_copy_behind_seconds", "gauge", _SET, "How much older the newest copy is than its original."),
     ("datatier_backup_copy_missing", "gauge", _SET, "Backups, or objects, of the original that the copy lacks."),
+    ("datatier_backup_copy_differing", "gauge", _SET, "Copies that are not as large as their originals."),
 )
 
 
