@@ -37,8 +37,9 @@ class Memory:
 class Look:
     """What a format reads, and how.
 
-    start_segments: of the backups of the set that `base` names. zone: of times without one, None for the exporter's.
-    now: Unix time. until: on the monotonic clock; then a listing stops, to go on at the next look.
+    bases: the good backups of the set that `base` names, the oldest first; None where none is named.
+    zone: of times without one, None for the exporter's. now: Unix time. until: on the monotonic clock; then a listing
+    stops, to go on at the next look.
     """
 
     place: Place
@@ -47,7 +48,7 @@ class Look:
     now: float
     until: float
     zone: ZoneInfo | None = None
-    start_segments: Sequence[str] = ()
+    bases: Sequence[Backup] | None = None
 
 
 class Found(NamedTuple):

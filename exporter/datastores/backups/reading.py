@@ -95,5 +95,4 @@ class SetsReader:
         if error is not None and not backups:
             one.fail(QueryError(error.reason, f"its base {base.chosen.name} cannot be read: {error.shown}"))
             return
-        good = sorted((backup for backup in backups if backup.good), key=lambda backup: backup.time)
-        await one.look([backup.start_segment for backup in good if backup.start_segment])
+        await one.look(sorted((backup for backup in backups if backup.good), key=lambda backup: backup.time))

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from exporter.config.backup_policy import BackupSet
-from exporter.datastores.backup_sets.backup import SetFacts
+from exporter.datastores.backup_sets.backup import Backup, SetFacts
 from exporter.datastores.backups.look import Format, Found, Look, Memory, UnfinishedError
 from exporter.datastores.backups.place import GoneError, Place
 from exporter.errors import QueryError, Reason, forget_frames, no_thread
@@ -53,12 +53,10 @@ class SetLook:
         pace = min(max(self.chosen.every / 60, SHORTEST_PACE), LONGEST_PACE) if self.ended_well else SHORTEST_PACE
         return now - self.began >= pace * (1 - EARLY)
 
-    async def look(self, start_segments: Sequence[str] = ()) -> None:
+    async def look(self, bases: Sequence[Backup] | None = None) -> None:
         """Look at the set, and replace its facts."""
         self.began, self.ended_well, now = time.monotonic(), False, time.time()
-        look = Look(
-            self._place, self.chosen, self._memory, now, self.began + LIST_SECONDS, self._zone, tuple(start_segments)
-        )
+        look = Look(self._place, self.chosen, self._memory, now, self.began + LIST_SECONDS, self._zone, bases)
         try:
             found = await bounded(self._look(look), LOOK_SECONDS)
         except UnfinishedError:
