@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from exporter.config.config import Config
-from exporter.config.stores import Target
+from exporter.config.targets import TargetBase
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import ConfigError
 from exporter.queries.query import Query
@@ -18,7 +18,6 @@ Load = Callable[[], RuntimeConfig]
 _log = structlog.get_logger("exporter")
 
 _VIEWED = {"required", "groups", "maintenance", "checks"}  # keys of a target that only views read
-_IDENTITY = {"store", "url", "labels"}  # keys whose change makes another target of the same name
 
 
 class ConfigDiff(NamedTuple):
@@ -58,7 +57,7 @@ def diff(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
         if name not in after:
             return "removed"
         was, target = before[name], after[name]
-        if target.model_dump(include=_IDENTITY) != was.model_dump(include=_IDENTITY):
+        if _identity(target) != _identity(was):
             return "replaced"
         intervals = {old.config.interval(was), new.config.interval(target)}
         if _polled(target) != _polled(was) or len(intervals) > 1 or queries_for(target, queries):
@@ -69,8 +68,15 @@ def diff(old: RuntimeConfig, new: RuntimeConfig) -> ConfigDiff:
     return ConfigDiff(*(tuple(name for name in kinds if kinds[name] == field) for field in ConfigDiff._fields))
 
 
-def _polled(target: Target) -> dict[str, object]:
-    return target.model_dump(exclude=_VIEWED | {"interval"})
+def _identity(target: TargetBase) -> tuple[object, ...]:
+    """Return what makes another target of the same name when it changes."""
+    return target.store, target.addresses, target.labels
+
+
+def _polled(target: TargetBase) -> tuple[object, ...]:
+    """Return how a target is polled; also how the targets are that it asks, such as the server of a bucket."""
+    links = (_polled(link) if isinstance(link, TargetBase) else link for link in target.links)
+    return target.model_dump(exclude=_VIEWED | {"interval"}), *links
 
 
 def read_changes(old: RuntimeConfig, load: Load) -> tuple[RuntimeConfig, ConfigDiff]:

@@ -17,7 +17,7 @@ from exporter.errors import ConfigError
 from exporter.queries.loader import builtin_names, load_queries
 from exporter.queries.query import Query
 from exporter.queries.query_file import QueryContext
-from exporter.state.checks import OUR_OWN
+from exporter.state.checks import DATABASES, EVERYWHERE, OUR_OWN
 from exporter.state.events import MonitoredTarget
 
 
@@ -85,6 +85,7 @@ def monitored_target(config: Config, target: Target) -> MonitoredTarget:
         response=config.limits(target)["response_seconds"],
         clock_skew=config.limits(target)["clock_skew_seconds"],
         unjudged=frozenset(target.checks),
+        covered=config.covered(target),
     )
 
 
@@ -144,8 +145,11 @@ def _of_target(config: Config, index: int, queries: Sequence[Query]) -> Iterator
     target = config.targets[index]
     key = ("targets", index)
     yield from _unknown_globs((*key, "disable_queries"), target.disable_queries, builtin_names(target.store))
-    known = {query.health.check for query in queries if query.health is not None and query.store == target.store}
-    known.update(OUR_OWN)
+    rules = [query.health for query in queries if query.health is not None and query.store == target.store]
+    known = {*OUR_OWN, *(rule.check for rule in rules if rule.check)}
+    for name in sorted(target.own_checks.keys() & {*known, *EVERYWHERE, DATABASES}):
+        yield (*key, *target.own_checks[name]), f"{name!r} is the name of another check: choose one of its own"
+    known |= target.own_checks.keys()
     for name in sorted(target.checks.keys() - known):
         yield (*key, "checks", name), f"a target of {target.store} has no such check; there are {_listed(known)}"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from exporter.config.address import NO_URL, unread_part
+from exporter.config.names import is_name
 
 ADVICE = "write a folder as file:///backups, a bucket as s3://TARGET/bucket/prefix or https://host/bucket/prefix"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # urlsplit drops some of them
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BUCKET = re.compile(r"(?!\d+(\.\d+){3}$)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
@@ -86,7 +86,7 @@ def _bucket(scheme: str, parts: SplitResult) -> PlaceAddress:
         if not parts.hostname:
             raise ValueError(f"the URL has no host: {ADVICE}")
         return PlaceAddress(endpoint=f"{scheme}://{parts.netloc}", bucket=bucket, prefix=prefix)
-    if not _TARGET.fullmatch(parts.netloc):
+    if not is_name(parts.netloc):
         raise ValueError(f"after s3:// comes the name of a target of minio: {ADVICE}")
     return PlaceAddress(server=parts.netloc, bucket=bucket, prefix=prefix)
 

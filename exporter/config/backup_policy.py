@@ -1,12 +1,15 @@
 """What a user expects of backups: how often they are made, how long they are kept, what each must be like."""
 
-from datetime import date
+import re
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictInt, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from exporter.config.backup_files import check_file, check_glob
+from exporter.config.names import valid_name
 from exporter.config.secret_files import StrictModel
-from exporter.units import Bytes, Duration
+from exporter.units import Bytes, Duration, parse_duration
 
 Format = Literal[
     "auto", "pg_dump", "sql", "basebackup", "pgbackrest", "wal-g", "barman", "wal", "neo4j", "qdrant", "report"
@@ -15,15 +18,35 @@ Tier = Literal["daily", "weekly", "monthly", "yearly"]
 TIERS: tuple[Tier, ...] = ("daily", "weekly", "monthly", "yearly")
 
 _HOUR = 3600.0
-_Count = Annotated[StrictInt, Field(ge=1)]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_REACH = "a duration"  # in place of keys: no user's key
+_CENTURY = {"daily": 36525, "weekly": 5218, "monthly": 1200, "yearly": 100}
 _Text = Annotated[str, StringConstraints(min_length=1)]
-_TIMED: tuple[Format, ...] = ("report", "pgbackrest", "wal-g", "barman")  # that tell how long a backup took
+
+
+def _whole(value: object) -> object:
+    """Reject a truth value: YAML reads `daily: on` as true, which is no 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - pydantic's errors are ValueErrors
+    return value
+
+
+_Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+
+
+def _day(value: object) -> object:
+    """Reject what pydantic would take for a date, such as a number of seconds."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        return value
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise ValueError(f"{str(value)[:100]!r} is not a day such as 2026-01-31")
 
 
 class Keep(StrictModel):
-    """How far back backups must reach: so long, or one in each of so many days, weeks, months, years."""
+    """How far back backups must reach: so many seconds, or one in each of so many days, weeks, months, years."""
 
-    reach: Duration | None = None
+    reach: float | None = Field(default=None, validation_alias=_REACH)
     daily: _Count | None = None
     weekly: _Count | None = None
     monthly: _Count | None = None
@@ -32,7 +55,18 @@ class Keep(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _duration_alone(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) else {"reach": value}
+        if isinstance(value, Keep) or (isinstance(value, dict) and value and _REACH not in value):
+            return value
+        if isinstance(value, dict | list):
+            raise ValueError("expected a duration such as 30d, or numbers as in {daily: 7, weekly: 4}")  # noqa: TRY004 - as above
+        return {_REACH: parse_duration(value)}
+
+    @field_validator(*TIERS)
+    @classmethod
+    def _within_a_century(cls, value: int | None, info: Any) -> int | None:
+        if value is not None and value > _CENTURY[info.field_name]:
+            raise ValueError(f"expected {_CENTURY[info.field_name]} at most: a century")
+        return value
 
     @property
     def tiers(self) -> dict[Tier, int]:
@@ -45,12 +79,12 @@ class Size(StrictModel):
 
     min: Bytes | None = None
     max: Bytes | None = None
-    shrink: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    shrink: Annotated[float, BeforeValidator(_whole), Field(gt=0, lt=1)] = 0.5
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min:g} must not be above max {self.max:g}")
+            raise ValueError(f"min {self.min:.0f} must not be above max {self.max:.0f}")
         return self
 
 
@@ -65,7 +99,7 @@ class BackupPolicy(StrictModel):
     every: Duration
     grace: Duration | None = None
     keep: Keep | None = None
-    since: date | None = None
+    since: Annotated[date | None, BeforeValidator(_day)] = None
     size: Size = Size()
     duration: Duration | None = None
 
@@ -96,26 +130,29 @@ class BackupSet(BackupPolicy):
     as in a mounted folder.
     """
 
-    name: _Text
+    name: str
     of: _Text
-    files: _Text
+    files: str
     format: Format = "auto"
     encrypted: bool = False
-    copy_of: str | None = None
-    base: str | None = None
-    marker: _Text | None = None
+    copy_of: _Text | None = None
+    base: _Text | None = None
+    marker: str | None = None
 
-    @field_validator("files", "marker")
+    @field_validator("name")
     @classmethod
-    def _below_the_place(cls, value: str | None) -> str | None:
-        if value is not None and (value.startswith("/") or ".." in value.split("/")):
-            raise ValueError(f"{value!r} must lie below the place: no leading slash, no '..'")
+    def _valid_name(cls, value: str) -> str:
+        return valid_name(value)
+
+    @field_validator("files")
+    @classmethod
+    def _valid_glob(cls, value: str) -> str:
+        check_glob(value)
         return value
 
-    @model_validator(mode="after")
-    def _keys_go_with_the_format(self) -> Self:
-        if self.base is not None and self.format != "wal":
-            raise ValueError("base belongs to format: wal")
-        if self.duration is not None and self.format not in _TIMED:
-            raise ValueError(f"duration: format {self.format} does not tell how long it took; {', '.join(_TIMED)} do")
-        return self
+    @field_validator("marker")
+    @classmethod
+    def _valid_marker(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_file(value)
+        return value

@@ -11,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from exporter.config.address import Address
+from exporter.config.backup_policy import Format
 from exporter.config.documents import KeyPath
 from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
+from exporter.config.names import valid_name
 from exporter.config.secret_files import HasSecrets, StrictModel, read_file
 from exporter.config.thresholds import Overrides
 from exporter.units import Duration
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = {"target", "store", "le", "quantile", "job", "instance"}
 CORE_LABELS = {
@@ -61,18 +62,17 @@ class TargetBase(HasSecrets, Address):
     disable_queries: tuple[str, ...] = ()
 
     holds_data: ClassVar[bool] = True  # of which there should be backups
+    backup_formats: ClassVar[tuple[Format, ...]] = ()  # of its backups alone
 
     @field_validator("name")
     @classmethod
     def _valid_name(cls, value: str) -> str:
-        if not _NAME.fullmatch(value):
-            raise ValueError(f"{value!r} must start with a letter or digit, then letters, digits, '_', '.' or '-'")
-        return value
+        return valid_name(value)
 
     @field_validator("groups")
     @classmethod
     def _valid_groups(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(cls._valid_name(group) for group in value)
+        return tuple(valid_name(group) for group in value)
 
     @field_validator("labels")
     @classmethod
@@ -108,14 +108,19 @@ class TargetBase(HasSecrets, Address):
         return ()
 
     @property
+    def addresses(self) -> Sequence[SecretStr]:
+        """Return where it is: with another address it is another server, whatever its name."""
+        return (self.url,)
+
+    @property
     def protects(self) -> frozenset[str]:
         """Name the targets whose backups are watched here."""
         return frozenset()
 
     @property
-    def own_checks(self) -> frozenset[str]:
-        """Name the checks that the target's keys make."""
-        return frozenset()
+    def own_checks(self) -> Mapping[str, KeyPath]:
+        """Return the checks that the target's keys make, by name, and where each is named."""
+        return {}
 
 
 class LibpqTarget(TargetBase):

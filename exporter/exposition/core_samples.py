@@ -15,6 +15,7 @@ from exporter.state.events import Instant, Result, by_query
 from exporter.state.snapshot import Snapshot
 from exporter.state.target_status import STATES, State, TargetStatus
 
+_REPLICA = "replica"  # as the last successful ping knew it: one that is down is still one
 _REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -48,11 +49,18 @@ def _of_target(known: Known, state: State) -> Iterator[Sample]:
     yield Sample("datatier_target_state", (), float(STATES.index(state)))
     yield Sample("datatier_target_required", (), float(target.required))
     yield Sample("datatier_target_maintenance", (), float(target.maintenance))
+    yield Sample("datatier_backup_covered", (), _covered(known))
     yield Sample("datatier_poll_interval_seconds", (), target.interval)
     yield Sample("datatier_target_clock_skew_seconds", (), status.clock_skew if known.fresh else None)
     failure = status.error.reason if status.error else None
     for reason in _REASONS:
         yield Sample("datatier_target_failure", (("reason", reason),), float(reason == failure))
+
+
+def _covered(known: Known) -> float | None:
+    """Return whether backups of the target are watched; None of a replica: those of its primary are enough."""
+    covered, info = known.target.covered, known.status.info
+    return None if covered is None or (info is not None and info.role == _REPLICA) else float(covered)
 
 
 def _of_polls(status: TargetStatus) -> Iterator[Sample]:

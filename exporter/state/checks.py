@@ -9,7 +9,7 @@ from exporter.state.events import MonitoredTarget, Result
 from exporter.state.target_status import Cause, State, TargetStatus
 from exporter.units import span
 
-_EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
+EVERYWHERE = ("responseTime", "replicationLag", "diskSpace")
 OUR_OWN = ("responseTime", "clockSkew", "privileges", "queries", "overrun")  # those that no query makes
 _UNITS = ("seconds", "bytes", "ratio")
 _LISTED = 10
@@ -67,11 +67,11 @@ def checks(known: Known) -> list[Check]:
             if before is None or STATUSES.index(check.status) > STATUSES.index(before.status):
                 found[check.name] = check
     silence = "not_exposed_by_server" if known.up else "no_recent_sample"
-    for name in _EVERYWHERE:
+    for name in EVERYWHERE:
         found.setdefault(name, Check(name, "unknown", output=silence))
     for name in known.target.unjudged & found.keys():
         found[name] = replace(found[name], status="unknown", rule=None, output="off")
-    return [found.pop(name) for name in _EVERYWHERE] + [found[name] for name in sorted(found)]
+    return [found.pop(name) for name in EVERYWHERE] + [found[name] for name in sorted(found)]
 
 
 def serves(known: Known) -> bool:

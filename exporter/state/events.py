@@ -22,7 +22,10 @@ def fresh_seconds(interval: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class MonitoredTarget:
-    """Hold what the views need of a target's configuration; `unjudged` names the checks that are off."""
+    """Hold what the views need of a target's configuration.
+
+    unjudged: the checks that are off. covered: whether its backups are watched; None where that is no question.
+    """
 
     name: str
     store: str
@@ -34,6 +37,7 @@ class MonitoredTarget:
     response: Limit = THRESHOLDS["response_seconds"]
     clock_skew: Limit = THRESHOLDS["clock_skew_seconds"]
     unjudged: frozenset[str] = frozenset()
+    covered: bool | None = None
 
 
 class Instant(NamedTuple):

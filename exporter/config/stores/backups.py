@@ -1,6 +1,6 @@
 """The descriptor of places where backups lie, and how they are configured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -9,7 +9,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from exporter.config.backup_address import ADVICE, PlaceAddress, place_address
+from exporter.config.backup_files import check_file
+from exporter.config.backup_links import Known, listed, sets_problems
 from exporter.config.backup_policy import BackupSet
+from exporter.config.backup_rules import Problem
+from exporter.config.documents import KeyPath
 from exporter.config.stores.minio import MinioTarget
 from exporter.config.stores.store import Store
 from exporter.config.targets import TargetBase
@@ -19,6 +23,9 @@ _OF_SERVER = (
     "access_key", "access_key_file", "secret_key", "secret_key_file", "region",
     "ca_file", "cert_file", "key_file", "server_name", "verify",
 )  # fmt: skip
+
+
+_LOGIN = ("access_key", "secret_key")
 
 
 class OriginalSet(NamedTuple):
@@ -79,6 +86,13 @@ class BackupsTarget(TargetBase):
         except (LookupError, ValueError, OSError):
             raise ValueError("no such time zone; they are named like Europe/Berlin or UTC") from None
 
+    @field_validator("marker")
+    @classmethod
+    def _valid_marker(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_file(value)
+        return value
+
     @cached_property
     def _address(self) -> PlaceAddress:
         return place_address(self.url.get_secret_value())
@@ -115,12 +129,16 @@ class BackupsTarget(TargetBase):
         return self._originals
 
     @property
+    def addresses(self) -> Sequence[SecretStr]:
+        return (self.url, *(server.addresses if (server := self.server) is not None else ()))
+
+    @property
     def protects(self) -> frozenset[str]:
         return frozenset(one.of for one in self.sets)
 
     @property
-    def own_checks(self) -> frozenset[str]:
-        return frozenset(one.name for one in self.sets)
+    def own_checks(self) -> Mapping[str, KeyPath]:
+        return {one.name: ("sets", index, "name") for index, one in enumerate(self.sets)}
 
     def linked(self, targets: Mapping[str, TargetBase]) -> Self:
         copies = ((one.name, _original(one.copy_of, targets)) for one in self.sets if one.copy_of is not None)
@@ -135,6 +153,33 @@ class BackupsTarget(TargetBase):
             made = {"store": "minio", "name": self.name, "url": self._address.endpoint, **keys}
             server = MinioTarget.model_validate(made)
         return self.with_private(_server=server) if isinstance(server, MinioTarget) else self
+
+    def link_problems(self, targets: Mapping[str, TargetBase]) -> Iterator[Problem]:
+        yield from self._unread_keys()
+        yield from self._half_a_login()
+        server, stores = self._address.server, {name: target.store for name, target in targets.items()}
+        buckets = [name for name, target in targets.items() if isinstance(target, MinioTarget)]
+        if server and server not in buckets:
+            yield ("url",), f"after s3:// comes the name of a target of minio: {listed(buckets)}"
+        formats = {name: target.backup_formats for name, target in targets.items() if target.holds_data}
+        sets = {name: target.sets for name, target in targets.items() if isinstance(target, BackupsTarget)}
+        yield from sets_problems(self.name, Known(stores, formats, buckets, sets))
+
+    def _unread_keys(self) -> Iterator[Problem]:
+        """Yield the keys for a server that is not this place's to configure."""
+        if self._address.endpoint:
+            return
+        why = f"{self._address.server!r} has its own" if self._address.server else "a folder has no server"
+        for key in _OF_SERVER:
+            if key in self.model_fields_set:
+                yield (key,), f"nobody reads it: {why}"
+
+    def _half_a_login(self) -> Iterator[Problem]:
+        there = [
+            name for name in _LOGIN if getattr(self, name) is not None or getattr(self, f"{name}_file") is not None
+        ]
+        if self._address.endpoint and len(there) == 1:
+            yield (), f"{there[0]} alone is no login: {' and '.join(_LOGIN)} belong together"
 
     @property
     def links(self) -> Sequence[object]:

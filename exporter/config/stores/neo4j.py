@@ -1,11 +1,12 @@
 """The descriptor of Neo4j, and how its targets are configured."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
+from exporter.config.backup_policy import Format
 from exporter.config.stores.store import Store
 from exporter.config.targets import Globs, TargetBase
 
@@ -17,6 +18,7 @@ class Neo4jTarget(TargetBase):
     password_file: Path | None = None
     databases: Globs = Globs()
 
+    backup_formats: ClassVar[tuple[Format, ...]] = ("neo4j",)
     url_parts = ("query",)
     url_advice = "write scheme, host and port alone; user, password and databases are keys of their own"
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import quote
 
 from pydantic import HttpUrl, PrivateAttr, field_validator
 
 from exporter.config.address import unread_part
+from exporter.config.backup_policy import Format
 from exporter.config.expectations import Expectations
 from exporter.config.libpq.conninfo import split_targets
 from exporter.config.secret_files import read_file
@@ -30,6 +31,16 @@ class PostgresTarget(LibpqTarget):
     statement_texts: bool = False
     expect: Expectations = Expectations()
     _wal_interval: float | None = PrivateAttr(default=None)
+
+    backup_formats: ClassVar[tuple[Format, ...]] = (
+        "pg_dump",
+        "sql",
+        "basebackup",
+        "pgbackrest",
+        "wal-g",
+        "barman",
+        "wal",
+    )
 
     @property
     def wal_interval(self) -> float | None:

@@ -1,11 +1,13 @@
 """The descriptor of Qdrant, and how its targets are configured."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from exporter.config.backup_policy import BackupPolicy
+from exporter.config.backup_policy import BackupPolicy, Format
+from exporter.config.backup_rules import Problem, policy_problems
 from exporter.config.stores.store import Store
 from exporter.config.targets import TargetBase
 from exporter.units import Bytes
@@ -14,7 +16,7 @@ from exporter.units import Bytes
 class SnapshotPolicy(BackupPolicy):
     """What is expected of the snapshots that Qdrant itself lists, of each collection that a glob names."""
 
-    collections: tuple[str, ...] = Field(default=("*",), min_length=1)
+    collections: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=("*",), min_length=1)
 
     @field_validator("duration")
     @classmethod
@@ -29,8 +31,14 @@ class QdrantTarget(TargetBase):
     api_key_file: Path | None = None
     snapshots: SnapshotPolicy | None = None
 
+    backup_formats: ClassVar[tuple[Format, ...]] = ("qdrant",)
     url_parts = ("user", "path")  # of a proxy in front: Basic authentication, and what it puts before each path
     url_advice = "write scheme, host, port and a proxy's path"
+
+    def link_problems(self, targets: Mapping[str, TargetBase]) -> Iterator[Problem]:
+        yield from super().link_problems(targets)
+        for key, problem in policy_problems(self.snapshots) if self.snapshots is not None else ():
+            yield ("snapshots", *key), problem
 
     @property
     def protects(self) -> frozenset[str]:

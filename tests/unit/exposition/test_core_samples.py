@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from exporter.errors import QueryError
 from exporter.exposition.core_samples import core_samples
 from exporter.queries.core_metrics import CORE_METRICS
@@ -33,10 +35,11 @@ def test_every_sample_is_of_a_core_metric_and_has_its_labels() -> None:
     failed = EVENTS.failed_result(1.0, query("bloat"))
     server = info(missing_privileges={"pg_monitor": "x"}, capabilities={"a": ""}, started_at=1.0, tls_not_after=2.0)
     poll = replace(EVENTS.poll(1.0), periods={"bloat": 61.0})
-    found = samples(EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, poll)
+    events = (EVENTS.ping(1.0, server, skew=0.5), EVENTS.result(1.0, query(timing=True)), failed, poll)
+    found = samples(*events, made=snapshot(monitored_target(covered=True)))
 
     assert found.keys() == {name for name, core in CORE_METRICS.items() if not core.from_queries} - {
-        "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up"
+        "pgbouncer_up", "qdrant_up", "neo4j_up", "minio_up", "backups_up"
     }  # fmt: skip
     assert {name: [label for label, _ in labels] for name, series in found.items() for labels in series} == {
         name: list(CORE_METRICS[name].labels) for name in found
@@ -158,6 +161,34 @@ def test_checks_are_metrics() -> None:
         (("check", "responseTime"),): 2.0, (("check", "replicationLag"),): 1.0, (("check", "diskSpace"),): 1.0,
         (("check", "overrun"),): 0.0, (("check", "privileges"),): 0.0, (("check", "queries"),): 0.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("covered", "role", "expected"),
+    [
+        (True, "primary", {(): 1.0}),
+        (False, "primary", {(): 0.0}),
+        (False, "", {(): 0.0}),
+        (False, "replica", None),
+        (True, "replica", None),
+        (None, "primary", None),
+    ],
+)
+def test_backup_covered_by_role_and_configuration(
+    *, covered: bool | None, role: str, expected: dict[tuple[()], float] | None
+) -> None:
+    """Backups are made of a primary; a replica without any is no mistake, also while it is down."""
+    made = snapshot(monitored_target(covered=covered))
+    found = samples(EVENTS.ping(1.0, info(role=role)), EVENTS.failed_ping(2.0), made=made)
+
+    assert found["datatier_backup_covered"] == (expected or {})
+
+
+def test_backup_covered_before_the_first_ping_is_shown() -> None:
+    """Nothing is known of its role, and an alert waits longer than the first ping."""
+    found = samples(made=snapshot(monitored_target(covered=False)))
+
+    assert found["datatier_backup_covered"] == {(): 0.0}
 
 
 def test_configuration_of_a_target_is_shown() -> None:
