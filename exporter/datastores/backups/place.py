@@ -23,6 +23,12 @@ class Page(NamedTuple):
     more: bool = False
 
 
+class DiskUse(NamedTuple):
+    """The share of a file system that is used, as df shows it: what only root may fill counts as used up."""
+
+    used_ratio: float
+
+
 class GoneError(Exception):
     """What was listed is no longer there: a rotation may have removed it."""
 
