@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet
-from exporter.datastores.backup_sets.backup import Backup, Problem, WalArchive
+from exporter.datastores.backup_sets.backup import Backup, Copy, Problem, WalArchive
 from exporter.datastores.backups.place import Place
 
 
@@ -27,7 +27,10 @@ class VerdictKey(NamedTuple):
 
 @dataclass(slots=True)
 class Memory:
-    """What a set keeps between looks. `progress` belongs to the format."""
+    """What a set keeps between looks. `progress` belongs to the format.
+
+    A look may be cancelled at any await: what is in here must be right at each.
+    """
 
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
     progress: object = None
@@ -52,10 +55,11 @@ class Look:
 
 
 class Found(NamedTuple):
-    """What a format found; the archive for format wal alone."""
+    """What a format found; the archive for format wal alone, the comparison for the mirror of a bucket alone."""
 
     backups: Sequence[Backup] = ()
     wal: WalArchive | None = None
+    copy: Copy | None = None
 
 
 class UnfinishedError(Exception):

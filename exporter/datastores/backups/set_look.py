@@ -20,7 +20,7 @@ from exporter.logs import visible
 LOOK_SECONDS = 20.0
 LIST_SECONDS = 15.0  # of these; then a listing stops, to go on at the next look
 SHORTEST_PACE, LONGEST_PACE = 60.0, 300.0
-EARLY = 0.1  # of the pace: passes come at ticks, and one that begins a little early must not wait for the next
+EARLY = 6.0  # passes come at ticks: one that begins a little early must not wait for the next
 # The place was not reached, so what is known of it is as right as before; after other failures it may be wrong.
 _NOT_REACHED: tuple[Reason, ...] = ("connect", "timeout", "auth")
 _MESSAGE = 500  # characters of an error that nobody foresaw
@@ -44,19 +44,19 @@ class SetLook:
         self.began = -math.inf
         self.ended_well = False
         self._read = read
-        self._place = place
+        self.place = place
         self._zone = zone
         self._marker = marker
         self._memory = Memory()
 
     def due(self, now: float) -> bool:
         pace = min(max(self.chosen.every / 60, SHORTEST_PACE), LONGEST_PACE) if self.ended_well else SHORTEST_PACE
-        return now - self.began >= pace * (1 - EARLY)
+        return now - self.began >= pace - EARLY
 
     async def look(self, bases: Sequence[Backup] | None = None) -> None:
         """Look at the set, and replace its facts."""
         self.began, self.ended_well, now = time.monotonic(), False, time.time()
-        look = Look(self._place, self.chosen, self._memory, now, self.began + LIST_SECONDS, self._zone, bases)
+        look = Look(self.place, self.chosen, self._memory, now, self.began + LIST_SECONDS, self._zone, bases)
         try:
             found = await bounded(self._look(look), LOOK_SECONDS)
         except UnfinishedError:
@@ -66,7 +66,7 @@ class SetLook:
             return
         self.ended_well = True
         self._log_failure(None)
-        self.facts = SetFacts(now, tuple(found.backups), found.wal, self.facts.copy)
+        self.facts = SetFacts(now, tuple(found.backups), found.wal, found.copy or self.facts.copy)
 
     def fail(self, error: QueryError) -> None:
         """Keep the facts where the place was not reached; drop them where they may be wrong by now."""
@@ -87,7 +87,7 @@ class SetLook:
         if self._marker is None:
             return
         try:
-            await self._place.read(self._marker, 0, 1)
+            await self.place.read(self._marker, 0, 1)
         except GoneError:
             raise QueryError("connect", f"the marker {visible(self._marker)} is not there: is it mounted?") from None
 

@@ -1,0 +1,131 @@
+"""Sets that are copies: whether what their originals have is there, as large as there."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from exporter.config.backup_policy import BackupSet, Keep, Tier
+from exporter.datastores.backup_sets.backup import Backup, Copy
+from exporter.datastores.backups.look import Format, Look, Memory, UnfinishedError
+from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original, shown
+from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.set_look import EARLY, LIST_SECONDS, LONGEST_PACE, LOOK_SECONDS, SetLook, bounded
+from exporter.errors import QueryError
+
+PACE_SECONDS = 900.0
+_MOST_BACKUPS = 100
+_DAY = 86400.0
+_DAYS: Mapping[Tier, float] = {"daily": _DAY, "weekly": 7 * _DAY, "monthly": 31 * _DAY, "yearly": 366 * _DAY}
+_ENCRYPTED = (".age", ".gpg", ".pgp", ".asc", ".enc")  # what tools that encrypt put at the end of a name
+
+
+class CopyLook:
+    """Compare a set with its original, a set of this or another place; what becomes of it is the copy's facts."""
+
+    def __init__(self, copied: SetLook, original: BackupSet, read: Format, place: Place, zone: ZoneInfo | None) -> None:
+        self.began = -math.inf
+        self._ended_well = False
+        self._copied = copied
+        self._original = original
+        self._read = read
+        self._place = place
+        self._zone = zone
+        self._memory = Memory()
+
+    def due(self, now: float) -> bool:
+        """Return whether it is time, and there is something to compare."""
+        known = self._copied.facts.observed_at is not None and self._copied.facts.error is None
+        return known and now - self.began >= (PACE_SECONDS if self._ended_well else LONGEST_PACE) - EARLY
+
+    async def look(self) -> None:
+        self.began, self._ended_well = time.monotonic(), False
+        look = Look(self._place, self._original, self._memory, time.time(), self.began + LIST_SECONDS, self._zone)
+        try:
+            copy = await bounded(self._compare(look), LOOK_SECONDS)
+            self._ended_well = True
+        except UnfinishedError:
+            self.began = -math.inf
+            return
+        except QueryError as error:
+            copy = Copy(None, None, findings=(f"not compared: {error.reason}: {error.shown}",))
+        if self._copied.facts.error is None:
+            self._copied.facts = replace(self._copied.facts, copy=copy)
+
+    async def _compare(self, look: Look) -> Copy:
+        chosen, original = self._copied.chosen, self._original
+        name = chosen.copy_of or ""
+        if chosen.format == "wal":
+            originals = Side(self._place, folder_of(original.files), name)
+            copies = Side(self._copied.place, folder_of(chosen.files), chosen.files)
+            expected = Expected(chosen.warn_seconds, reach_of(chosen.keep or original.keep))
+            return (await compare(look, originals, copies, expected)).copy
+        with of_original(name):
+            found = await self._read(look)
+        return compared(original, found.backups, chosen, self._copied.facts.backups, look.now)
+
+
+def compared(
+    original: BackupSet, originals: Sequence[Backup], chosen: BackupSet, copies: Sequence[Backup], now: float
+) -> Copy:
+    """Compare backups by their names below the folders of the sets, and their sizes.
+
+    Those of the original that are good count, 100 at most: as far back as the copy's `keep` goes, or else the
+    original's, and old enough that it is time for them to be copied.
+    """
+    newest_first = sorted((one for one in originals if one.good), key=lambda one: -one.time)
+    reach = reach_of(chosen.keep or original.keep)
+    there = _by_name(chosen, copies)
+    wanted = {
+        _name(original, one): one for one in newest_first[:_MOST_BACKUPS] if reach is None or now - one.time <= reach
+    }
+    newest_copied = max((one.time for name, one in wanted.items() if name in there), default=None)
+    behind = 0.0 if not newest_first else None if newest_copied is None else newest_first[0].time - newest_copied
+    due = {name: one for name, one in wanted.items() if now - one.time > chosen.warn_seconds}
+    missing = [name for name in due if name not in there]
+    larger = chosen.encrypted and not original.encrypted  # encryption makes it larger
+    differing = [
+        f"differs: {shown(name)} has {there[name].bytes:.0f} of {one.bytes:.0f} bytes"
+        for name, one in due.items()
+        if name in there
+        and not there[name].being_written
+        and (there[name].bytes < one.bytes or (there[name].bytes > one.bytes and not larger))
+    ]
+    return Copy(
+        len(missing), behind, len(differing), _findings([f"missing: {shown(name)}" for name in missing], differing)
+    )
+
+
+def _findings(missing: Sequence[str], differing: Sequence[str]) -> tuple[str, ...]:
+    """Return the first of each kind, and how many more there are."""
+    named = (*missing[:MOST_FINDINGS], *differing[:MOST_FINDINGS])
+    more = len(missing) + len(differing) - len(named)
+    return (*named, f"and {more} more are missing or differ") if more else named
+
+
+def _by_name(chosen: BackupSet, backups: Sequence[Backup]) -> Mapping[str, Backup]:
+    """Return backups by their names below the folder; that of an encrypted one also without what the tool added."""
+    found = {_name(chosen, one): one for one in backups}
+    if not chosen.encrypted:
+        return found
+    plain = {name[: -len(end)]: one for name, one in found.items() for end in _ENCRYPTED if name.endswith(end)}
+    return {**plain, **found}
+
+
+def _name(chosen: BackupSet, backup: Backup) -> str:
+    return backup.name.removeprefix(folder_of(chosen.files)).rstrip("/")
+
+
+def folder_of(files: str) -> str:
+    """Return the folder that all names which a glob matches begin with, with its slash; empty for the place itself."""
+    literal = files[: min((files.find(sign) for sign in "*?[" if sign in files), default=len(files))]
+    return literal[: literal.rfind("/") + 1]
+
+
+def reach_of(keep: Keep | None) -> float | None:
+    """Return how old the oldest backup is that is kept, in seconds; None where nothing says so."""
+    if keep is None:
+        return None
+    tiers = [count * _DAYS[tier] for tier, count in keep.tiers.items()]
+    return max([*tiers, keep.reach or 0.0])
