@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Copy, Problem, WalArchive
-from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.place import Entry, Place
 
 
 class Verdict(NamedTuple):
@@ -26,13 +26,24 @@ class VerdictKey(NamedTuple):
 
 
 @dataclass(slots=True)
+class Listing:
+    """How far a listing has come: the last name, how many names were seen, and what of them belongs to the set."""
+
+    after: str = ""
+    seen: int = 0
+    entries: list[Entry] = field(default_factory=list)
+    folders: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Memory:
-    """What a set keeps between looks. `progress` belongs to the format.
+    """What a set keeps between looks. `progress` belongs to the format, `listings` to listing.py, by their globs.
 
     A look may be cancelled at any await: what is in here must be right at each.
     """
 
     verdicts: dict[VerdictKey, Verdict] = field(default_factory=dict)
+    listings: dict[str, Listing] = field(default_factory=dict)
     progress: object = None
 
 
