@@ -68,8 +68,8 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
         rows = await session.fetch(_with_timeout(query, run.seconds), database)
         extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
         families = measured(query.samples(rows, extra), run.info)
-        outcome = query.outcome(rows, families, time.perf_counter() - began)
-        return {"rows": len(rows), "families": families, "outcome": outcome, "findings": query.findings_in(rows)}
+        outcomes = query.outcomes(rows, families, time.perf_counter() - began)
+        return {"rows": len(rows), "families": families, "outcomes": outcomes, "findings": query.findings_in(rows)}
 
     def result(**fields: Any) -> Result:
         duration = time.perf_counter() - began
@@ -80,13 +80,15 @@ async def execute_query(run: QueryRun, session: Session, datastore: Datastore) -
         return result(**await within_deadline(fetch, run.seconds, datastore.reason))
     except QueryError as error:
         forget_frames(error)  # those of this function, which hold the session
-        return result(error=error, outcome=failed_canary(query, error))
+        return result(error=error, outcomes=failed_canary(query, error))
 
 
-def failed_canary(query: Query, error: QueryError) -> CheckOutcome | None:
-    """Fail the check of a canary, a query with a limit on its duration, that ended with an error; None for others."""
-    canary = query.health is not None and query.health.metric == DURATION and error.reason != "unsupported"
-    return CheckOutcome(query.health, "fail", None) if query.health and canary else None
+def failed_canary(query: Query, error: QueryError) -> tuple[CheckOutcome, ...]:
+    """Fail the check of a canary, a query with a limit on its duration, that ended with an error; of no other."""
+    rule = query.health
+    if rule is None or rule.check is None or rule.metric != DURATION or error.reason == "unsupported":
+        return ()
+    return (CheckOutcome(rule.check, rule, "fail", None),)
 
 
 def _with_timeout(query: Query, seconds: float) -> Query:

@@ -23,7 +23,7 @@ from exporter.polling.execution import (
     within_deadline,
 )
 from exporter.polling.sampler_lane import SamplerLane
-from exporter.polling.schedule import lane, seconds_to_tick
+from exporter.polling.schedule import PASS_SECONDS, lane, seconds_to_tick
 from exporter.queries.conditions import ServerInfo, same_server
 from exporter.queries.query import Query
 from exporter.state.events import Event, MonitoredTarget, Overdue, Ping, Poll, Result, fresh_seconds
@@ -32,7 +32,6 @@ from exporter.state.local_fault import LocalFault, local_fault
 Publish = Callable[[Event], None]
 
 PASS_SHARE = 0.8  # of the interval: what a fast pass may take
-_PASS_LIMIT = 10.0
 _MIN_SHARE = 0.05  # of the interval: with less time left, a query waits for the next pass
 _GIVE_UP_AFTER = 3  # databases in a row that refuse a session, or queries in a row that time out
 _NOT_REACHED: tuple[Reason, ...] = ("connect", "auth")
@@ -47,7 +46,7 @@ class Poller:
         self._target = target
         self._datastore = datastore
         self._publish = publish
-        self._pass_seconds = min(PASS_SHARE * target.interval, _PASS_LIMIT)
+        self._pass_seconds = min(PASS_SHARE * target.interval, PASS_SECONDS)
         self._info: ServerInfo | None = None
         self._up = asyncio.Event()
         self._fast = Agenda(target, [query for query in queries if lane(query) == "fast"])

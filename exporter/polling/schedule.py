@@ -9,6 +9,7 @@ from exporter.queries.query import Query
 from exporter.state.events import Instant, MonitoredTarget, fresh_seconds
 from exporter.state.target_status import TargetStatus
 
+PASS_SECONDS = 10.0  # that a pass of the fast lane takes at most
 _FAST_LIMIT = 60.0  # seconds: queries with a longer interval run in the slow lane
 _START_GAP = 0.1  # seconds between the first polls of two targets
 _START_SPREAD = 5.0  # seconds in which all targets have started
@@ -30,8 +31,9 @@ def interval(query: Query, target: MonitoredTarget) -> float:
 
 
 def lane(query: Query) -> Lane:
-    """Choose the lane: a query that runs seldom, or in every database, may take long."""
-    return "slow" if query.scope == "database" or (query.interval or 0.0) > _FAST_LIMIT else "fast"
+    """Choose the lane: a query that runs seldom, or in every database, may take long, and one whose timeout says so."""
+    seldom, long = (query.interval or 0.0) > _FAST_LIMIT, query.timeout > PASS_SECONDS
+    return "slow" if query.scope == "database" or seldom or long else "fast"
 
 
 def start_delay(place: int, targets: int, interval: float) -> float:

@@ -1,7 +1,8 @@
-"""Rules that make a check of /health of a query's rows: one outcome for each poll."""
+"""Rules that make checks of /health of a query's rows: one outcome of each check for each poll."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,12 +18,14 @@ _Bound = Annotated[float, Field(allow_inf_nan=False)]
 class HealthRule(BaseModel):
     """Turn a metric's worst sample, the query's own duration, or a column that holds the status, into a check.
 
+    check_column: instead of the name, a column of names: each is a check of its own, of the rows that have it.
     threshold: the limit of the table that warn_above and fail_above come from, so that a target may have another.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    check: str = Field(min_length=1)
+    check: str | None = Field(default=None, min_length=1)
+    check_column: str | None = None
     metric: str | None = None
     status: str | None = None
     threshold: str | None = None
@@ -39,6 +42,11 @@ class HealthRule(BaseModel):
                 raise ValueError(f"{warn} {first:g} would never warn: {fail} {then:g} comes first")
         return self
 
+    @property
+    def name(self) -> str:
+        """Return the check's name, empty where the rows have it."""
+        return self.check or ""
+
     def judge(self, value: float) -> Status:
         if _outside(value, self.fail_above, self.fail_below):
             return "fail"
@@ -46,31 +54,45 @@ class HealthRule(BaseModel):
 
 
 class CheckOutcome(NamedTuple):
-    """State the outcome of one health rule at one poll.
+    """State the outcome of one check of a health rule at one poll.
 
     value is None where rows have their own status; findings name what is wrong, where the query has such a column.
     """
 
+    check: str
     rule: HealthRule
     status: Status
     value: float | None
     findings: tuple[str, ...] = ()
 
 
-def worst_value(rule: HealthRule, values: Sequence[object]) -> CheckOutcome | None:
-    """Judge each value that is a number; None when there is none."""
+class JudgedRow(NamedTuple):
+    """A row that brings its own status: the check it belongs to, the status, and what it names as wrong."""
+
+    check: str
+    status: Status
+    findings: tuple[str, ...]
+
+
+def worst_value(rule: HealthRule, values: Sequence[object]) -> tuple[CheckOutcome, ...]:
+    """Judge each value that is a number, and return the worst; nothing when there is none."""
     numbers = [value for value in values if isinstance(value, float) and not math.isnan(value)]
-    judged = [CheckOutcome(rule, rule.judge(value), value) for value in numbers]
-    return max(judged, key=_rank, default=None)
+    judged = [CheckOutcome(rule.name, rule, rule.judge(value), value) for value in numbers]
+    return (max(judged, key=_rank),) if judged else ()
 
 
-def worst_status(rule: HealthRule, rows: Sequence[tuple[Status, tuple[str, ...]]]) -> CheckOutcome | None:
-    """Take the worst status of rows, each with its findings, and the findings of the rows that have it."""
-    if not rows:
-        return None
-    worst = max((status for status, _ in rows), key=STATUSES.index)
-    findings = tuple(name for status, names in rows if status == worst for name in names)
-    return CheckOutcome(rule, worst, None, findings)
+def worst_statuses(rule: HealthRule, rows: Iterable[JudgedRow]) -> tuple[CheckOutcome, ...]:
+    """Take each check's worst status, and the findings of the rows that have it."""
+    by_check: defaultdict[str, list[JudgedRow]] = defaultdict(list)
+    for row in rows:
+        by_check[row.check].append(row)
+    return tuple(_worst(rule, check, judged) for check, judged in by_check.items())
+
+
+def _worst(rule: HealthRule, check: str, rows: Sequence[JudgedRow]) -> CheckOutcome:
+    worst = max((row.status for row in rows), key=STATUSES.index)
+    findings = tuple(name for row in rows if row.status == worst for name in row.findings)
+    return CheckOutcome(check, rule, worst, None, findings)
 
 
 def _rank(outcome: CheckOutcome) -> tuple[int, float]:

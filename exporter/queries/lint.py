@@ -108,6 +108,7 @@ def _lint_metric(metric: Metric, query: Query) -> Iterator[str]:
 
 
 def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]]:
+    yield from _lint_checks_of(rule)
     if (rule.metric is None) == (rule.status is None):
         yield ("health",), "needs either metric or status"
     if rule.metric == DURATION:
@@ -126,6 +127,13 @@ def _lint_health(rule: HealthRule, query: Query) -> Iterator[tuple[KeyPath, str]
         yield ("health",), "needs a limit: threshold, warn_above, fail_above, warn_below or fail_below"
     if rule.status is not None and not unlimited:
         yield ("health",), "rows that bring their own status need no limit"
+
+
+def _lint_checks_of(rule: HealthRule) -> Iterator[tuple[KeyPath, str]]:
+    if (rule.check is None) == (rule.check_column is None):
+        yield ("health",), "needs either check or check_column"
+    if rule.check_column is not None and rule.status is None:
+        yield ("health", "check_column"), "needs status: the rows of each check bring their own"
 
 
 def _lint_limits_of_share(rule: HealthRule) -> Iterator[tuple[KeyPath, str]]:

@@ -1,8 +1,9 @@
 """Queries, and how their rows become samples; nothing here touches a file, a clock or a network."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, starmap
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -11,9 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from exporter.config.stores import DATABASE_LABELS
 from exporter.errors import QueryError
 from exporter.queries.conditions import Conditions, ServerInfo
-from exporter.queries.health_rule import DURATION, CheckOutcome, HealthRule, worst_status, worst_value
+from exporter.queries.health_rule import (
+    DURATION,
+    CheckOutcome,
+    HealthRule,
+    JudgedRow,
+    worst_statuses,
+    worst_value,
+)
 from exporter.queries.histogram import HistogramValue, cumulative_buckets
-from exporter.queries.values import Labels, findings_of, labels_of, most_common, statuses_of
+from exporter.queries.values import Labels, checks_of, findings_of, labels_of, most_common, statuses_of
 from exporter.units import Duration
 from exporter.versions import version_key
 
@@ -131,25 +139,46 @@ class Query(BaseModel):
             raise QueryError("limit", f"{series} series are more than max_series {self.max_series}", series)
         return families
 
-    def outcome(self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0) -> CheckOutcome | None:
-        """Judge the rows, or the seconds they took, by the health rule; None without a rule or anything to judge."""
+    def outcomes(
+        self, rows: Sequence[Row], families: Sequence[Family], seconds: float = 0.0
+    ) -> tuple[CheckOutcome, ...]:
+        """Judge the rows, or the seconds they took, by the health rule: one outcome a check that has any to judge."""
         rule = self.health
         if rule is None:
-            return None
+            return ()
         if rule.status is not None:
-            statuses = zip(rows, statuses_of(rule.status, rows), strict=True)
-            return worst_status(rule, [(status, self.findings_in([row])) for row, status in statuses])
+            named = [self._named_in([row]) for row in rows]
+            judged = zip(self._checks_of(rows), statuses_of(rule.status, rows), named, strict=True)
+            return worst_statuses(rule, starmap(JudgedRow, judged))
         if rule.metric == DURATION:
             return worst_value(rule, [seconds])
         values = [value for family in families if family.metric.name == rule.metric for value in family.values]
-        worst = worst_value(rule, values)
-        return worst and worst._replace(findings=self.findings_in(rows))
+        found = self._named_in(rows)
+        return tuple(worst._replace(findings=found) for worst in worst_value(rule, values))
 
     def findings_in(self, rows: Sequence[Row]) -> tuple[str, ...]:
-        """Return the names in the rows' column of findings, a hundred at most."""
-        if self.findings is None:
-            return ()
-        return tuple(islice(findings_of(self.findings, rows), _MOST_FINDINGS))
+        """Return the names in the rows' column of findings, a hundred at most.
+
+        Where each row has its check, that comes first, as in `apex-daily: empty`, and no check takes another's room.
+        """
+        if self.health is None or self.health.check_column is None:
+            return self._named_in(rows)
+        names = self._checks_of(rows)
+        room = max(1, _MOST_FINDINGS // max(1, len(set(names))))
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, row in zip(names, rows, strict=True):
+            found[name] += self._named_in([row])
+        return tuple(f"{name}: {finding}" for name, findings in found.items() for finding in findings[:room])
+
+    def _named_in(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        return tuple(islice(findings_of(self.findings, rows), _MOST_FINDINGS)) if self.findings else ()
+
+    def _checks_of(self, rows: Sequence[Row]) -> list[str]:
+        """Name the check of each row."""
+        rule = self.health
+        if rule is not None and rule.check_column is not None:
+            return checks_of(rule.check_column, rows)
+        return [rule.name if rule else ""] * len(rows)
 
 
 def unsupported(query: Query, info: ServerInfo) -> QueryError | None:

@@ -6,12 +6,15 @@ from itertools import repeat
 from operator import itemgetter
 
 from exporter.errors import QueryError
+from exporter.logs import visible
 from exporter.queries.health_rule import STATUSES, Status
 
 Labels = tuple[tuple[str, str], ...]
 _Rows = Sequence[Mapping[str, object]]
 
 _LONGEST_LABEL = 10_000  # characters
+_LONGEST_CHECK = 200  # characters
+_MOST_CHECKS = 100
 
 
 def labels_of(names: Sequence[str], rows: _Rows, extra: Labels) -> list[Labels]:
@@ -38,6 +41,14 @@ def statuses_of(column: str, rows: _Rows) -> Iterator[Status]:
         yield value
 
 
+def checks_of(column: str, rows: _Rows) -> list[str]:
+    """Return each row's check, whose name is a text that can be read, and bounded, as there are pages full of them."""
+    names = [_check_in(column, row) for row in rows]
+    if len(set(names)) > _MOST_CHECKS:
+        raise QueryError("limit", f"column {column!r} holds more than {_MOST_CHECKS} checks")
+    return names
+
+
 def findings_of(column: str, rows: _Rows) -> Iterator[str]:
     """Yield the names in a column, whose values are a text, a list of texts, or None."""
     for row in rows:
@@ -46,6 +57,15 @@ def findings_of(column: str, rows: _Rows) -> Iterator[str]:
         value = row[column]
         names = value if isinstance(value, list | tuple) else [value]
         yield from (str(name) for name in names if name is not None)
+
+
+def _check_in(column: str, row: Mapping[str, object]) -> str:
+    name = row.get(column)
+    if not isinstance(name, str) or not name.strip():
+        raise QueryError("decode", f"column {column!r} holds {name!r:.99}, not the name of a check")
+    if len(shown := visible(name[: _LONGEST_CHECK + 1])) > _LONGEST_CHECK:
+        raise QueryError("limit", f"a check of column {column!r} has a name of more than {_LONGEST_CHECK} characters")
+    return shown
 
 
 def _texts(name: str, rows: _Rows) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from exporter.queries.health_rule import STATUSES, HealthRule, Status
+from exporter.queries.health_rule import STATUSES, CheckOutcome, HealthRule, Status
 from exporter.state.events import MonitoredTarget, Result
 from exporter.state.target_status import Cause, State, TargetStatus
 from exporter.units import span
@@ -61,8 +61,7 @@ def checks(known: Known) -> list[Check]:
         own = (_privileges(known.status), _queries(known), _overrun(known.status))
         found |= {check.name: check for check in (*own, *_databases(known.status))}
     for result in known.results:
-        if result.query.health is not None:
-            check = _of_result(result, result.query.health)
+        for check in _of_result(result):
             before = found.get(check.name)
             if before is None or STATUSES.index(check.status) > STATUSES.index(before.status):
                 found[check.name] = check
@@ -122,7 +121,7 @@ def _clock(known: Known) -> Check | None:
 def _privileges(status: TargetStatus) -> Check:
     """Warn of missing privileges: what they hide is not known to be healthy."""
     missing = sorted(status.info.missing_privileges) if status.info else []
-    return _none(_NONE_MISSING, missing, status.attempted_at)
+    return _none("privileges", _NONE_MISSING, missing, status.attempted_at)
 
 
 def _queries(known: Known) -> Check:
@@ -132,7 +131,7 @@ def _queries(known: Known) -> Check:
         for result in known.results
         if result.error is not None and result.failed_in_row >= _FAILURES and not result.query.untrusted
     }
-    return _none(_NONE_FAILING, [failing[name] for name in sorted(failing)], known.status.attempted_at)
+    return _none("queries", _NONE_FAILING, [failing[name] for name in sorted(failing)], known.status.attempted_at)
 
 
 def _databases(status: TargetStatus) -> Sequence[Check]:
@@ -144,25 +143,31 @@ def _databases(status: TargetStatus) -> Sequence[Check]:
 def _overrun(status: TargetStatus) -> Check:
     """Warn of queries that run so seldom that their samples are older than their intervals allow."""
     words = [f"{query} (every {span(period)})" for query, period in sorted(status.overruns.items())]
-    return _none(_NONE_OVERRUN, words, status.attempted_at)
+    return _none("overrun", _NONE_OVERRUN, words, status.attempted_at)
 
 
-def _none(rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
+def _none(check: str, rule: HealthRule, names: Sequence[str], time: float | None) -> Check:
     """Judge the number of things of which there should be none."""
     count = float(len(names))
-    return Check(rule.check, rule.judge(count), time, count, None, rule, _listed(names))
+    return Check(check, rule.judge(count), time, count, None, rule, _listed(names))
 
 
-def _of_result(result: Result, rule: HealthRule) -> Check:
-    outcome = result.outcome
-    if outcome is None:
-        silence = result.error.reason if result.error else "no_recent_sample"
-        return Check(rule.check, "unknown", result.finished_at, rule=rule, output=silence)
-    unit = next((unit for unit in _UNITS if rule.metric and rule.metric.endswith(unit)), None)
+def _of_result(result: Result) -> Sequence[Check]:
+    """Return the checks of a query; one without an outcome is unknown, if the query's file names it."""
+    rule = result.query.health
+    if result.outcomes or rule is None or rule.check is None:
+        return [_of_outcome(result, outcome) for outcome in result.outcomes]
+    silence = result.error.reason if result.error else "no_recent_sample"
+    return [Check(rule.check, "unknown", result.finished_at, rule=rule, output=silence)]
+
+
+def _of_outcome(result: Result, outcome: CheckOutcome) -> Check:
+    metric = outcome.rule.metric
+    unit = next((unit for unit in _UNITS if metric and metric.endswith(unit)), None)
     output: str | None = result.error.reason if result.error else None
     if outcome.status != "pass" and result.error is None:
         output = _listed([result.in_database(name) for name in outcome.findings])
-    return Check(rule.check, outcome.status, result.finished_at, outcome.value, unit, rule, output)
+    return Check(outcome.check, outcome.status, result.finished_at, outcome.value, unit, outcome.rule, output)
 
 
 def _listed(findings: Sequence[str]) -> str | None:

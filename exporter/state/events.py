@@ -82,7 +82,7 @@ class Result:
     duration: float
     rows: int = 0
     families: tuple[Family, ...] = ()
-    outcome: CheckOutcome | None = None
+    outcomes: tuple[CheckOutcome, ...] = ()
     findings: tuple[str, ...] = ()
     error: QueryError | None = None
     series: Mapping[str, int] = field(default_factory=dict)

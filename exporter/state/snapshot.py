@@ -178,7 +178,7 @@ def _facts(result: Result) -> Mapping[str, int]:
 
 
 def _facts_only(result: Result) -> Result:
-    return replace(result, series=_facts(result), outcome=None, findings=(), fresh_until=math.inf)
+    return replace(result, series=_facts(result), outcomes=(), findings=(), fresh_until=math.inf)
 
 
 def findings(snapshot: Snapshot, target: str, now: Instant) -> dict[str, list[str]]:

@@ -79,9 +79,8 @@ async def collect_from(
 def _keep(collected: Collected, query: Query, database: str | None, rows: list[Any]) -> None:
     extra = () if database is None else ((DATABASE_LABELS[query.store], database),)
     families = measured(query.samples(rows, extra), collected.info)
-    outcome = query.outcome(rows, families)
-    if outcome is not None:
-        collected.statuses[outcome.rule.check] = outcome.status
+    for outcome in query.outcomes(rows, families):
+        collected.statuses[outcome.check] = outcome.status
     collected.findings[query.name] = (*collected.findings.get(query.name, ()), *query.findings_in(rows))
     collected.series[query.name] = collected.series.get(query.name, 0) + sum(f.series for f in families)
     for family in families:

@@ -75,10 +75,10 @@ class Events:
         asked = asked or query()
         rows = [{"datname": "app", "bytes": 5.0}] if rows is None else rows
         families = tuple(asked.samples(rows))
-        outcome = asked.outcome(rows, families)
+        outcomes = asked.outcomes(rows, families)
         until = self._fresh_until(now, asked.interval)
         found = asked.findings_in(rows)
-        return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, outcome, found)
+        return Result(self.target.name, asked, database, now, until, 0.002, len(rows), families, outcomes, found)
 
     def failed_result(self, now: float, asked: Query | None = None, error: QueryError | None = None) -> Result:
         asked, error = asked or query(), error or QueryError("timeout", "no answer")

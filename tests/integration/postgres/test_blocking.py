@@ -194,8 +194,7 @@ async def test_a_long_wait_warns_and_names_who_is_in_the_way(server: Postgres, d
 
     async def outcome() -> tuple[str, int]:
         rows = await fetch(datastore, query)
-        found = query.outcome(rows, query.samples(rows))
-        assert found is not None
+        [found] = query.outcomes(rows, query.samples(rows))
         return found.status, len(found.findings)
 
     async with Clients(server) as those:

@@ -143,8 +143,7 @@ async def retained_beyond(datastore: PostgresDatastore, bytes_: float) -> tuple[
     query = load_query(path, "postgres", {"slot_retained_bytes": Limit(warn=bytes_, fail=None)})
     async with datastore.session("fast") as session:
         rows = await session.fetch(query)
-    outcome = query.outcome(rows, query.samples(rows))
-    assert outcome is not None
+    [outcome] = query.outcomes(rows, query.samples(rows))
     return outcome.status, outcome.findings
 
 

@@ -97,21 +97,19 @@ CANARY = query(
 
 @pytest.mark.parametrize(("seconds", "status"), [(0.05, "pass"), (0.5, "warn"), (1.5, "fail")])
 def test_canary_is_checked_by_its_duration(seconds: float, status: str) -> None:
-    outcome = CANARY.outcome([], [], seconds)
+    [outcome] = CANARY.outcomes([], [], seconds)
 
-    assert outcome is not None
     assert (outcome.status, outcome.value) == (status, seconds)
 
 
 async def test_failed_canary_fails_its_check() -> None:
     """A search that fails is worse than a slow one."""
     watch = await seen(1, Fake(canary=RuntimeError("no such index")), CANARY)
-    outcome = watch.results()[0].outcome
+    [outcome] = watch.results()[0].outcomes
 
-    assert outcome is not None
-    assert outcome.status == "fail"
-    assert failed_canary(CANARY, QueryError("unsupported", "needs version >=99")) is None
-    assert failed_canary(asked(metrics=(metric(),)), QueryError("timeout", "")) is None
+    assert (outcome.check, outcome.status) == ("canary", "fail")
+    assert failed_canary(CANARY, QueryError("unsupported", "needs version >=99")) == ()
+    assert failed_canary(asked(metrics=(metric(),)), QueryError("timeout", "")) == ()
 
 
 @pytest.mark.parametrize(

@@ -82,10 +82,17 @@ async def test_slow_query_delays_no_fast_one() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
-    [({}, "fast"), ({"interval": "1m"}, "fast"), ({"interval": "61s"}, "slow"), ({"scope": "database"}, "slow")],
+    [
+        ({}, "fast"),
+        ({"interval": "1m"}, "fast"),
+        ({"interval": "61s"}, "slow"),
+        ({"scope": "database"}, "slow"),
+        ({"timeout": "10s"}, "fast"),
+        ({"timeout": "10100ms"}, "slow"),
+    ],
 )
 def test_lanes(changes: dict[str, str], expected: str) -> None:
-    """Slow are intervals over a minute, and queries of each database."""
+    """Slow are intervals over a minute, queries of each database, and what may take longer than a pass."""
     assert lane(query(**changes)) == expected
 
 

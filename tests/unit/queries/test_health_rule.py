@@ -13,7 +13,7 @@ from tests.support.factories import plain, query
 
 def judged(rule: dict[str, object], rows: list[Row]) -> tuple[Status, float | None] | None:
     asked = query(health=HealthRule.model_validate({"check": "size", **rule}))
-    outcome = asked.outcome(rows, asked.samples(rows))
+    outcome = next(iter(asked.outcomes(rows, asked.samples(rows))), None)
     return None if outcome is None else (outcome.status, outcome.value)
 
 

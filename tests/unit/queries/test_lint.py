@@ -122,7 +122,14 @@ def test_a_query_that_cannot_be(changes: dict[str, Any], key: KeyPath, message: 
     assert message in text
 
 
-@pytest.mark.parametrize("changes", [{"timing": True}, {"health": {"check": "size", "status": "state"}}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timing": True},
+        {"health": {"check": "size", "status": "state"}},
+        {"health": {"check_column": "job", "status": "state"}},
+    ],
+)
 def test_a_query_without_metrics_may_time_or_judge(changes: dict[str, Any]) -> None:
     assert problems(metrics=(), **changes) == []
 
@@ -159,6 +166,14 @@ def test_some_core_metrics_are_the_exporters_own() -> None:
         ({"metric": "pg_size_bytes"}, ("health",), "needs a limit"),
         ({"metric": "pg_other", "warn_above": 1.0}, ("health", "metric"), "pg_other is not a metric of this file"),
         ({"status": "state", "warn_above": 1.0}, ("health",), "need no limit"),
+        ({"check": None, "status": "state"}, ("health",), "needs either check or check_column"),
+        ({"check_column": "job", "status": "state"}, ("health",), "needs either check or check_column"),
+        ({"check": None, "check_column": "job"}, ("health", "check_column"), "needs status"),
+        (
+            {"check": None, "check_column": "job", "metric": "pg_size_bytes", "warn_above": 1.0},
+            ("health", "check_column"),
+            "needs status",
+        ),
     ],
 )
 def test_a_health_rule_that_cannot_be(rule: dict[str, Any], key: KeyPath, message: str) -> None:
