@@ -71,10 +71,10 @@ def compared(
 ) -> Copy:
     """Compare backups by their names below the folders of the sets, and their sizes.
 
-    Those of the original that are good count, 100 at most: as far back as the copy's `keep` goes, or else the
-    original's, and old enough that it is time for them to be copied.
+    Those of the original that are good, or that we may not read, count, 100 at most: as far back as the copy's `keep`
+    goes, or else the original's, and old enough that it is time for them to be copied.
     """
-    newest_first = sorted((one for one in originals if one.good), key=lambda one: -one.time)
+    newest_first = sorted(filter(_counts, originals), key=lambda one: -one.time)
     reach = reach_of(chosen.keep or original.keep)
     there = _by_name(chosen, copies)
     wanted = {
@@ -95,6 +95,10 @@ def compared(
     return Copy(
         len(missing), behind, len(differing), _findings([f"missing: {shown(name)}" for name in missing], differing)
     )
+
+
+def _counts(backup: Backup) -> bool:
+    return backup.good or (backup.problem is not None and backup.problem.reason == "unreadable")
 
 
 def _findings(missing: Sequence[str], differing: Sequence[str]) -> tuple[str, ...]:

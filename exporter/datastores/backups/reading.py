@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
-from exporter.config.stores.backups import BackupsTarget
+from exporter.config.stores.backups import BackupsTarget, OriginalBucket, OriginalSet
 from exporter.datastores.backup_sets.rows import ObservedSet
-from exporter.datastores.backups.look import Format
+from exporter.datastores.backups.copies import PACE_SECONDS, CopyLook
+from exporter.datastores.backups.look import Format, Found, Look
+from exporter.datastores.backups.mirrors import Side, mirror
 from exporter.datastores.backups.place import Place
-from exporter.datastores.backups.set_look import SetLook
+from exporter.datastores.backups.set_look import SHORTEST_PACE, SetLook, pace_of
 from exporter.errors import QueryError
 
 # After these no look begins: with the last one's deadline a pass ends well within the minute that its queries have.
@@ -30,13 +32,21 @@ class SetsReader:
         target: BackupsTarget,
         place: Place,
         formats: Mapping[str, Format],
-        originals: Mapping[str, Place] = MappingProxyType({}),  # noqa: ARG002 - copies are compared later
+        originals: Mapping[str, Place] = MappingProxyType({}),
     ) -> None:
-        zone = ZoneInfo(target.timezone) if target.timezone else None
-        self._sets = {
-            chosen.name: SetLook(chosen, formats[chosen.format], place, zone, chosen.marker or target.marker)
-            for chosen in target.sets
-        }
+        self._sets: dict[str, SetLook] = {}
+        self._copies: list[CopyLook] = []
+        for chosen in target.sets:
+            original, read, pace = target.originals.get(chosen.name), formats[chosen.format], pace_of(chosen.every)
+            if isinstance(original, OriginalBucket):
+                read = partial(_mirror, Side(originals[chosen.name], "", str(chosen.copy_of)))
+                pace = min(max(chosen.every / 4, SHORTEST_PACE), PACE_SECONDS)
+            one = SetLook(chosen, read, place, pace, target.zone, chosen.marker or target.marker)
+            if isinstance(original, OriginalSet):
+                of = original.chosen
+                copy = CopyLook(one, of, formats[of.format], originals[chosen.name], original.place.zone)
+                self._copies.append(copy)
+            self._sets[chosen.name] = one
         self._reading = False
 
     async def read(self) -> Sequence[ObservedSet]:
@@ -58,21 +68,22 @@ class SetsReader:
         ]
 
     async def _look_at_due(self) -> None:
-        began = time.monotonic()
-        due = sorted((one for one in self._sets.values() if one.due(began)), key=lambda one: one.began)
-        waiting = [one for one in due if self._waits(one)]
-        await self._look_at([one for one in due if one not in waiting], began + _PASS_SECONDS)
-        await self._look_at([one for one in waiting if not self._waits(one)], began + _PASS_SECONDS)
+        """Look at what is due, then at what became so: what needs a set of which nothing was known before."""
+        until = time.monotonic() + _PASS_SECONDS
+        for _ in range(2):
+            ready = [one for one in self._sets.values() if not self._waits(one)]
+            await self._look_at([*ready, *self._copies], until)
 
-    async def _look_at(self, sets: Iterable[SetLook], until: float) -> None:
-        """Look at sets in their order, two at once: one that hangs leaves the others half of the time."""
-        turns = iter(sets)
+    async def _look_at(self, some: Iterable[SetLook | CopyLook], until: float) -> None:
+        """Look at those that are due, two at once: one that hangs leaves the others half of the time."""
+        now = time.monotonic()
+        turns = iter(sorted((one for one in some if one.due(now)), key=lambda one: one.began))
 
         async def take_turns() -> None:
             for one in turns:
                 if time.monotonic() >= until:
                     return
-                await self._look(one)
+                await (one.look() if isinstance(one, CopyLook) else self._look(one))
 
         async with asyncio.TaskGroup() as lanes:
             for number in range(_AT_ONCE):
@@ -96,3 +107,7 @@ class SetsReader:
             one.fail(QueryError(error.reason, f"its base {base.chosen.name} cannot be read: {error.shown}"))
             return
         await one.look(sorted((backup for backup in backups if backup.good), key=lambda backup: backup.time))
+
+
+async def _mirror(original: Side, look: Look) -> Found:
+    return await mirror(look, original, look.chosen.warn_seconds)

@@ -36,8 +36,14 @@ class SetLook:
     due again in the next pass.
     """
 
-    def __init__(
-        self, chosen: BackupSet, read: Format, place: Place, zone: ZoneInfo | None, marker: str | None
+    def __init__(  # noqa: PLR0913, PLR0917 - a set, how it is read, where, how often, and two more that it may lack
+        self,
+        chosen: BackupSet,
+        read: Format,
+        place: Place,
+        pace: float,
+        zone: ZoneInfo | None = None,
+        marker: str | None = None,
     ) -> None:
         self.chosen = chosen
         self.facts = SetFacts()
@@ -45,13 +51,13 @@ class SetLook:
         self.ended_well = False
         self._read = read
         self.place = place
+        self._pace = pace
         self._zone = zone
         self._marker = marker
         self._memory = Memory()
 
     def due(self, now: float) -> bool:
-        pace = min(max(self.chosen.every / 60, SHORTEST_PACE), LONGEST_PACE) if self.ended_well else SHORTEST_PACE
-        return now - self.began >= pace - EARLY
+        return now - self.began >= (self._pace if self.ended_well else SHORTEST_PACE) - EARLY
 
     async def look(self, bases: Sequence[Backup] | None = None) -> None:
         """Look at the set, and replace its facts."""
@@ -99,6 +105,11 @@ class SetLook:
             _log.debug("set of backups cannot be read", set=self.chosen.name, error=str(error))
         elif before != now:
             _log.info("set of backups can be read again", set=self.chosen.name)
+
+
+def pace_of(every: float) -> float:
+    """Return the seconds between two looks at a set whose backups come so often."""
+    return min(max(every / 60, SHORTEST_PACE), LONGEST_PACE)
 
 
 async def bounded(work: Coroutine[Any, Any, _T], seconds: float) -> _T:

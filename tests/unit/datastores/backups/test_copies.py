@@ -73,6 +73,10 @@ def test_compared_rejected_or_unfinished_originals_need_no_copy() -> None:
     assert copy_of(originals, []) == Copy(0, 0.0)
 
 
+def test_compared_original_that_we_may_not_read_needs_a_copy() -> None:
+    assert copy_of([backup(2, problem=Problem("unreadable", ""))], []).missing == 1
+
+
 def test_compared_without_any_copy_does_not_know_how_far_it_is_behind() -> None:
     assert copy_of([backup(2)], []) == Copy(1, None, 0, ("missing: apex_2.dump",))
 
@@ -134,7 +138,7 @@ class Scene:
         self.place, self.original_place = MemoryPlace(), MemoryPlace()
         chosen = a_set("daily/*.dump", copy_of="nas/apex", **changes)
         self.looks = 0
-        self.set = SetLook(chosen, self.here, self.place, None, None)
+        self.set = SetLook(chosen, self.here, self.place, 60.0)
         original = a_set(name="apex", **changes)
         self.copy = CopyLook(self.set, original, self.there, self.original_place, None)
 
@@ -220,7 +224,7 @@ async def test_copy_look_of_an_archive_of_wal_compares_the_listings() -> None:
     scene.original_place.files = {f"archive/{name}": file for name, file in segments.items()}
     scene.place.files = {f"wal/{name}": file for name, file in list(segments.items())[1:]}
     chosen = a_set("wal/", format="wal", copy_of="nas/wal", every="1h")
-    scene.set = SetLook(chosen, scene.here, scene.place, None, None)
+    scene.set = SetLook(chosen, scene.here, scene.place, 60.0)
     original = a_set("archive/", name="apex", format="wal")
     copy = CopyLook(scene.set, original, scene.there, scene.original_place, None)
     await scene.set.look()
