@@ -1,0 +1,87 @@
+"""Archives of PostgreSQL's write-ahead log: the segments there are, and whether they are without a hole."""
+
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+
+from exporter.datastores.backup_sets.backup import Backup, WalArchive
+from exporter.datastores.backups.look import Found, Look
+from exporter.datastores.backups.place import GoneError, Place
+from exporter.datastores.backups.wal_listing import Progress, list_archive
+from exporter.datastores.backups.wal_names import Switch, switches
+from exporter.datastores.backups.wal_segments import Part, joined
+from exporter.datastores.backups.wal_window import judged, line_of, lost, starts_on
+from exporter.datastores.off_loop import off_loop
+from exporter.errors import QueryError
+
+# An expiry removes a base backup, then its segments; the set of base backups may still tell of it for a while.
+_EXPIRY_SECONDS = 400.0
+_HISTORY_BYTES = 64 * 1024
+_MOST_HISTORIES = 16
+_RUN_BYTES = 256
+
+
+async def read_wal(look: Look) -> Found:
+    """Read an archive: that of any tool whose files begin with the names of segments.
+
+    A folder may hold the archives of several versions or servers, as pgBackRest's after an upgrade: the one that was
+    written to last counts.
+    """
+    progress = look.memory.progress
+    if not isinstance(progress, Progress):
+        progress = look.memory.progress = Progress()
+    await list_archive(look, progress, look.chosen.files.rpartition("/")[0] + "/")
+    archives = {name for one in progress.stretches for name in one.parts}
+    parts = {name: [one.parts[name] for one in progress.stretches if name in one.parts] for name in archives}
+    newest = max(parts, key=lambda name: (max(part.newest for part in parts[name]), name), default=None)
+    if newest is None:
+        return Found(wal=WalArchive(0, 0, 0))
+    runs = sum(len(found) for part in parts[newest] for found in part.runs.values())
+    part = await off_loop(runs * _RUN_BYTES, joined, parts[newest])
+    if not part.runs:
+        return Found(wal=WalArchive(0, part.bytes, 0))
+    ancestors = await _ancestors(look.place, part, progress)
+    return Found(wal=await off_loop(runs * _RUN_BYTES, _facts, part, ancestors, look, progress))
+
+
+def _facts(part: Part, ancestors: Sequence[Switch], look: Look, progress: Progress) -> WalArchive:
+    bases: Sequence[Backup] = look.bases or ()
+    line = line_of(part, ancestors, bases, look.now)
+    reach = look.chosen.keep.reach if look.chosen.keep else None
+    wanted = None if reach is None else look.now - reach
+    if look.bases is None or (bases and not any(base.start_segment for base in bases)):
+        return judged(part, line, None, wanted)
+    starts = starts_on(line, bases)
+    names = {start.name for start in lost(line, starts)}
+    progress.lost = {name: progress.lost.get(name, look.now) for name in names}
+    leaving = {name for name, since in progress.lost.items() if look.now - since < _EXPIRY_SECONDS}
+    staying = [start for start in starts if start.name not in leaving]
+    return judged(part, line, staying or starts, wanted)
+
+
+async def _ancestors(place: Place, part: Part, progress: Progress) -> list[Switch]:
+    """Return what the history of the newest timeline tells; nothing where there is none that can be read."""
+    name = part.histories.get(max(part.runs))
+    if name is None:
+        return []
+    if name not in progress.histories:
+        if len(progress.histories) >= _MOST_HISTORIES:
+            progress.histories.clear()
+        progress.histories[name] = switches(await _history(place, name))
+    return progress.histories[name]
+
+
+async def _history(place: Place, name: str) -> str:
+    """Read a history; an encrypted one, or one that may not be read, is none."""
+    try:
+        content = await place.read(name, 0, _HISTORY_BYTES)
+    except GoneError:
+        return ""
+    except QueryError as error:
+        if error.reason != "privilege":
+            raise
+        return ""
+    if name.endswith(".gz"):
+        with suppress(zlib.error):
+            content = zlib.decompressobj(wbits=31).decompress(content, _HISTORY_BYTES)
+    return content.decode(errors="replace")
