@@ -4,25 +4,24 @@ import re
 import secrets
 import ssl
 from asyncio import Lock, timeout
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from exporter.datastores.http_client import http_client
 from exporter.datastores.json_text import Json, parse_json
 from exporter.datastores.minio.admin_pages import ADMIN_PAGES
-from exporter.datastores.minio.proof import Response, accepts_keys, error_response, health_of
+from exporter.datastores.minio.proof import accepts_keys, health_of
 from exporter.datastores.minio.session import Health
-from exporter.datastores.minio.signing import Keys, Signer
+from exporter.datastores.minio.signing import Bearer
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.prometheus_text import NativePage
-from exporter.datastores.refcount import RefCounted
+from exporter.datastores.s3.client import S3Client
+from exporter.datastores.s3.response import Response, error_response
+from exporter.datastores.s3.signing import Keys
 from exporter.errors import QueryError
 
 NO_KEYS = "needs access_key and secret_key"
 
-_BACKSTOP_SECONDS = 60.0  # the poller's deadlines come first
 _SMALL, _METRICS = 64 * 1024, 8 * 2**20  # bytes of a response
 _MOST_SAMPLES = 30_000  # of one family: 100 nodes have as many
 _ADMIN, _PARSED = 12 * 2**20, 40 * 2**20  # for 12,000 buckets with the scanner's counts
@@ -45,33 +44,32 @@ class Connection:
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._client = http_client(url, tls, _BACKSTOP_SECONDS, transport)
-        self._base = str(self._client.base_url).rstrip("/")
-        self._shared = RefCounted(self._client.aclose)
+        self._client = S3Client(url, region, tls, transport)
+        self._bearer = Bearer()
         self._large = Lock()
-        self._region = region
-        self._signer: Signer | None = None
-        self._reconnecting: Mapping[str, str] = {}
         self._nowhere = f"datatier-exporter-{secrets.token_hex(8)}"
-        self.clock_skew: float | None = None
 
     @property
     def keys(self) -> Keys | None:
-        return self._signer.keys if self._signer else None
+        return self._client.keys
+
+    @property
+    def clock_skew(self) -> float | None:
+        return self._client.clock_skew
+
+    def forget_clock(self) -> None:
+        self._client.clock_skew = None
 
     def set_credentials(self, keys: Keys | None) -> None:
         """Sign with these keys from now on; no I/O."""
-        if keys and not (keys.access.isascii() and keys.access.isprintable()):
-            raise QueryError("auth", "the access key holds characters that a header cannot carry")
-        if keys != self.keys:
-            self._signer = Signer(keys, self._region) if keys else None
+        self._client.set_credentials(keys)
 
     def reconnect(self) -> None:
         """Close the connection after the next request, so that the one after it makes a new TLS handshake."""
-        self._reconnecting = {"connection": "close"}
+        self._client.reconnect()
 
     async def close(self) -> None:
-        await self._shared.close_when_idle()
+        await self._client.close()
 
     async def prove_keys(self, bucket: str = "") -> None:
         """Make a signed call whose cost does not depend on what is stored; raise ErrorResponse unless it succeeds.
@@ -106,30 +104,21 @@ class Connection:
 
     async def health(self, endpoint: str) -> Health:
         path = f"/minio/health/{endpoint}"
-        return health_of(path, await self._get(path, {}, _SMALL))
+        return health_of(path, await self._client.get(path, _SMALL))
 
     async def metrics(self) -> NativePage:
-        headers = self._signer.bearer() if self._signer else {}
+        headers = self._bearer.headers(self.keys) if self.keys else {}
         path = "/minio/v2/metrics/cluster"
-        response = await self._get(path, {"Accept": "text/plain;version=0.0.4", **headers}, _METRICS)
+        response = await self._client.get(path, _METRICS, {"Accept": "text/plain;version=0.0.4", **headers})
         page = NativePage(response.body, _MOST_SAMPLES)
         if response.status != _OK or not page.has("minio_"):
             raise error_response("metrics page", response)
         return page
 
     async def _signed(self, path: str, most: int) -> Response:
-        if self._signer is None:
+        if self.keys is None:
             raise QueryError("unsupported", NO_KEYS)
-        return await self._get(path, self._signer.signed(self._base + path), most)
-
-    async def _get(self, path: str, headers: Mapping[str, str], most: int) -> Response:
-        reconnecting, self._reconnecting = self._reconnecting, {}
-        async with self._shared:
-            response = await self._client.get(
-                path, headers={**headers, **reconnecting}, extensions={"body_bytes": most}
-            )
-        self.clock_skew = response.extensions["clock_skew"]
-        return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+        return await self._client.get_signed(path, most)
 
 
 def _ascii(page: bytes) -> bytes:

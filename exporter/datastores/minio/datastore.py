@@ -12,18 +12,18 @@ from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.base import Lane
 from exporter.datastores.caches import FACTS_SECONDS, CachedFacts, PassCache
 from exporter.datastores.minio.connection import Connection
-from exporter.datastores.minio.errors import CLOCKS_DIFFER, reason_of
 from exporter.datastores.minio.facts import Facts, identity_of, read_facts
 from exporter.datastores.minio.operations import OPERATIONS
-from exporter.datastores.minio.session import ErrorResponse, Health, size_of
-from exporter.datastores.minio.signing import Keys
+from exporter.datastores.minio.session import Health, size_of
 from exporter.datastores.off_loop import off_loop
+from exporter.datastores.s3.errors import CLOCKS_DIFFER, clocks, reason_of
+from exporter.datastores.s3.response import ErrorResponse
+from exporter.datastores.s3.signing import keys_of
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import States, run_operation
 from exporter.queries.query import Query, Row
-from exporter.units import span
 
 _CONSOLE = "InvalidArgument"  # the code of MinIO's console for our signed request, which has no invalid argument
 _RETRY_SECONDS = 60.0
@@ -70,8 +70,8 @@ class MinioDatastore:
         return self._connection.clock_skew
 
     async def ping(self) -> ServerInfo:
-        self._connection.clock_skew = None
-        keys = self._keys()
+        self._connection.forget_clock()
+        keys = keys_of(self._target)
         if keys != self._connection.keys:
             self._forget()
             self._connection.set_credentials(keys)
@@ -130,13 +130,6 @@ class MinioDatastore:
     def reason(self, error: BaseException) -> Reason:
         return reason_of(error)
 
-    def _keys(self) -> Keys | None:
-        try:
-            access, secret = self._target.secret("access_key"), self._target.secret("secret_key")
-        except ValueError as error:
-            raise QueryError("auth", str(error)) from None
-        return Keys(access, secret) if access and secret else None
-
     async def _round_trip(self) -> None:
         """Prove that an S3 server answers, and that it accepts our keys where there are any."""
         try:
@@ -146,7 +139,7 @@ class MinioDatastore:
                 await self._connection.prove_keys(self._facts.known.bucket if self._facts.known else "")
         except ErrorResponse as error:
             if error.code == CLOCKS_DIFFER:
-                raise QueryError("limit", f"{error}: {self._clocks()}") from None
+                raise QueryError("limit", f"{error}: {clocks(self._connection.clock_skew)}") from None
             if error.code == _CONSOLE:
                 raise QueryError(
                     "unsupported", f"{error}: MinIO's console says so; the API has a port of its own"
@@ -159,13 +152,6 @@ class MinioDatastore:
         if self._connection.keys is None:
             return error.lacks_endpoint
         return error.denied or error.code in _ALIVE_CODES
-
-    def _clocks(self) -> str:
-        skew = self._connection.clock_skew
-        if skew is None:
-            return "the clocks of the server and of the exporter's machine differ too much"
-        where = "ahead of" if skew > 0 else "behind"
-        return f"the server's clock is {span(round(abs(skew), -1))} {where} the exporter's"
 
 
 class MinioSession:

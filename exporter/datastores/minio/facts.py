@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from exporter.datastores.json_text import Json, at, number, objects
 from exporter.datastores.minio.connection import NO_KEYS, Connection
-from exporter.datastores.minio.session import ErrorResponse
 from exporter.datastores.off_loop import off_loop
 from exporter.datastores.prometheus_text import NativePage
+from exporter.datastores.s3.response import ErrorResponse
 from exporter.errors import QueryError
 from exporter.queries.conditions import ServerInfo
 

@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 
 from exporter.datastores.minio import bucket_rows, cluster_rows, page_rows
 from exporter.datastores.minio.bucket_rows import LargestParams, Members
-from exporter.datastores.minio.session import ErrorResponse, OperationSession
+from exporter.datastores.minio.session import OperationSession
 from exporter.datastores.prometheus_text import NativePage
+from exporter.datastores.s3.response import ErrorResponse
 from exporter.errors import QueryError
 from exporter.queries.operation import Operation, Params
 from exporter.queries.query import Row

@@ -1,4 +1,4 @@
-"""How requests to MinIO are signed: AWS signature version 4 for S3 and admin calls, a bearer token for the metrics."""
+"""How a request for MinIO's metrics is signed: by a bearer token; S3 and admin calls are signed as S3's are."""
 
 import base64
 import hashlib
@@ -6,54 +6,24 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from minio.credentials import Credentials  # type: ignore[attr-defined]  # missing in the package's __all__
-from minio.signer import sign_v4_s3
-
-_NO_BODY = hashlib.sha256(b"").hexdigest()
+from exporter.datastores.s3.signing import Keys
 
 
-class Keys(NamedTuple):
-    access: str
-    secret: str
+class Bearer:
+    """Makes the header for the metrics page; a token is used for half of its lifetime."""
 
-
-class Signer:
-    """Signs requests without a body; no I/O."""
-
-    def __init__(self, keys: Keys, region: str) -> None:
-        self.keys = keys
-        self._region = region
+    def __init__(self) -> None:
+        self._made_with: Keys | None = None
         self._token = ("", 0.0)
 
-    def signed(self, url: str) -> Mapping[str, str]:
-        """Return the headers of a GET of this URL, whose host is as it will be sent."""
-        now, parts = datetime.now(UTC), urlsplit(url)
-        headers = sign_v4_s3(
-            method="GET",
-            url=parts,
-            region=self._region,
-            headers={
-                "Host": parts.netloc,
-                "x-amz-date": now.strftime("%Y%m%dT%H%M%SZ"),
-                "x-amz-content-sha256": _NO_BODY,
-            },
-            credentials=Credentials(*self.keys),
-            content_sha256=_NO_BODY,
-            date=now,
-        )
-        return {name: value for name, value in headers.items() if isinstance(value, str)}
-
-    def bearer(self) -> Mapping[str, str]:
-        """Return the header for the metrics page; a token is used for half of its lifetime."""
+    def headers(self, keys: Keys) -> Mapping[str, str]:
         token, expires = self._token
         now = time.time()
-        if not 0 < expires - now <= LIFETIME_SECONDS / 2:  # after a jump of the clock, too
-            token = metrics_token(*self.keys, now)
-            self._token = (token, now + LIFETIME_SECONDS / 2)
+        fresh = 0 < expires - now <= LIFETIME_SECONDS / 2  # not after a jump of the clock
+        if not fresh or keys != self._made_with:
+            token = metrics_token(*keys, now)
+            self._made_with, self._token = keys, (token, now + LIFETIME_SECONDS / 2)
         return {"Authorization": f"Bearer {token}"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores import open_datastore
-from exporter.datastores.minio.session import ErrorResponse
+from exporter.datastores.s3.response import ErrorResponse
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
 from testkit.minio import Minio

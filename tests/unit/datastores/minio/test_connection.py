@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from exporter.datastores.minio.connection import Connection
-from exporter.datastores.minio.errors import reason_of
-from exporter.datastores.minio.session import ErrorResponse
-from exporter.datastores.minio.signing import LIFETIME_SECONDS, Keys, metrics_token
+from exporter.datastores.minio.signing import LIFETIME_SECONDS, metrics_token
+from exporter.datastores.s3.errors import reason_of
+from exporter.datastores.s3.response import ErrorResponse
+from exporter.datastores.s3.signing import Keys
 from exporter.errors import QueryError, Reason
 
 

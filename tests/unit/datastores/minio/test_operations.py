@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from exporter.datastores.minio.operations import HealthParams, NativeParams, health
-from exporter.datastores.minio.session import ErrorResponse, Health
+from exporter.datastores.minio.session import Health
+from exporter.datastores.s3.response import ErrorResponse
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 from tests.support.minio_pages import OnePage

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from exporter.datastores.minio.datastore import open_datastore
-from exporter.datastores.minio.proof import read_xml
+from exporter.datastores.s3.response import read_xml
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
 from exporter.queries.query import unsupported

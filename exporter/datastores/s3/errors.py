@@ -1,10 +1,11 @@
-"""Classify what goes wrong with a MinIO server: error responses by the code of S3, everything else as HTTP."""
+"""Classify what goes wrong with an S3 server: error responses by the code of S3, everything else as HTTP."""
 
 from collections.abc import Mapping
 
 from exporter.datastores.http_client import http_reason
-from exporter.datastores.minio.session import ErrorResponse
+from exporter.datastores.s3.response import ErrorResponse
 from exporter.errors import Reason
+from exporter.units import span
 
 CLOCKS_DIFFER = "RequestTimeTooSkewed"
 
@@ -34,3 +35,11 @@ def _reason_of_response(error: ErrorResponse) -> Reason:
     if error.status >= _SERVER_ERROR and not error.not_found:
         return "connect"
     return "unsupported" if error.not_s3 or error.not_found else "query"
+
+
+def clocks(skew: float | None) -> str:
+    """Say how far a server's clock is from ours, as a refused signature shows."""
+    if skew is None:
+        return "the clocks of the server and of the exporter's machine differ too much"
+    where = "ahead of" if skew > 0 else "behind"
+    return f"the server's clock is {span(round(abs(skew), -1))} {where} the exporter's"
