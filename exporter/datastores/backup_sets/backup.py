@@ -77,7 +77,8 @@ class SetFacts:
     """What was found of one set at one look.
 
     observed_at: when its place was last read, as Unix time; None before the first look ended.
-    error: why the last look failed. The rest is then of the look before, or empty where it may be wrong by now.
+    error: why the last look failed. The rest is then of the look before.
+    known: whether there is such a rest; where it may be wrong by now, it was dropped.
     """
 
     observed_at: float | None = None
@@ -85,3 +86,4 @@ class SetFacts:
     wal: WalArchive | None = None
     copy: Copy | None = None
     error: QueryError | None = None
+    known: bool = True

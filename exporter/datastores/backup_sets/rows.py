@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupPolicy
 from exporter.datastores.backup_sets.backup import SetFacts
@@ -13,6 +14,7 @@ class ObservedSet:
     """A set and its facts.
 
     check: its name. of: the target whose backups they are. now: when it is judged, as Unix time.
+    zone: whose days, weeks and months count for what is kept; None for the exporter's own.
     """
 
     check: str
@@ -21,6 +23,7 @@ class ObservedSet:
     policy: BackupPolicy
     facts: SetFacts
     now: float
+    zone: ZoneInfo | None = None
 
 
 def set_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:

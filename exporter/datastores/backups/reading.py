@@ -35,6 +35,7 @@ class SetsReader:
         originals: Mapping[str, Place] = MappingProxyType({}),
     ) -> None:
         self._sets: dict[str, SetLook] = {}
+        self._zone = target.zone
         self._copies: list[CopyLook] = []
         for chosen in target.sets:
             original, read, pace = target.originals.get(chosen.name), formats[chosen.format], pace_of(chosen.every)
@@ -62,7 +63,7 @@ class SetsReader:
                 self._reading = False
         now = time.time()
         return [
-            ObservedSet(chosen.name, chosen.of, chosen.format, chosen, one.facts, now)
+            ObservedSet(chosen.name, chosen.of, chosen.format, chosen, one.facts, now, self._zone)
             for one in self._sets.values()
             for chosen in (one.chosen,)
         ]

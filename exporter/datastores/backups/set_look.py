@@ -80,7 +80,9 @@ class SetLook:
         if error.__cause__ is not None:  # nobody foresaw it: what the format remembers may be the reason
             self._memory = Memory()
         kept = error.reason in _NOT_REACHED
-        self.facts = replace(self.facts, error=error) if kept else SetFacts(self.facts.observed_at, error=error)
+        self.facts = (
+            replace(self.facts, error=error) if kept else SetFacts(self.facts.observed_at, error=error, known=False)
+        )
 
     async def _look(self, look: Look) -> Found:
         """Read the set between two looks at the marker: it may be mounted, or no longer be, in the meantime."""
