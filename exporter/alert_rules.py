@@ -1,5 +1,6 @@
 """The alert rules: the catalogue's, with the limits of a configuration, as Prometheus and its operator load them."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from exporter.config.stores import STORES
 from exporter.config.thresholds import THRESHOLDS, Limit
 
 Severity = Literal["warning", "critical", "none"]
-_COMMON = ("core", "exporter", "slo")
+_COMMON = ("core", "exporter", "slo", "backups")
 _FIELDS: Mapping[Severity, Literal["warn", "fail"]] = {"warning": "warn", "critical": "fail"}
 _ON_TARGET = "on (job, instance, target)"
 _PLACEHOLDER = re.compile(r"\b(JOB|LIMIT)\b")
@@ -49,6 +50,7 @@ class Alert(BaseModel):
     keep_firing_for: str | None = None
     store: str | None = None  # where it is not the file's
     check: str | None = None  # the check of /health that sees the same; its general alert leaves it out
+    per_check: bool = False  # its series name the check themselves, in the label `check`: they are sets of backups
     summary: str
     description: str
 
@@ -192,7 +194,10 @@ class _AlertRule(NamedTuple):
         else:
             joined = self._filled(expr, self.cases[0])
         off = [target.target for target in self.own if self.alert.check in target.off]
-        return f"{_without(_grouped(joined), off)}\nunless {_ON_TARGET} datatier_target_maintenance == 1"
+        expr = _without(_grouped(joined), off)
+        if self.alert.per_check:
+            expr = _without_sets(expr, [(one.target, check) for one in self.own for check in sorted(one.off)])
+        return f"{expr}\nunless {_ON_TARGET} datatier_target_maintenance == 1"
 
     def _annotation(self, template: str) -> str:
         """Return a text with the limit, or a template of Prometheus with each target's own limit."""
@@ -221,6 +226,14 @@ def _selected(expr: str, case: Case, apart: Sequence[str]) -> str:
 
 def _without(expr: str, targets: Sequence[str]) -> str:
     return f'{expr}\nunless {_ON_TARGET} datatier_up{{target=~"{_pattern(targets)}"}}' if targets else expr
+
+
+def _without_sets(expr: str, sets: Sequence[tuple[str, str]]) -> str:
+    """Leave out sets of backups whose checks are off, by target and check."""
+    series = [
+        f"datatier_backup_expected{{target={json.dumps(target)},check={json.dumps(check)}}}" for target, check in sets
+    ]
+    return f"{expr}\nunless on (job, instance, target, check) ({' or '.join(series)})" if series else expr
 
 
 def _pattern(targets: Iterable[str]) -> str:

@@ -60,7 +60,6 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
         "pool_wait_seconds": Limit(warn=1, fail=30),
         # From here on: limits of alerts and panels alone, whose values need a rate or history.
         "unavailable_ratio": Limit(warn=0.001, fail=0.001),
-        "backup_age_seconds": Limit(warn=26 * 3600, fail=None),
         "cache_miss_ratio": Limit(warn=0.05, fail=None),
         "statement_mean_seconds": Limit(warn=1, fail=None),
         "slow_statements": Limit(warn=5, fail=None),

@@ -124,7 +124,7 @@ def test_tickets_wait_for_the_morning_and_pages_do_not(servers: Servers, tmp_pat
 
 
 def test_a_target_that_is_down_says_all_that_is_to_say_of_it(servers: Servers, tmp_path: Path) -> None:
-    """What else fires for it is suppressed; other targets, the exporter and the cluster are not."""
+    """What else fires for it is suppressed; other targets, the exporter, the cluster and the age of backups are not."""
     with desk(servers, tmp_path) as here:
         here.alertmanager.post(
             [
@@ -135,8 +135,10 @@ def test_a_target_that_is_down_says_all_that_is_to_say_of_it(servers: Servers, t
                 alert("PostgresClusterWithoutPrimary", "critical", None, store="postgres", cluster="eu-1"),
                 alert("DataTierWatchdog", "none", None),
                 alert("DataTierTargetDown", "warning", "optional"),
+                alert("PostgresBloatHigh", "warning", "optional"),
+                alert("PostgresSyncStandbyLost", "critical", "optional"),
                 alert("DataTierBackupTooOld", "warning", "optional", check="dump"),
-                alert("DataTierBackupMissing", "critical", "optional", check="dump"),
+                alert("DataTierBackupTooOld", "critical", "orders", check="dump"),
             ]
         )
         here.wait(lambda: len(here.suppressed()) >= 3, "what is suppressed")
@@ -144,7 +146,7 @@ def test_a_target_that_is_down_says_all_that_is_to_say_of_it(servers: Servers, t
         assert here.suppressed() == {
             "PostgresSyncStandbyLost critical orders",
             "DataTierCheckFailing critical orders responseTime",
-            "DataTierBackupTooOld warning optional dump",
+            "PostgresBloatHigh warning optional",
         }
 
 

@@ -38,6 +38,7 @@ def test_stores_and_limits_are_the_configurations(tmp_path: Path, capsys: pytest
     [warning, critical] = alerts(text, "PostgresConnectionsHigh")
 
     assert [group["name"] for group in yaml.safe_load(text)["groups"]] == [
+        "datatier-backups",
         "datatier-core",
         "datatier-exporter",
         "datatier-slo",
@@ -57,6 +58,22 @@ def test_a_limit_that_is_not_set_raises_nothing(tmp_path: Path, capsys: pytest.C
 
     assert [rule["labels"]["severity"] for rule in alerts(text, "PostgresConnectionsHigh")] == ["warning"]
     assert [rule["labels"]["severity"] for rule in alerts(text, "PostgresBloatHigh")] == ["warning", "critical"]
+
+
+def test_a_set_of_backups_whose_check_is_off_raises_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every alert on sets leaves it out; its name is quoted, whatever is in it."""
+    sets = "[{name: 'a\"b', of: orders, files: 'x*', every: 1d}, {name: c, of: orders, files: 'y*', every: 1d}]"
+    place = f"{{name: nas, store: backups, url: 'file:///b', sets: {sets}, checks: {{'a\"b': off}}}}"
+    text = printed(capsys, "--config", write(tmp_path / "datatier.yaml", f"{TARGETS}  - {place}\n"))
+    without = (
+        'unless on (job, instance, target, check) (datatier_backup_expected{target="nas",check="a\\"b"})\n'
+        "unless on (job, instance, target) datatier_target_maintenance == 1"
+    )
+    [group] = [group for group in yaml.safe_load(text)["groups"] if group["name"] == "datatier-backups"]
+    others = {rule["alert"] for rule in group["rules"] if "alert" in rule and not rule["expr"].endswith(without)}
+
+    assert others == {"DataTierTargetWithoutBackup"}
+    assert without not in "".join(rule["expr"] for rule in alerts(text, "DataTierTargetDown"))
 
 
 def test_the_job_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
