@@ -1,6 +1,5 @@
 """What sets of backups name outside of themselves: each mistake with its key below the place's."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,10 +36,11 @@ class Known:
 def sets_problems(place: str, known: Known) -> Iterator[Problem]:
     """Yield each mistake in the sets of a place."""
     sets = known.sets[place]
-    count = Counter(one.name for one in sets)
+    seen: set[str] = set()
     for index, one in enumerate(sets):
-        if count[one.name] > 1:
+        if one.name in seen:
             yield ("sets", index, "name"), f"two sets of this place have the name {one.name!r}"
+        seen.add(one.name)
         for key, problem in (*set_problems(one), *_of(one, known), *_base(one, sets), *_copy_of(place, one, known)):
             yield ("sets", index, *key), problem
 
@@ -93,7 +93,7 @@ def _of_set(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
         problem = f"{name!r} has no set {part!r}; there are {listed(other.name for other in known.sets[name])}"
     elif circle := _circle(f"{place}/{one.name}", known.originals):
         problem = f"it is a copy of itself: {' of '.join(circle)}"
-    elif original.of != one.of:
+    elif original.of != one.of and original.of in known.formats:  # else that is the mistake
         problem = f"the original has backups of {original.of!r}, this set those of {one.of!r}"
     elif original.format in NO_BACKUPS:
         problem = f"the files of format {original.format} are no backups, which could be compared"

@@ -105,3 +105,48 @@ def test_changed_query_restarts_the_targets_that_run_it(old: tuple[Query, ...], 
     before, after = settings(*targets, queries=(same, *old)), settings(*targets, queries=(*new, same))
 
     assert between(before, after) == NOTHING._replace(restarted=("a",))
+
+
+OBJECTS = {"name": "objects", "store": "minio", "url": "http://h:9000", "access_key": "a", "secret_key": "b"}
+SET = {"name": "dumps", "of": "orders", "files": "*.dump", "every": "1d"}
+VAULT = {"name": "vault", "store": "backups", "url": "s3://objects/backups", "sets": [SET]}
+COPY = {**SET, "name": "copies", "copy_of": "vault/dumps"}
+OFFSITE = {"name": "offsite", "store": "backups", "url": "file:///offsite", "sets": [COPY]}
+
+
+def linked(*targets: dict[str, Any]) -> RuntimeConfig:
+    return RuntimeConfig(settings({"name": "orders"}, *targets).config.linked(), ())
+
+
+@pytest.mark.parametrize(
+    ("objects", "vault", "changes"),
+    [
+        ({}, {}, {}),
+        ({"secret_key": "c"}, {}, {"restarted": ("objects", "vault", "offsite")}),
+        ({"url": "http://other:9000"}, {}, {"restarted": ("offsite",), "replaced": ("objects", "vault")}),
+        ({"maintenance": True}, {}, {"changed": ("objects",)}),
+        ({"interval": "1m"}, {}, {"restarted": ("objects",)}),
+        ({}, {"url": "s3://objects/others"}, {"restarted": ("offsite",), "replaced": ("vault",)}),
+        ({}, {"sets": [{**SET, "every": "2d"}]}, {"restarted": ("vault", "offsite")}),
+        ({}, {"sets": [{**SET, "keep": "7d"}]}, {"restarted": ("vault", "offsite")}),
+        ({}, {"sets": [{**SET, "format": "wal"}]}, {"restarted": ("orders", "vault", "offsite")}),
+        ({}, {"sets": [{**SET, "of": "objects"}]},
+         {"changed": ("objects",), "restarted": ("vault", "offsite")}),
+        ({}, {"groups": ["write"]}, {"changed": ("vault",)}),
+    ],
+)  # fmt: skip
+def test_a_change_of_what_a_place_asks_changes_the_place(
+    objects: dict[str, Any], vault: dict[str, Any], changes: dict[str, tuple[str, ...]]
+) -> None:
+    """Its server's keys are its own; another address is another place."""
+    old = linked(OBJECTS, VAULT, OFFSITE)
+    new = linked({**OBJECTS, **objects}, {**VAULT, **vault}, OFFSITE)
+
+    assert between(old, new) == NOTHING._replace(**changes)
+
+
+def test_the_first_place_asks_of_each_target_whether_it_has_backups() -> None:
+    """That is a matter of views, and no poller notices."""
+    changes = between(linked(OBJECTS), linked(OBJECTS, VAULT))
+
+    assert changes == NOTHING._replace(added=("vault",), changed=("orders", "objects"))

@@ -84,7 +84,7 @@ class BackupsTarget(TargetBase):
         try:
             return value if value is None else ZoneInfo(value).key
         except (LookupError, ValueError, OSError):
-            raise ValueError("no such time zone; they are named like Europe/Berlin or UTC") from None
+            raise ValueError("no such time zone on this machine; they are named like Europe/Berlin or UTC") from None
 
     @field_validator("marker")
     @classmethod

@@ -16,7 +16,14 @@ from exporter.units import Bytes
 class SnapshotPolicy(BackupPolicy):
     """What is expected of the snapshots that Qdrant itself lists, of each collection that a glob names."""
 
-    collections: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=("*",), min_length=1)
+    collections: tuple[Annotated[str, Field(min_length=1)], ...] = ("*",)
+
+    @field_validator("collections")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError('expected at least one glob; of all collections, leave the key out or write ["*"]')
+        return value
 
     @field_validator("duration")
     @classmethod

@@ -95,7 +95,7 @@ def test_expectations_are_empty_unless_configured(read: Read) -> None:
         ("role: standby", "role: expected 'primary' or 'replica'"),
         ("{role: replica, replicas: 1}", "replicas are expected of a primary, and role: replica is expected here"),
         ("tables: orders", "tables: expected a list"),
-        ('tables: [""]', "tables.0: String should have at least 1 character"),
+        ('tables: [""]', "tables.0: expected a text that is not empty"),
         ("table: [orders]", "table: unknown key"),
         ("partitioned_tables: {events: {ahead: 30}}", "partitioned_tables.events.ahead: '30' is not a duration"),
         ("partitioned_tables: {events: }", "partitioned_tables.events: expected keys and values"),
