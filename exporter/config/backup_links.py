@@ -7,9 +7,10 @@ from functools import cached_property
 from exporter.config.backup_address import is_bucket
 from exporter.config.backup_files import is_folder
 from exporter.config.backup_policy import BackupSet, Format
-from exporter.config.backup_rules import BASES, NO_BACKUPS, Problem, set_problems
+from exporter.config.backup_rules import BASES, Problem, set_problems
 
 _ANY: tuple[Format, ...] = ("auto", "report")  # of every store
+_ARRANGED: tuple[Format, ...] = (*BASES, "wal")  # whose tools name what they keep
 _MOST = 20  # names in a message
 
 
@@ -70,7 +71,7 @@ def _base(one: BackupSet, sets: Sequence[BackupSet]) -> Iterator[Problem]:
 
 
 def _copy_of(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
-    if one.copy_of is None or one.format in NO_BACKUPS:
+    if one.copy_of is None or one.format == "report":
         return
     name, slash, part = one.copy_of.partition("/")
     if not slash:
@@ -95,10 +96,10 @@ def _of_set(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
         problem = f"it is a copy of itself: {' of '.join(circle)}"
     elif original.of != one.of and original.of in known.formats:  # else that is the mistake
         problem = f"the original has backups of {original.of!r}, this set those of {one.of!r}"
-    elif original.format in NO_BACKUPS:
-        problem = f"the files of format {original.format} are no backups, which could be compared"
-    elif original.format != one.format and {original.format, one.format} & {*BASES}:
-        problem = f"format {original.format} of the original and {one.format} of this set name backups differently"
+    elif original.format == "report":
+        problem = "the original holds reports, of which the newest one counts: there is nothing to compare"
+    elif original.format != one.format and {original.format, one.format} & {*_ARRANGED}:
+        problem = f"format {original.format} of the original and {one.format} of this set name files differently"
     else:
         return
     yield ("copy_of",), problem

@@ -11,7 +11,7 @@ Problem = tuple[KeyPath, str]
 
 BASES: tuple[Format, ...] = ("basebackup", "pgbackrest", "wal-g", "barman")  # on which WAL is replayed
 REPOSITORIES: tuple[Format, ...] = ("pgbackrest", "wal-g", "barman", "wal")  # folders that a tool arranges
-NO_BACKUPS: tuple[Format, ...] = ("wal", "report")  # sets whose files are no backups
+_NO_BACKUPS: tuple[Format, ...] = ("wal", "report")  # sets whose files are no backups
 _TIMED: tuple[Format, ...] = ("report", "pgbackrest", "wal-g", "barman")  # that tell how long a backup took
 
 _DAY = 86400.0
@@ -64,7 +64,7 @@ def _base(one: BackupSet) -> str | None:
 
 
 def _copy_of(one: BackupSet) -> str | None:
-    return f"the files of format {one.format} are no backups, which could be compared" if _other(one) else None
+    return "of reports the newest one counts: there is nothing to compare" if one.format == "report" else None
 
 
 def _files(one: BackupSet) -> str | None:
@@ -76,7 +76,7 @@ def _files(one: BackupSet) -> str | None:
 
 
 def _other(one: BackupSet) -> bool:
-    return one.format in NO_BACKUPS
+    return one.format in _NO_BACKUPS
 
 
 _RULES: tuple[tuple[str, Callable[[BackupSet], str | None]], ...] = (

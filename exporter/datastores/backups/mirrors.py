@@ -68,7 +68,8 @@ class Walk:
 
 async def mirror(look: Look, original: Side, grace: float) -> Found:
     """Read a set that is the mirror of a bucket: it is one backup, of the moment up to which nothing is missing."""
-    copy = Side(look.place, look.chosen.files, look.chosen.files)
+    files = look.chosen.files
+    copy = Side(look.place, "" if files == "**" else files, files)
     walk = await compare(look, original, copy, Expected(grace))
     moment = walk.began if walk.oldest_lacking is None else walk.oldest_lacking
     backups = [Backup(look.chosen.files, moment, walk.bytes)] if walk.copies or not walk.originals else []

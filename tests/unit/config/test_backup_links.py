@@ -44,7 +44,8 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("duration: 15m", "keep: {weekly: 7}", "14: tests.keep: of reports the newest one counts: nothing is kept"),
         ("duration: 15m", "since: 2026-01-31",
          "14: tests.since: of reports the newest one counts: no period is expected to have one"),
-        ("duration: 15m", "copy_of: nas/dumps", f"14: tests.copy_of: {NOT_OF_REPORT}which could be compared"),
+        ("duration: 15m", "copy_of: nas/dumps",
+         "14: tests.copy_of: of reports the newest one counts: there is nothing to compare"),
         ("tests.json", "tests/", f"14: tests.files: {JSON}"),
         ("tests.json", "*", f"14: tests.files: {JSON}"),
         ("backup/demo/", "backup/demo",
@@ -54,7 +55,8 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("keep: 7d", "keep: {weekly: 4}", "20: wal.keep: an archive of WAL is kept for a duration: 7d"),
         ("keep: 7d", "size: {max: 1GiB}", f"20: wal.size: {NOT_OF_WAL}whose size could be judged"),
         ("keep: 7d", "encrypted: true", "20: wal.encrypted: format wal does not tell whether they are encrypted"),
-        ("keep: 7d", "copy_of: nas/dumps", f"20: wal.copy_of: {NOT_OF_WAL}which could be compared"),
+        ("keep: 7d", "copy_of: nas/dumps",
+         "20: wal.copy_of: format pg_dump of the original and wal of this set name files differently"),
         ("base: base}", "base: bose}",
          "20: wal.base: no set of this place is named 'bose'; base backups of 'orders' are in base"),
         ("base: base}", "base: nas/dumps}",
@@ -76,9 +78,9 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("copy_of: nas/dumps", "copy_of: nas/graphs",
          "27: copies.copy_of: the original has backups of 'graph', this set those of 'orders'"),
         ("copy_of: nas/dumps", "copy_of: nas/tests",
-         f"27: copies.copy_of: {NOT_OF_REPORT}which could be compared"),
+         "27: copies.copy_of: the original holds reports, of which the newest one counts: there is nothing to compare"),
         ("copy_of: nas/dumps", "copy_of: vault/base",
-         "27: copies.copy_of: format pgbackrest of the original and auto of this set name backups differently"),
+         "27: copies.copy_of: format pgbackrest of the original and auto of this set name files differently"),
         ("copy_of: nas/dumps", "copy_of: objects/dumps",
          f"27: copies.copy_of: a bucket of 'objects' is no backup of 'orders' | 27: copies.files: {FOLDER}"),
         ("copy_of: objects/documents", "copy_of: objects/documents/2026",
@@ -93,6 +95,15 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
 )  # fmt: skip
 def test_a_set_that_contradicts_itself_or_others_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
     assert " | ".join(problems(tmp_path, replaced((old, new)))) == problem
+
+
+def test_a_copy_of_an_archive_is_an_archive(tmp_path: Path) -> None:
+    """Its segments are compared by their names; what else is wrong shows that this is not."""
+    more = "- {name: more, of: orders, files: 'wal/', format: wal, copy_of: vault/wal, every: 5m, base: bose}"
+
+    assert problems(tmp_path, replaced(("- {name: copies", f"{more}\n      - {{name: copies"))) == [
+        "27: copies.base: no set of this place is named 'bose'; base backups of 'orders' are in none"
+    ]
 
 
 def test_a_circle_of_copies_is_named_at_each_of_its_sets(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -43,6 +44,15 @@ async def test_mirror_with_everything_is_a_backup_of_this_moment() -> None:
     assert await mirrored(files(*ODD), files(*ODD)) == Found(
         [Backup("documents/", NOW, 5.0 * len(ODD))], copy=Copy(0, 0.0)
     )
+
+
+async def test_mirror_that_is_a_whole_place_is_compared_from_its_root() -> None:
+    chosen = look(MemoryPlace()).chosen.model_copy(update={"files": "**"})
+    whole = replace(look(MemoryPlace(files("a", "b/c"))), chosen=chosen)
+
+    found = await mirror(whole, Side(MemoryPlace(files("a", "b/c")), "", "objects/documents"), GRACE)
+
+    assert found == Found([Backup("**", NOW, 10.0)], copy=Copy(0, 0.0))
 
 
 async def test_mirror_lacking_objects_is_a_backup_of_the_moment_before_them() -> None:

@@ -1,0 +1,108 @@
+"""The names of sets are checks, and what a process polls of a configuration knows all of it."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config.sharding import Shard
+from exporter.config.stores.backups import BackupsTarget
+from exporter.config.stores.postgres import PostgresTarget
+from exporter.errors import ConfigError
+from exporter.settings import ConfigLoader, monitored_target
+from tests.support.factories import write
+
+TEXT = """\
+targets:
+  - {name: orders, store: postgres, url: 'postgresql://u@h/db'}
+  - {name: invoices, store: postgres, url: 'postgresql://u@h/db'}
+  - {name: objects, store: minio, url: 'http://h:9000', access_key: reader, secret_key: s3cr3t}
+  - name: vault
+    store: backups
+    url: s3://objects/backups
+    required: false
+    maintenance: true
+    groups: [write]
+    labels: {site: eu-1}
+    thresholds: {response_seconds: {warn: 3, fail: 4}}
+    checks: {dumps: off, responseTime: off}
+    sets:
+      - {name: dumps, of: orders, files: "*.dump", every: 1d}
+      - {name: wal, of: orders, files: "wal/", format: wal, every: 5m}
+"""
+
+
+def load(folder: Path, text: str = TEXT, shard: Shard | None = None) -> ConfigLoader:
+    loader = ConfigLoader(write(folder / "datatier.yaml", text), shard)
+    loader.load()
+    return loader
+
+
+def test_monitored_target_of_a_place_has_what_others_have(tmp_path: Path) -> None:
+    """It is a target like others: required, grouped, labelled, limited, and its sets are checks."""
+    config, queries = ConfigLoader(write(tmp_path / "datatier.yaml", TEXT)).load()
+    seen = {target.name: monitored_target(config, target) for target in config.targets}
+    vault = seen["vault"]
+
+    assert (vault.required, vault.maintenance, vault.groups, vault.labels) == (
+        False,
+        True,
+        ("write",),
+        {"site": "eu-1"},
+    )
+    assert (vault.response.warn, sorted(vault.unjudged)) == (3, ["dumps", "responseTime"])
+    assert {name: one.covered for name, one in seen.items()} == {
+        "orders": True, "invoices": False, "objects": False, "vault": None
+    }  # fmt: skip
+    assert "sets" in {query.name for query in queries if query.store == "backups"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("name: wal", "name: diskSpace", "16: targets.3.sets.1.name: 'diskSpace' is the name of another check"),
+        ("name: wal", "name: responseTime", "16: targets.3.sets.1.name: 'responseTime' is the name of another check"),
+        ("name: wal", "name: queries", "16: targets.3.sets.1.name: 'queries' is the name of another check"),
+        ("name: wal", "name: databases", "16: targets.3.sets.1.name: 'databases' is the name of another check"),
+        ("name: wal", "name: mine", "16: targets.3.sets.1.name: 'mine' is the name of another check"),
+        ("{dumps: off", "{dump: off", "13: targets.3.checks.dump: a target of backups has no such check; there are "),
+        ("{dumps: off", "{replication: off", "13: targets.3.checks.replication: a target of backups has no such check"),
+    ],
+)
+def test_a_name_that_is_another_checks_or_none_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """A check of a user's own query counts, too."""
+    rows = "operation: sets\nlabels: [check, of]\nmetrics: {my_n: {type: gauge, help: Mine., value: bytes}}\n"
+    write(tmp_path / "queries.d/backups/mine.yaml", f"{rows}health: {{check: mine, metric: my_n, warn_above: 1}}\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, TEXT.replace(old, new) + "queries: [queries.d]\n")
+
+    assert [found.split("datatier.yaml:")[1][: len(problem)] for found in caught.value.problems] == [problem]
+
+
+def test_a_shard_knows_what_other_shards_poll(tmp_path: Path) -> None:
+    """A place has the keys of a server that another process polls, which its own log must hide."""
+    [ours] = [index for index in range(8) if Shard(index, 8).holds("vault")]
+    loader = load(tmp_path, shard=Shard(ours, 8))
+    config = loader.load().config
+    targets = {target.name: target for target in config.targets}
+    vault = targets["vault"]
+
+    assert isinstance(vault, BackupsTarget)
+    assert "objects" not in targets
+    assert vault.server is not None
+    assert {"reader", "s3cr3t"} <= loader.secrets()
+
+
+def test_each_shard_knows_which_of_its_targets_have_backups(tmp_path: Path) -> None:
+    """The place that has them may be another's."""
+    loaded = [load(tmp_path, shard=Shard(index, 8)).load().config for index in range(8)]
+    covered = {target.name: config.covered(target) for config in loaded for target in config.targets}
+    intervals = {
+        target.name: target.wal_interval
+        for config in loaded
+        for target in config.targets
+        if isinstance(target, PostgresTarget)
+    }
+
+    assert covered == {"orders": True, "invoices": False, "objects": False, "vault": None}
+    assert intervals == {"orders": 360.0, "invoices": None}
