@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from exporter.config.stores.backups import BackupsTarget
-from exporter.datastores.backup_sets.rows import ObservedSet
+from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backups.format_table import FORMATS
 from exporter.datastores.backups.opened_place import OpenedPlace, open_original, open_place
 from exporter.datastores.backups.operations import OPERATIONS

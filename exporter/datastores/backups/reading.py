@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 
 from exporter.config.stores.backups import BackupsTarget, OriginalBucket, OriginalSet
-from exporter.datastores.backup_sets.rows import ObservedSet
+from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backups.copies import PACE_SECONDS, CopyLook
 from exporter.datastores.backups.look import Format, Found, Look
 from exporter.datastores.backups.mirrors import Side, mirror
