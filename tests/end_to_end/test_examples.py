@@ -28,14 +28,14 @@ SELECT pg_create_physical_replication_slot('standby', true);
 @pytest.fixture(scope="module", params=["14", "15", "16", "17", "18"])
 def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Postgres]:
     with servers.private_postgres(request.param, {"autovacuum": "off"}) as server:
-        server.psql(SCENE + _function(), "app")
+        server.psql(SCENE + _told("health_function"), "app")
+        server.psql(_told("restore_tests"))
         yield server
 
 
-def _function() -> str:
+def _told(name: str) -> str:
     """Return the statements that the example's comment tells its reader to run."""
-    text = (EXAMPLES / "postgres/health_function.yaml").read_text()
-    lines = re.findall(r"^#   (.*)$", text, re.MULTILINE)
+    lines = re.findall(r"^#   (.*)$", (EXAMPLES / f"postgres/{name}.yaml").read_text(), re.MULTILINE)
     return "\n".join(lines)
 
 
@@ -59,7 +59,43 @@ async def test_each_example_gives_what_it_promises(server: Postgres) -> None:
     assert collected.value("shop_oldest_order_timestamp_seconds", datname="app", status="new") == pytest.approx(
         float(server.psql("SELECT extract(epoch FROM min(placed_at)) FROM orders WHERE status = 'new'", "app")[0][0])
     )
-    assert collected.statuses == {"app": "pass", "orphanedRows": "warn", "orderLookup": "pass"}
+    assert collected.statuses == {
+        "app": "pass", "orphanedRows": "warn", "orderLookup": "pass", "orders-restore": "fail",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "finding", "failed"),
+    [
+        ("", "fail", "it was never tried", 0),
+        ("(now() - interval '2 days', true, 512, '')", "pass", None, 0),
+        ("(now() - interval '8 days', true, 512, '')", "warn", "it is overdue", 0),
+        ("(now() - interval '15 days', true, 512, '')", "fail", "it is long overdue", 0),
+        ("(now(), true, 901, '')", "warn", "it took too long", 0),
+        (
+            "(now() - interval '1 day', true, 512, ''), (now(), false, 3, 'disk full')",
+            "fail",
+            "it failed: disk full",
+            1,
+        ),
+    ],
+)
+async def test_restore_tests_are_judged_by_the_newest(
+    server: Postgres, rows: str, status: str, finding: str | None, failed: int
+) -> None:
+    server.psql("TRUNCATE restore_tests")
+    if rows:
+        values = rows.replace("(now(", "('orders-restore', now(")
+        server.psql(f"INSERT INTO restore_tests (test, finished, ok, seconds, message) VALUES {values}")
+    collected = await collect(server.target("db"), ["restore_tests"], (EXAMPLES,))
+    of = {"check": "orders-restore", "of": "orders"}
+
+    assert collected.failures == {}
+    assert collected.statuses == {"orders-restore": status}
+    assert collected.findings.get("restore_tests", ()) == (() if finding is None else (f"orders-restore: {finding}",))
+    assert collected.value("datatier_backup_newest_rejected", reason="failed", **of) == failed
+    assert (collected.value("datatier_backup_last_success_timestamp_seconds", **of) is None) == (rows == "")
+    assert collected.value("datatier_backup_interval_seconds", **of) == pytest.approx(7.7 * 86400)
 
 
 async def test_the_old_names_have_the_values_of_the_new_ones(server: Postgres) -> None:
@@ -100,7 +136,8 @@ def test_the_readme_names_every_example() -> None:
 def test_the_service_shows_their_checks(servers: Servers) -> None:
     """What is not well is named; the canary's duration is a histogram."""
     with servers.private_postgres("18") as server:
-        server.psql(SCENE + _function(), "app")
+        server.psql(SCENE + _told("health_function"), "app")
+        server.psql(_told("restore_tests"))
         server.psql("INSERT INTO orders (customer_id) SELECT 1 FROM generate_series(1, 400)", "app")
         with Exporter([server.target("db")], "1s", queries=[str(EXAMPLES)]) as exporter:
             exporter.wait(

@@ -104,7 +104,7 @@ class SetsReader:
             await one.look()
             return
         error, backups = base.facts.error, base.facts.backups
-        if error is not None and not backups:
+        if error is not None and (not base.facts.known or base.facts.observed_at is None):
             one.fail(QueryError(error.reason, f"its base {base.chosen.name} cannot be read: {error.shown}"))
             return
         await one.look(sorted((backup for backup in backups if backup.good), key=lambda backup: backup.time))
