@@ -2,7 +2,7 @@
 
 from dashboards.kit import Page, Row
 from dashboards.panels import bars, graph, single, timeline
-from dashboards.style import SEVERITIES, STATES, above, limit
+from dashboards.style import CHECKS, SEVERITIES, STATES, above, limit
 from dashboards.tables import Column, grid
 from exporter.config.stores import STORES
 
@@ -12,6 +12,13 @@ PAGES = 'label_replace(%s, "page", "$1", "store", "(.*)")'
 for store in STORES.values():
     if store.dashboard != store.name:
         PAGES = f'label_replace({PAGES}, "page", "{store.dashboard or "overview"}", "store", "{store.name}")'
+BACKUPS = "/d/datatier-backups?var-target=${__data.fields.Target}&var-datasource=${datasource}&${__url_time_range}"
+# The worst check among the sets of backups of each target, wherever they lie.
+BACKED_UP = (
+    "max by (store, target) (0 * datatier_up{SEL} + on (target) group_left () label_replace("
+    "max by (of) (datatier_backup_expected{JOB} * on (job, instance, target, check) group_left () datatier_check_state{JOB})"
+    ', "target", "$1", "of", "(.*)"))'
+)
 
 OVERVIEW = Page(
     "overview",
@@ -50,6 +57,7 @@ OVERVIEW = Page(
                 Column("Worst saturation", PAGES % "max by (store, target) (datatier_saturation_ratio{SEL})", "percentunit", limit("disk_used_ratio")),
                 Column("Checks warning", PAGES % "sum by (store, target) (datatier_check_state{SEL} == bool 2)", "short", above(warn=1)),
                 Column("Checks failing", PAGES % "sum by (store, target) (datatier_check_state{SEL} == bool 3)", "short", above(fail=1)),
+                Column("Backups", PAGES % BACKED_UP, words=CHECKS, link=BACKUPS, width=90),
                 Column("Failing queries", PAGES % "sum by (store, target) (datatier_query_success{SEL} == bool 0)", "short", above(warn=1)),
                 Column("Data age", PAGES % "max by (store, target) (time() - datatier_poll_last_success_timestamp_seconds{SEL})", "s", above(60, 300)),
                 Column("Running for", PAGES % "max by (store, target) (time() - datatier_target_start_time_seconds{SEL})", "s"),

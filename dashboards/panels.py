@@ -31,6 +31,7 @@ _BAR = (14, 30)  # so that a dozen fit, and the name of a single one stays at it
 _SELECTORS = {
     "FIRING": 'alertstate="firing",component="data-tier",target=~"$target|"',  # the exporter's own name no target
     "SEL": 'job=~"$job",instance=~"$instance",target=~"$target"',
+    "OF": 'job=~"$job",instance=~"$instance",of=~"$target"',  # backups of the target, wherever they lie
     "JOB": 'job=~"$job",instance=~"$instance"',
     "DB": 'datname=~"$datname"',
     "NEO_DB": 'db=~"$db"',

@@ -90,8 +90,9 @@ QDRANT = Page(
             graph("Snapshots", "Snapshots and recoveries under way.", "short",
                   {"{{target}} {{collection}} made": "topk(6, qdrant_collection_snapshots_running{SEL,COLLECTION})",
                    "{{target}} {{collection}} recovered": "topk(6, qdrant_collection_snapshot_recoveries_running{SEL,COLLECTION})"}),
-            graph("Age of the newest snapshot", "What a disaster would cost.", "s",
-                  {"{{target}} {{check}}": 'time() - datatier_backup_last_success_timestamp_seconds{SEL,store="qdrant"}'}, above(93600, 180000), every="1m"),
+            graph("Age of the newest backup", "Of its own snapshots, and of the sets that places of backups have of it: what a disaster would cost.", "s",
+                  {"{{of}} {{check}}": "topk(12, time() - datatier_backup_last_success_timestamp_seconds{OF}"
+                   ' and on (of) label_replace(datatier_up{SEL,store="qdrant"}, "of", "$1", "target", "(.*)"))'}, every="1m"),
         ]),
         Row("Memory and process", [
             graph("Memory", "Of the allocator, by kind; mapped files and page cache are not in it.", "bytes",

@@ -12,6 +12,7 @@ Words = Mapping[float | str, tuple[str, str]]  # a value's word and colour
 
 PLAIN: Steps = ((None, "text"),)
 STATES: Words = {0: ("ok", "green"), 1: ("unknown", "gray"), 2: ("degraded", "orange"), 3: ("down", "red")}
+CHECKS: Words = {0: ("pass", "green"), 1: ("unknown", "gray"), 2: ("warn", "orange"), 3: ("fail", "red")}
 GOOD: Words = {0: ("no", "red"), 1: ("yes", "green")}
 EITHER: Words = {0: ("no", "text"), 1: ("yes", "green")}
 SEVERITIES: Words = {"critical": ("critical", "red"), "warning": ("warning", "orange")}

@@ -19,8 +19,8 @@ EVERYWHERE = frozenset({"job", "instance", "target", "store", "cluster"})  # Pro
 STORE_PREFIXES = tuple(prefix for store in STORES.values() for prefix in store.prefixes)
 SERVERS_OWN = frozenset({
     "pg_basebackup", "pg_cancel_backend", "pg_dump", "pg_file_settings", "pg_hba", "pg_monitor", "pg_partman",
-    "pg_reload_conf", "pg_repack", "pg_rewind", "pg_stat_statements", "pg_terminate_backend", "pg_wal",
-    "pg_wal_replay_pause", "pg_wal_replay_resume",
+    "pg_receivewal", "pg_reload_conf", "pg_repack", "pg_restore", "pg_rewind", "pg_stat_statements",
+    "pg_terminate_backend", "pg_wal", "pg_wal_replay_pause", "pg_wal_replay_resume",
 })  # fmt: skip
 _PARTS = ("_bucket", "_sum", "_count")
 _PROMETHEUS: Mapping[str, frozenset[str]] = {
