@@ -1,5 +1,6 @@
 """A place knows its server and its originals, keeps their secrets, and has no mistake in its keys."""
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from exporter.config.stores.postgres import PostgresTarget
 from exporter.config.targets import TargetBase
 from tests.support.backup_mistakes import TEXT, problems, replaced
 from tests.support.factories import write
+from tests.support.paths import DOCS
 
 UNREAD = "nobody reads it: "
 FOLDER = f"{UNREAD}a folder has no server"
@@ -186,3 +188,19 @@ def test_zone_is_the_places_time_zone(tmp_path: Path) -> None:
     nas = place(load(tmp_path, replaced(("file:///backups", "file:///backups\n    timezone: Europe/Berlin"))), "nas")
 
     assert str(nas.zone) == "Europe/Berlin"
+
+
+def test_the_example_of_the_documentation_is_a_configuration(tmp_path: Path) -> None:
+    """With nothing but its files of secrets put elsewhere."""
+    pages = re.findall(r"```yaml\n(targets:\n.*?)```", (DOCS / "reference/configuration.md").read_text(), re.DOTALL)
+    [example] = [page for page in pages if "store: backups" in page]
+    secrets = write(tmp_path / "secret", "s3cr3t")
+    config = load(tmp_path, re.sub(r"/run/secrets/\w+", str(secrets), example))
+    names = [name for target in config.targets for name in target.own_checks]
+
+    assert names == [
+        "apex-daily", "apex-globals", "graph-daily", "search-daily", "apex-weekly", "apex-monthly", "apex-base",
+        "apex-wal", "restore-test", "failover-test", "integrity", "apex-copy", "documents-mirror",
+    ]  # fmt: skip
+    assert {config.covered(target) for target in config.targets} == {True, None}
+    assert sorted(place(config, "offsite").originals) == ["apex-copy", "documents-mirror"]
