@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
+import httpx
+
 from exporter.config.stores.backups import BackupsTarget
 from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backups.format_table import FORMATS
@@ -24,16 +26,16 @@ _BACKUP_BYTES = 200  # about what the facts of one take
 _T = TypeVar("_T")
 
 
-def open_datastore(target: BackupsTarget) -> "BackupsDatastore":
-    """Make the datastore of a target that is linked with the others."""
-    return BackupsDatastore(target)
+def open_datastore(target: BackupsTarget, transport: httpx.AsyncBaseTransport | None = None) -> "BackupsDatastore":
+    """Make the datastore of a target that is linked with the others; tests give a transport that misbehaves."""
+    return BackupsDatastore(target, transport)
 
 
 class BackupsDatastore:
     """Ping the place itself; the facts of the sets are read by queries, each set at its own pace."""
 
-    def __init__(self, target: BackupsTarget) -> None:
-        self._place = open_place(target)
+    def __init__(self, target: BackupsTarget, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._place = open_place(target, transport)
         self._originals = {name: open_original(original) for name, original in target.originals.items()}
         self._reader = SetsReader(target, self._place, FORMATS, self._originals)
         self._states: States = {}

@@ -2,10 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from exporter.datastores.backups.denials import Denials
 from exporter.datastores.backups.file_threads import Call, FileThreads
 from exporter.datastores.backups.folder_walk import FolderWalk
 from exporter.datastores.backups.folders import folder_of, open_root, read_part
@@ -16,7 +15,6 @@ from exporter.queries.conditions import ServerInfo
 
 _LIST_SECONDS, _READ_SECONDS, _PING_SECONDS = 10.0, 5.0, 4.0
 _HELD_WALKS, _HELD_SECONDS = 2, 30.0
-_DENIED_SECONDS, _MOST_DENIED = 900.0, 100
 _GRANT = "let the user of the exporter read and enter it: setfacl -R -m u:USER:rX FOLDER, and -d for what comes later"
 
 
@@ -33,26 +31,31 @@ class FilePlace:
         self._marker = marker
         self._threads = FileThreads()
         self._walks: dict[tuple[str, bool, str], tuple[float, FolderWalk]] = {}
-        self._denied: dict[str, float] = {}
+        self._denials = Denials()
 
     async def close(self) -> None:
         self._walks.clear()
 
     async def ping(self) -> ServerInfo:
-        identity = await self._threads.run("", _PING_SECONDS, self._prove)
-        now = time.monotonic()
-        denied = any(now - since < _DENIED_SECONDS for since in self._denied.values())
+        """Prove that the folder is there; where it may not be read, that is what the ping says is missing."""
+        try:
+            with self._denials.noting("read", ""):
+                identity = await self._threads.run("", _PING_SECONDS, self._prove)
+        except QueryError as error:
+            if error.reason != "privilege":
+                raise
+            identity = ""
         return ServerInfo(
             version="",
             edition="file",
             identity=identity,
             capabilities={"disk": ""},
-            missing_privileges={"read": _GRANT} if denied else {},
+            missing_privileges=dict.fromkeys(self._denials.actions(), _GRANT),
         )
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         walk = self._walk_from(prefix, after, deep=deep)
-        with self._noting_denial(f"{prefix}*"):
+        with self._denials.noting("read", f"{prefix}*"):
             page = await self._threads.run(_part(prefix), _LIST_SECONDS, lambda call: walk.page(most, call))
         if page.more and not walk.ended:
             last = max([entry.name for entry in page.entries[-1:]] + list(page.folders[-1:]), default=after)
@@ -62,7 +65,7 @@ class FilePlace:
         return page
 
     async def read(self, name: str, start: int, length: int) -> bytes:
-        with self._noting_denial(name):
+        with self._denials.noting("read", name):
             return await self._threads.run(
                 _part(name), _READ_SECONDS, lambda _: read_part(self._root, name, start, length)
             )
@@ -81,17 +84,6 @@ class FilePlace:
                 del self._walks[key]
         held = self._walks.pop((prefix, deep, after), None) if after else None
         return FolderWalk(self._root, prefix, after, deep=deep) if held is None else held[1]
-
-    @contextmanager
-    def _noting_denial(self, what: str) -> Iterator[None]:
-        """Remember what may not be read, until it may."""
-        try:
-            yield
-        except QueryError as error:
-            if error.reason == "privilege" and len(self._denied) < _MOST_DENIED:
-                self._denied[what] = time.monotonic()
-            raise
-        self._denied.pop(what, None)
 
     def _prove(self, _: Call) -> str:
         """Return what the root is; raise QueryError where it cannot be listed, or the marker is not there."""

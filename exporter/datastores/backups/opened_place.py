@@ -2,10 +2,12 @@
 
 from typing import Protocol
 
+import httpx
+
 from exporter.config.stores.backups import BackupsTarget, Original, OriginalSet
 from exporter.datastores.backups.file_place import FilePlace
 from exporter.datastores.backups.place import DiskUse, Place
-from exporter.errors import QueryError
+from exporter.datastores.backups.s3_place import S3Place
 from exporter.queries.conditions import ServerInfo
 
 
@@ -27,15 +29,17 @@ class OpenedPlace(Place, Protocol):
     async def close(self) -> None: ...
 
 
-def open_place(target: BackupsTarget) -> OpenedPlace:
-    """Make the place of a target; no I/O happens before it is used."""
+def open_place(target: BackupsTarget, transport: httpx.AsyncBaseTransport | None = None) -> OpenedPlace:
+    """Make the place of a target that is linked with the others; tests give a transport. No I/O happens yet."""
     if target.folder is not None:
         return FilePlace(target.folder, target.marker)
-    raise QueryError("unsupported", "buckets are not read yet")
+    if target.server is None:
+        raise ValueError(f"{target.name}: a bucket without a server: the targets are not linked")
+    return S3Place(target.server, target.bucket, target.prefix, target.marker, transport)
 
 
 def open_original(original: Original) -> OpenedPlace:
     """Make the place of what a set is a copy of."""
     if isinstance(original, OriginalSet):
         return open_place(original.place)
-    raise QueryError("unsupported", "buckets are not read yet")
+    return S3Place(original.server, original.bucket)

@@ -77,15 +77,19 @@ async def test_ping_demands_the_marker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
-async def test_ping_needs_the_right_to_list_and_to_enter(mode: int) -> None:
-    """Either alone is of no use."""
+async def test_ping_names_the_right_that_it_lacks(mode: int) -> None:
+    """To list or to enter alone is of no use; the place is there all the same."""
     with open_folder() as folder:
         place = FilePlace(_with_mode(folder, mode))
         with unprivileged():
-            error = await failure(place)
+            refused = await place.ping()
+            with pytest.raises(QueryError, match="r-x") as caught:
+                await place.list("", deep=True)
+        granted = await place.ping()
 
-    assert error.reason == "privilege"
-    assert "r-x" in str(error)
+    assert set(refused.missing_privileges) == {"read"}
+    assert caught.value.reason == "privilege"
+    assert granted.missing_privileges == {"read": refused.missing_privileges["read"]}  # the list was not tried again
 
 
 async def test_disk_is_as_full_as_df_says(tmp_path: Path) -> None:

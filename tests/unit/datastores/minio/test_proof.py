@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from exporter.datastores.minio.datastore import open_datastore
-from exporter.datastores.s3.response import read_xml
 from exporter.errors import QueryError
 from exporter.polling.execution import within_deadline
 from exporter.queries.query import unsupported
@@ -140,37 +139,6 @@ async def test_server_that_is_back_is_up_with_the_next_ping() -> None:
         info = await within_deadline(datastore.ping, 5.0, datastore.reason)
 
     assert info.capabilities["health"] == ""
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (error("NoSuchBucket"), "NoSuchBucket"),
-        (b'<e:Error xmlns:e="urn:s3"><e:Code>Slow<!-- -->Down</e:Code></e:Error>', "SlowDown"),
-        (b"<Error><Detail><Code>Hidden</Code></Detail></Error>", None),
-        (BOMB, None),
-        (b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><Error><Code>A</Code></Error>', None),
-        (b"<Error><Code>NoEnd", None),
-        (b"<a>" * 10_000, None),
-        (b"\xff\xfe\x00", None),
-        (b"", None),
-    ],
-)
-def test_error_code_is_read_without_dtd_entity_or_file(body: bytes, code: str | None) -> None:
-    """What an error says is read without any DTD, entity or file."""
-    page = read_xml(body)
-
-    assert (page.fields.get("Code") if page else None) == code
-
-
-def test_entities_are_not_expanded() -> None:
-    """As far as expat lets them grow, they would take 8 MB and ten milliseconds of the event loop in each document."""
-    bomb = b'<!DOCTYPE a [<!ENTITY x "' + b"x" * 30_000 + b'">]><a><b>' + b"&x;" * 9_000 + b"</b></a>"
-    began = time.process_time()
-    pages = [read_xml(bomb) for _ in range(30)]
-
-    assert pages == [None] * 30
-    assert time.process_time() - began < 0.1
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(20, "20 min ahead of"), (-20, "20 min behind")])
