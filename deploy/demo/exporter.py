@@ -3,7 +3,7 @@
 import http.client
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGINT
@@ -24,11 +24,11 @@ class Exporter(Process):
     as_ourselves = True
     stop_signal = SIGINT  # at once; SIGTERM would go on answering for a while
 
-    def __init__(self, targets: Sequence[dict[str, object]]) -> None:
+    def __init__(self, targets: Sequence[Mapping[str, object]]) -> None:
         super().__init__("demo")
         self.port = _next_free_port()
         listen = f"{HOST}:{self.port}"
-        settings = {"listen": listen, "poll": {"interval": "5s"}, "targets": list(targets)}
+        settings = {"listen": listen, "poll": {"interval": "5s"}, "targets": [dict(target) for target in targets]}
         self.configuration: str = yaml.safe_dump(settings, sort_keys=False)
 
     @property

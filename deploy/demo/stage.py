@@ -1,4 +1,4 @@
-"""Start what the demo shows: PostgreSQL, its replica and the stores of `WITH=`, all under load."""
+"""Start what the demo shows: PostgreSQL, its replica and the stores of `WITH=`, all under load, and the backups."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from deploy.demo import load, stores
+from deploy.demo import backups, load, stores
 from deploy.demo.fetch import fetch
 from deploy.demo.terminal import Terminal
 from testkit import Unavailable
@@ -53,7 +53,7 @@ STORES: Mapping[str, Store] = MappingProxyType(
 
 
 @asynccontextmanager
-async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[dict[str, object]]]:
+async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[Mapping[str, object]]]:
     """Fetch and start the servers, put load on them, and yield their entries for `targets:`.
 
     A store of `names` that is unavailable is left out, with its reason; PostgreSQL is required.
@@ -71,11 +71,13 @@ async def stage(names: Sequence[str], terminal: Terminal) -> AsyncIterator[list[
         for server in (primary, replica, *others.values()):
             closing.callback(server.close)
         running = await _start(primary, replica, others, terminal)
-        work = [load.shop(primary, replica), *(stores.work(server) for server in running.values())]
+        jobs = [load.shop(primary, replica), backups.dump_and_break(primary)]
+        work = [*jobs, *(stores.work(server) for server in running.values())]
         async with _at_work(work):
             yield [
                 primary.target("shop-1"),
                 replica.target("shop-2"),
+                backups.place(primary, "shop-1"),
                 *(server.target(STORES[name].target, interval="15s") for name, server in running.items()),
             ]
 
