@@ -28,6 +28,15 @@ class Known:
     sets: Mapping[str, Sequence[BackupSet]]
 
     @cached_property
+    def named(self) -> Mapping[tuple[str, str], BackupSet]:
+        """Return each set by the names of its place and its own, the first of equal ones."""
+        found: dict[tuple[str, str], BackupSet] = {}
+        for place, sets in self.sets.items():
+            for one in sets:
+                found.setdefault((place, one.name), one)
+        return found
+
+    @cached_property
     def originals(self) -> Mapping[str, str]:
         """Return what each set that is a copy is a copy of: PLACE/SET to PLACE/SET or TARGET/BUCKET."""
         found = ((f"{place}/{one.name}", one.copy_of) for place, sets in self.sets.items() for one in sets)
@@ -42,7 +51,12 @@ def sets_problems(place: str, known: Known) -> Iterator[Problem]:
         if one.name in seen:
             yield ("sets", index, "name"), f"two sets of this place have the name {one.name!r}"
         seen.add(one.name)
-        for key, problem in (*set_problems(one), *_of(one, known), *_base(one, sets), *_copy_of(place, one, known)):
+        for key, problem in (
+            *set_problems(one),
+            *_of(one, known),
+            *_base(place, one, known),
+            *_copy_of(place, one, known),
+        ):
             yield ("sets", index, *key), problem
 
 
@@ -57,17 +71,20 @@ def _of(one: BackupSet, known: Known) -> Iterator[Problem]:
         yield ("format",), f"{one.of!r} is a target of {store}, whose backups have the format {has}"
 
 
-def _base(one: BackupSet, sets: Sequence[BackupSet]) -> Iterator[Problem]:
+def _base(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
     if one.base is None or one.format != "wal":
         return
-    base = next((other for other in sets if other.name == one.base), None)
-    there = listed(other.name for other in sets if other.format in BASES and other.of == one.of)
+    base = known.named.get((place, one.base))
     if base is None:
-        yield ("base",), f"no set of this place is named {one.base!r}; base backups of {one.of!r} are in {there}"
+        problem = f"no set of this place is named {one.base!r}"
     elif base.format not in BASES:
-        yield ("base",), f"format {base.format} is none of base backups, as {', '.join(BASES)} are; there are {there}"
-    elif base.of != one.of:
-        yield ("base",), f"it has backups of {base.of!r}, and this is the WAL of {one.of!r}; there are {there}"
+        problem = f"format {base.format} is none of base backups, as {', '.join(BASES)} are"
+    elif base.of != one.of and base.of in known.formats:  # else that is the mistake
+        problem = f"it has backups of {base.of!r}, and this is the WAL of {one.of!r}"
+    else:
+        return
+    there = listed(other.name for other in known.sets[place] if other.format in BASES and other.of == one.of)
+    yield ("base",), f"{problem}; base backups of {one.of!r} are in {there}"
 
 
 def _copy_of(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
@@ -89,7 +106,7 @@ def _copy_of(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
 
 def _of_set(place: str, one: BackupSet, known: Known) -> Iterator[Problem]:
     name, _, part = (one.copy_of or "").partition("/")
-    original = next((other for other in known.sets[name] if other.name == part), None)
+    original = known.named.get((name, part))
     if original is None:
         problem = f"{name!r} has no set {part!r}; there are {listed(other.name for other in known.sets[name])}"
     elif circle := _circle(f"{place}/{one.name}", known.originals):

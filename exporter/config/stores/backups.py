@@ -141,7 +141,14 @@ class BackupsTarget(TargetBase):
         return {one.name: ("sets", index, "name") for index, one in enumerate(self.sets)}
 
     def linked(self, targets: Mapping[str, TargetBase]) -> Self:
-        copies = ((one.name, _original(one.copy_of, targets)) for one in self.sets if one.copy_of is not None)
+        asked = {one.copy_of.partition("/")[0] for one in self.sets if one.copy_of is not None}
+        # Their own copies do not matter, and could lead back here.
+        known = {
+            name: target.with_server(targets) if isinstance(target, BackupsTarget) else target
+            for name, target in targets.items()
+            if name in asked
+        }
+        copies = ((one.name, _original(one.copy_of, known)) for one in self.sets if one.copy_of is not None)
         found = {name: original for name, original in copies if original is not None}
         return self.with_server(targets).with_private(_originals=found)
 
@@ -187,8 +194,8 @@ class BackupsTarget(TargetBase):
 
     def secrets(self) -> set[str]:
         """Return also the secrets of the servers it asks: they may be targets that another process polls."""
-        links = (link for link in self.links if isinstance(link, TargetBase))
-        return super().secrets().union(*(link.secrets() for link in links))
+        links = {id(link): link for link in self.links if isinstance(link, TargetBase)}
+        return super().secrets().union(*(link.secrets() for link in links.values()))
 
 
 def _original(name: str, targets: Mapping[str, TargetBase]) -> Original | None:
@@ -198,8 +205,7 @@ def _original(name: str, targets: Mapping[str, TargetBase]) -> Original | None:
     if isinstance(target, MinioTarget):
         return OriginalBucket(target, part)
     if isinstance(target, BackupsTarget):
-        place = target.with_server(targets)  # its own copies do not matter, and could lead back here
-        return next((OriginalSet(place, one) for one in place.sets if one.name == part), None)
+        return next((OriginalSet(target, one) for one in target.sets if one.name == part), None)
     return None
 
 

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from exporter.config.backup_address import PlaceAddress, place_address
 
@@ -121,3 +123,23 @@ def test_place_address_of_a_wrong_url_says_what_is_right(url: str, problem: str)
 
     assert str(caught.value).startswith(problem)
     assert "secret" not in str(caught.value)
+
+
+@given(
+    scheme=st.sampled_from(["file://", "file:///", "s3://objects/", "https://h/", "s3://"]), text=st.text(max_size=40)
+)
+@example(scheme="file:///", text="%2e%2e%2f%00")
+@example(scheme="s3://objects/", text="abc/%2e%2e/x")
+def test_place_address_of_any_text_is_plain_or_refused(scheme: str, text: str) -> None:
+    """Whatever is written, no path leaves its place."""
+    try:
+        found = place_address(scheme + text)
+    except ValueError:
+        return
+
+    path = str(found.folder).removeprefix("/") if found.folder else f"{found.bucket}/{found.prefix}".removesuffix("/")
+    assert not {"", ".", ".."} & {*path.split("/")}
+    assert "\0" not in path
+    assert bool(found.folder) != bool(found.bucket)
+    assert bool(found.bucket) == bool(found.server or found.endpoint)
+    assert found.prefix in ("", f"{found.prefix.rstrip('/')}/")

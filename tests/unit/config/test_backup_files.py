@@ -1,6 +1,11 @@
 """Globs below a place: none reaches out of it, none says something else than it seems to."""
 
+import re
+from fnmatch import translate
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from exporter.config.backup_files import check_file, check_glob, is_folder
 
@@ -67,3 +72,18 @@ def test_check_file_of_a_folder_is_refused() -> None:
 )
 def test_is_folder_of_a_glob_is_false(glob: str, *, expected: bool) -> None:
     assert is_folder(glob) is expected
+
+
+@given(glob=st.text("ab/.*?[]!-^\\", max_size=12))
+@example(glob="[!]]")
+@example(glob="[]-a]")
+def test_check_glob_of_any_text_compiles_or_is_refused(glob: str) -> None:
+    """What passes can be matched, and lies below the place."""
+    try:
+        check_glob(glob)
+    except ValueError:
+        return
+
+    for part in glob.removesuffix("/").split("/"):
+        re.compile(translate(part))
+        assert part not in ("", ".", "..")

@@ -13,6 +13,7 @@ NOT_OF_REPORT = "the files of format report are no backups, "
 POSTGRES = "auto or report or pg_dump or sql or basebackup or pgbackrest or wal-g or barman or wal"
 OF_NAS = "there are dumps, graphs, tests"
 JSON = "reports are JSON files: name one, or a glob of them, that ends with .json"
+OF_INVOICES = "base backups of 'invoices' are in none"
 NO_BASE = "is none of base backups, as basebackup, pgbackrest, wal-g, barman are"
 FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all in the place, **"
 
@@ -62,9 +63,9 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("base: base}", "base: nas/dumps}",
          "20: wal.base: no set of this place is named 'nas/dumps'; base backups of 'orders' are in base"),
         ("base: base}", "base: wal}",
-         f"20: wal.base: format wal {NO_BASE}; there are base"),
+         f"20: wal.base: format wal {NO_BASE}; base backups of 'orders' are in base"),
         ("name: wal, of: orders", "name: wal, of: invoices",
-         "20: wal.base: it has backups of 'orders', and this is the WAL of 'invoices'; there are none"),
+         f"20: wal.base: it has backups of 'orders', and this is the WAL of 'invoices'; {OF_INVOICES}"),
         ("copy_of: nas/dumps", "copy_of: dumps",
          "27: copies.copy_of: expected PLACE/SET, or TARGET/BUCKET of a target of minio"),
         ("copy_of: nas/dumps", "copy_of: nass/dumps",
