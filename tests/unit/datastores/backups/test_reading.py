@@ -1,71 +1,20 @@
 import asyncio
 import time
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from exporter.config.backup_policy import BackupSet, Format
-from exporter.config.stores.backups import BackupsTarget
-from exporter.datastores.backup_sets.backup import Backup, Problem, SetFacts
+from exporter.datastores.backup_sets.backup import SetFacts
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.place import GoneError
-from exporter.datastores.backups.reading import SetsReader
 from exporter.errors import QueryError, Reason
-from tests.support.memory_place import MemoryPlace
+from tests.support.backup_sets import GOOD, Formats, facts, reader
 from tests.support.virtual_time import virtual_time
-
-GOOD = Backup("a", 5.0, 100.0)
 
 
 @pytest.fixture
 def anyio_backend(monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
     return virtual_time(monkeypatch)
-
-
-class Formats:
-    """One format for all sets: what it finds, or raises, by the name of the set; it records the looks in `looks`."""
-
-    def __init__(self, **found: object) -> None:
-        self.found: dict[str, object] = dict(found)
-        self.looks: list[Look] = []
-
-    @property
-    def looked_at(self) -> list[str]:
-        return [look.chosen.name for look in self.looks]
-
-    async def __call__(self, look: Look) -> Found:
-        self.looks.append(look)
-        found = self.found.get(look.chosen.name, GOOD)
-        if found == "hang":
-            await asyncio.Event().wait()
-        if isinstance(found, Exception):
-            raise found
-        return Found([found]) if isinstance(found, Backup) else Found(found)  # type: ignore[arg-type]  # a test's own
-
-
-def reader(
-    formats: Formats, *names: str, place: MemoryPlace | None = None, marker: str | None = None, **changes: Any
-) -> SetsReader:
-    sets = [BackupSet.model_validate({**a_set(name), **changes}) for name in names]
-    return reader_of(formats, sets, place, marker)
-
-
-def reader_of(
-    formats: Formats, sets: Sequence[BackupSet], place: MemoryPlace | None = None, marker: str | None = None
-) -> SetsReader:
-    target = BackupsTarget.model_validate(
-        {"name": "nas", "store": "backups", "url": "file:///backups", "sets": sets, "marker": marker}
-    )
-    return SetsReader(target, place or MemoryPlace(), dict.fromkeys(get_args(Format), formats))
-
-
-def a_set(name: str) -> dict[str, Any]:
-    return {"name": name, "of": "orders", "files": f"{name}/*", "every": "1d"}
-
-
-async def facts(sets: SetsReader) -> dict[str, SetFacts]:
-    return {one.check: one.facts for one in await sets.read()}
 
 
 async def test_read_first_pass_looks_at_every_set() -> None:
@@ -269,75 +218,3 @@ async def test_read_while_another_lane_reads_returns_what_is_known() -> None:
     assert await facts(sets) == {"daily": SetFacts()}
     assert formats.looked_at == ["daily"]
     await first
-
-
-def with_base(formats: Formats) -> SetsReader:
-    base = BackupSet.model_validate(a_set("base"))
-    wal = BackupSet.model_validate({**a_set("wal"), "format": "wal", "base": "base", "every": "5m"})
-    return reader_of(formats, [wal, base])
-
-
-async def test_read_archive_of_wal_is_looked_at_after_its_base() -> None:
-    backups = [
-        Backup("b", 9.0, 1.0, start_segment="000000010000000000000009"),
-        Backup("bad", 5.0, 1.0, Problem("checksum", ""), start_segment="000000010000000000000005"),
-        Backup("a", 2.0, 1.0, start_segment="000000010000000000000002"),
-        Backup("none", 1.0, 1.0),
-    ]
-    formats = Formats(base=backups)
-
-    await with_base(formats).read()
-
-    assert formats.looked_at == ["base", "wal"]
-    assert [base.name for base in formats.looks[1].bases or ()] == ["none", "a", "b"]
-
-
-async def test_read_archive_of_wal_waits_while_its_base_is_unknown() -> None:
-    formats = Formats(base=UnfinishedError())
-    sets = with_base(formats)
-
-    assert (await facts(sets))["wal"] == SetFacts()
-    formats.found["base"] = [GOOD]
-    await asyncio.sleep(60.0)
-    assert (await facts(sets))["wal"].backups == (GOOD,)
-
-
-async def test_read_archive_of_wal_without_a_readable_base_says_so() -> None:
-    formats = Formats(base=QueryError("privilege", "read base/: grant r-x"))
-
-    error = (await facts(with_base(formats)))["wal"].error
-
-    assert error is not None
-    assert (error.reason, str(error)) == ("privilege", "its base base cannot be read: read base/: grant r-x")
-    assert formats.looked_at == ["base"]
-
-
-@pytest.mark.parametrize("of_the_place", [True, False])
-async def test_read_missing_marker_is_no_empty_place(*, of_the_place: bool) -> None:
-    place = MemoryPlace()
-    chosen = BackupSet.model_validate({**a_set("daily"), "marker": None if of_the_place else ".here"})
-    sets = reader_of(Formats(), [chosen], place, ".here" if of_the_place else None)
-
-    found = (await facts(sets))["daily"]
-
-    assert found.error is not None
-    assert found.error.reason == "connect"
-    assert str(found.error) == "the marker .here is not there: is it mounted?"
-    place.put({".here": b""})
-    await asyncio.sleep(60.0)
-    assert await facts(sets) == {"daily": SetFacts(time.time(), (GOOD,))}
-
-
-async def test_read_place_unmounted_during_the_look_is_no_empty_place() -> None:
-    place = MemoryPlace()
-    place.put({".here": b""})
-
-    class Unmounting(Formats):
-        async def __call__(self, look: Look) -> Found:
-            place.files.clear()
-            return await super().__call__(look)
-
-    found = (await facts(reader(Unmounting(), "daily", place=place, marker=".here")))["daily"]
-
-    assert found.error is not None
-    assert found.observed_at is None
