@@ -26,6 +26,7 @@ ONE = {
     "qdrant": "search",
     "neo4j": "graph",
     "minio": "objects",
+    "backups": "nas",
     "exporter": "shop-1",
 }
 

@@ -20,6 +20,7 @@ from testkit.qdrant import Qdrant
 from testkit.session import Servers
 from tests.support.background import meanwhile
 from tests.support.exporter_process import Exporter
+from tests.support.live_backups import ARCHIVE_COMMAND, place_of
 from tests.support.minio_admin import admin, s3
 from tests.support.qdrant_admin import Admin
 from tests.support.tls_servers import TlsPostgres
@@ -29,7 +30,7 @@ SETTINGS = {
     "max_prepared_transactions": "5",
     "wal_level": "logical",
     "archive_mode": "on",
-    "archive_command": "true",
+    "archive_command": ARCHIVE_COMMAND,
 }
 EXPECT = {
     "role": "primary",
@@ -53,7 +54,7 @@ HASTY = {
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs, by the names of its targets: shop-1, shop-2, pool, graph, objects, search."""
+    """What runs, by the names of its targets: shop-1, shop-2, pool, graph, objects, search, nas."""
 
     primary: Postgres
     replica: Postgres
@@ -89,6 +90,7 @@ def staged(servers: Servers, folder: Path) -> Iterator[Stage]:
             graph.target("graph"),
             objects.target("objects"),
             search.target("search"),
+            place_of(primary, "shop-1"),
         ]
         exporter = stack.enter_context(Exporter(targets, "5s", queries=[str(_queries(folder))]))
         names = {str(target["name"]) for target in targets}

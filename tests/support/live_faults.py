@@ -14,6 +14,7 @@ from neo4j import AsyncGraphDatabase
 
 from testkit.postgres import Postgres
 from tests.support.background import meanwhile
+from tests.support.live_backups import spoiled
 from tests.support.live_environment import Stage
 from tests.support.minio_admin import break_drive
 
@@ -33,6 +34,11 @@ RAISED: Mapping[str, set[Firing]] = {
         ("QdrantOptimizerFailing", "search"),
         ("QdrantClusterWithoutLeader", "search"),
         ("DataTierCheckFailing", "search"),
+    },
+    "backups spoiled": {
+        ("DataTierBackupBroken", "nas"),
+        ("DataTierWalGap", "nas"),
+        ("DataTierRestoreTestFailed", "nas"),
     },
     "configuration broken": {("DataTierConfigReloadFailed", "")},
 }
@@ -55,6 +61,7 @@ def caused(stage: Stage) -> Iterator[None]:
             _drive,
             _filling,
             _collection,
+            _backups,
             _configuration,
             _blocked,  # the last to begin, so the first to be mended: it leaves the server few connections
         ):
@@ -90,8 +97,15 @@ def _archiving(stage: Stage) -> Iterator[None]:
     _set(stage, "archive_command", "false")
     stage.primary.psql("SELECT pg_switch_wal()")
     yield
-    _set(stage, "archive_command", "true")
+    stage.primary.psql("ALTER SYSTEM RESET archive_command")
+    stage.primary.psql("SELECT pg_reload_conf()")
     stage.primary.psql("SELECT pg_switch_wal()")
+
+
+@contextmanager
+def _backups(stage: Stage) -> Iterator[None]:
+    with spoiled(stage.primary.folder):
+        yield
 
 
 @contextmanager
