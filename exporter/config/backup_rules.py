@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from exporter.config.backup_files import is_folder
+from exporter.config.backup_files import has_wildcards, is_folder
 from exporter.config.backup_policy import BackupPolicy, BackupSet, Format, Tier
 from exporter.config.documents import KeyPath
 from exporter.units import span
@@ -10,9 +10,9 @@ from exporter.units import span
 Problem = tuple[KeyPath, str]
 
 BASES: tuple[Format, ...] = ("basebackup", "pgbackrest", "wal-g", "barman")  # on which WAL is replayed
-REPOSITORIES: tuple[Format, ...] = ("pgbackrest", "wal-g", "barman", "wal")  # folders that a tool arranges
+_REPOSITORIES: tuple[Format, ...] = ("pgbackrest", "wal-g", "barman")  # folders that a tool arranges
 _NO_BACKUPS: tuple[Format, ...] = ("wal", "report")  # sets whose files are no backups
-_TIMED: tuple[Format, ...] = ("report", "pgbackrest", "wal-g", "barman")  # that tell how long a backup took
+_TIMED: tuple[Format, ...] = ("report", *BASES)  # that tell how long a backup took
 
 _DAY = 86400.0
 _LONGEST: dict[Tier, float] = {"daily": _DAY, "weekly": 7 * _DAY, "monthly": 31 * _DAY, "yearly": 366 * _DAY}
@@ -68,8 +68,12 @@ def _copy_of(one: BackupSet) -> str | None:
 
 
 def _files(one: BackupSet) -> str | None:
-    if one.format in REPOSITORIES and not is_folder(one.files):
+    if one.format in _REPOSITORIES and not is_folder(one.files):
         return f"format {one.format} reads one folder: its name, without wildcards, and a slash at its end"
+    if one.format == "basebackup" and not one.files.endswith("/"):
+        return "each base backup is a folder: choose them with a slash at the end, as base/*/ does"
+    if one.format == "wal" and not one.files.endswith("/") and not has_wildcards(one.files):
+        return "an archive is a folder, with a slash at its end, or a glob of its files"
     if one.format == "report" and not one.files.endswith(".json"):
         return "reports are JSON files: name one, or a glob of them, that ends with .json"
     return None

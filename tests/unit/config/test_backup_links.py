@@ -13,6 +13,7 @@ NOT_OF_REPORT = "the files of format report are no backups, "
 POSTGRES = "auto or report or pg_dump or sql or basebackup or pgbackrest or wal-g or barman or wal"
 OF_NAS = "there are dumps, graphs, tests"
 JSON = "reports are JSON files: name one, or a glob of them, that ends with .json"
+TIMED = "report, basebackup, pgbackrest, wal-g, barman"
 OF_INVOICES = "base backups of 'invoices' are in none"
 NO_BASE = "is none of base backups, as basebackup, pgbackrest, wal-g, barman are"
 FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all in the place, **"
@@ -36,7 +37,7 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("pg_dump, every: 1d", "pg_dump, every: 2d",
          "12: dumps.keep.daily: a backup every 2 d leaves some of them without one; every: 1 d or less"),
         ("size: {min: 1MiB}", "duration: 1h",
-         "12: dumps.duration: format pg_dump does not tell how long it took; report, pgbackrest, wal-g, barman do"),
+         f"12: dumps.duration: format pg_dump does not tell how long it took; {TIMED} do"),
         ("size: {min: 1MiB}", "base: base", "12: dumps.base: it belongs to format wal, not to pg_dump"),
         ("duration: 15m", "size: {max: 1MiB}", f"14: tests.size: {NOT_OF_REPORT}whose size could be judged"),
         ("duration: 15m", "encrypted: true",
@@ -51,8 +52,12 @@ FOLDER = "the copy of a bucket is a whole folder: its name and a slash; of all i
         ("tests.json", "*", f"14: tests.files: {JSON}"),
         ("backup/demo/", "backup/demo",
          "19: base.files: format pgbackrest reads one folder: its name, without wildcards, and a slash at its end"),
-        ("archive/demo/", "archive/*/",
-         "20: wal.files: format wal reads one folder: its name, without wildcards, and a slash at its end"),
+        ("backup/demo/", "backup/*/",
+         "19: base.files: format pgbackrest reads one folder: its name, without wildcards, and a slash at its end"),
+        ('backup/demo/", format: pgbackrest', 'backup/*", format: basebackup',
+         "19: base.files: each base backup is a folder: choose them with a slash at the end, as base/*/ does"),
+        ("archive/demo/", "archive/demo",
+         "20: wal.files: an archive is a folder, with a slash at its end, or a glob of its files"),
         ("keep: 7d", "keep: {weekly: 4}", "20: wal.keep: an archive of WAL is kept for a duration: 7d"),
         ("keep: 7d", "size: {max: 1GiB}", f"20: wal.size: {NOT_OF_WAL}whose size could be judged"),
         ("keep: 7d", "encrypted: true", "20: wal.encrypted: format wal does not tell whether they are encrypted"),
