@@ -25,7 +25,8 @@ class Backup:
 
     name: for findings. time: when it was made, as Unix time. bytes: as it is stored. seconds: how long it took, where
     that is known. being_written: neither good nor bad yet. start_segment: the name of the first segment of WAL that its
-    restore needs, empty where it needs none.
+    restore needs, after the name of its archive and a slash where the tool names archives; empty where it needs none,
+    and where that is not known.
     """
 
     name: str

@@ -3,15 +3,16 @@
 import time
 from dataclasses import dataclass, field
 
+from exporter.datastores.backups.listing import MOST_ENTRIES
 from exporter.datastores.backups.look import Look, UnfinishedError
 from exporter.datastores.backups.place import Entry
+from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal_names import Switch
 from exporter.datastores.backups.wal_segments import Stretch, stretch
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 
 SMALL = 5_000  # files: so many are listed at every look
-MOST = 200_000
 _STRETCH = 1_000  # files: what a bucket lists at once
 _PAGE = 10_000
 _AT_A_LOOK = 4  # stretches
@@ -38,43 +39,43 @@ class Progress:
         return sum(one.files for one in self.stretches)
 
 
-async def list_archive(look: Look, progress: Progress, prefix: str) -> None:
+async def list_archive(look: Look, progress: Progress, selection: Selection) -> None:
     """Bring the stretches up to date.
 
     A small archive is listed whole. Of a large one those stretches are listed again in which new segments appear, and
     others in turn: of 100,000 files each is seen again within 50 looks.
     """
     if progress.listed and progress.count > SMALL:
-        await _list_parts(look, progress, prefix)
+        await _list_parts(look, progress, selection)
     else:
         if progress.listed:
             progress.stretches, progress.listed = [], False
-        await _list_rest(look, progress, prefix)
-    if progress.count > MOST:
+        await _list_rest(look, progress, selection)
+    if progress.count > MOST_ENTRIES:
         raise _too_many()
 
 
-async def _list_rest(look: Look, progress: Progress, prefix: str) -> None:
+async def _list_rest(look: Look, progress: Progress, selection: Selection) -> None:
     """List on from where the last look ended; what was listed stays when the time is over."""
     while True:
         after = progress.stretches[-1].last if progress.stretches else ""
-        entries, more = await _page(look, prefix, after, _PAGE)
-        progress.stretches += await _cut(entries)
+        entries, more = await _page(look, selection, after, _PAGE)
+        progress.stretches += await _cut(entries, selection)
         if not more or not entries:
             progress.listed = True
             return
-        if progress.count > MOST:
+        if progress.count > MOST_ENTRIES:
             progress.stretches, progress.turn = [], ""
             raise _too_many()
 
 
-async def _list_parts(look: Look, progress: Progress, prefix: str) -> None:
+async def _list_parts(look: Look, progress: Progress, selection: Selection) -> None:
     chosen = _chosen(progress)
     for number in sorted(chosen, reverse=True):  # a stretch may become several, or none: those before it stay in place
         after = progress.stretches[number - 1].last if number else ""
         last = None if number == len(progress.stretches) - 1 else progress.stretches[number].last
-        entries = await _between(look, prefix, after, last)
-        progress.stretches[number : number + 1] = await _cut(entries)
+        entries = await _between(look, selection, after, last)
+        progress.stretches[number : number + 1] = await _cut(entries, selection)
 
 
 def _chosen(progress: Progress) -> set[int]:
@@ -94,10 +95,10 @@ def _chosen(progress: Progress) -> set[int]:
     return {number for number in chosen if number >= 0}
 
 
-async def _between(look: Look, prefix: str, after: str, last: str | None) -> list[Entry]:
+async def _between(look: Look, selection: Selection, after: str, last: str | None) -> list[Entry]:
     found: list[Entry] = []
-    for _ in range(MOST // _STRETCH):
-        entries, more = await _page(look, prefix, after, _STRETCH)
+    for _ in range(MOST_ENTRIES // _STRETCH):
+        entries, more = await _page(look, selection, after, _STRETCH)
         found += [entry for entry in entries if last is None or entry.name <= last]
         if not more or not entries or (last is not None and entries[-1].name >= last):
             return found
@@ -105,21 +106,22 @@ async def _between(look: Look, prefix: str, after: str, last: str | None) -> lis
     raise _too_many()
 
 
-async def _page(look: Look, prefix: str, after: str, most: int) -> tuple[list[Entry], bool]:
+async def _page(look: Look, selection: Selection, after: str, most: int) -> tuple[list[Entry], bool]:
     if time.monotonic() >= look.until:
         raise UnfinishedError
-    page = await look.place.list(prefix, deep=True, after=after, most=most)
+    page = await look.place.list(selection.prefix, deep=True, after=after, most=most)
     return list(page.entries), page.more
 
 
-async def _cut(entries: list[Entry]) -> list[Stretch]:
-    return await off_loop(len(entries) * _NAME_BYTES, _stretches, entries)
+async def _cut(entries: list[Entry], selection: Selection) -> list[Stretch]:
+    return await off_loop(len(entries) * _NAME_BYTES, _stretches, entries, selection)
 
 
-def _stretches(entries: list[Entry]) -> list[Stretch]:
+def _stretches(entries: list[Entry], selection: Selection) -> list[Stretch]:
+    whole = selection.prefix == selection.files
     parts = (entries[begin : begin + _STRETCH] for begin in range(0, len(entries), _STRETCH))
-    return [stretch(part, part[-1].name) for part in parts]
+    return [stretch(part, part[-1].name, selection.matches if not whole else bool) for part in parts]
 
 
 def _too_many() -> QueryError:
-    return QueryError("limit", f"more than {MOST:,} files: narrow `files`, or give the set a folder of its own")
+    return QueryError("limit", f"more than {MOST_ENTRIES:,} files: narrow `files`, or give the set a folder of its own")

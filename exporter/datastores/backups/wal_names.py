@@ -15,7 +15,7 @@ _HALF = 2**32  # bytes below one high half
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(-[0-9a-f]{40})?((?:\.[a-z0-9]{1,8}){0,3})")
 _NO_SEGMENT = re.compile(r"\.(partial|backup|history|tmp|temp|part|ready|done|[0-9a-f]{8})(\.|$)", re.IGNORECASE)
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history(\.gz)?")
-_FOLDER = re.compile(r"[0-9A-F]{16}/$")
+_ARCHIVE = re.compile(r"(?:^|/)\d{1,2}(?:\.\d)?-\d{1,6}(?=/[0-9A-F]{16}/[^/]*$|/[^/]*\.history$)")
 _SWITCH = re.compile(r"\s*(\d{1,10})\s+([0-9A-F]{1,8})/([0-9A-F]{1,8})(\s|$)", re.IGNORECASE)
 
 
@@ -48,9 +48,10 @@ def history_of(name: str) -> int | None:
     return int(found[1], 16) if found else None
 
 
-def archive_of(folder: str) -> str:
-    """Return the archive that a folder belongs to: without the folder that holds the segments of one high half."""
-    return _FOLDER.sub("", folder)
+def archive_of(name: str) -> str:
+    """Return the folder of the archive that a file lies in, as `demo/15-1` of pgBackRest; other tools have but one."""
+    found = _ARCHIVE.search(name)
+    return name[: found.end()] if found else ""
 
 
 def segment_name(timeline: int, number: int, per_half: int) -> str:

@@ -1,7 +1,7 @@
 """What lies in an archive of WAL, kept as runs of segments: a few hundred for 100,000 of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -57,15 +57,19 @@ class Stretch(NamedTuple):
     parts: Mapping[str, Part]
 
 
-def stretch(entries: Iterable[Entry], last: str) -> Stretch:
-    """Gather a part of a listing; an empty file is no segment: a full disk leaves such."""
+def stretch(entries: Iterable[Entry], last: str, belongs: Callable[[str], bool]) -> Stretch:
+    """Gather a part of a listing; an empty file is no segment: a full disk leaves such.
+
+    belongs: whether a file of this name belongs to the set.
+    """
     files: dict[str, list[tuple[int, int, float]]] = {}
     parts: dict[str, Part] = {}
     count = 0
     for entry in entries:
         count += 1
-        folder, _, name = entry.name.rpartition("/")
-        archive = archive_of(folder + "/")
+        if not belongs(entry.name):
+            continue
+        name, archive = entry.name.rpartition("/")[2], archive_of(entry.name)
         segment = segment_of(name)
         if segment is not None and entry.bytes:
             part = parts.setdefault(archive, Part())

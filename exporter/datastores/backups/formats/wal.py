@@ -3,10 +3,12 @@
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
 from exporter.datastores.backups.look import Found, Look
 from exporter.datastores.backups.place import GoneError, Place
+from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal_listing import Progress, list_archive
 from exporter.datastores.backups.wal_names import Switch, switches
 from exporter.datastores.backups.wal_segments import Part, joined
@@ -30,7 +32,7 @@ async def read_wal(look: Look) -> Found:
     progress = look.memory.progress
     if not isinstance(progress, Progress):
         progress = look.memory.progress = Progress()
-    await list_archive(look, progress, look.chosen.files.rpartition("/")[0] + "/")
+    await list_archive(look, progress, Selection(look.chosen.files))
     archives = {name for one in progress.stretches for name in one.parts}
     parts = {name: [one.parts[name] for one in progress.stretches if name in one.parts] for name in archives}
     newest = max(parts, key=lambda name: (max(part.newest for part in parts[name]), name), default=None)
@@ -41,15 +43,26 @@ async def read_wal(look: Look) -> Found:
     if not part.runs:
         return Found(wal=WalArchive(0, part.bytes, 0))
     ancestors = await _ancestors(look.place, part, progress)
-    return Found(wal=await off_loop(runs * _RUN_BYTES, _facts, part, ancestors, look, progress))
+    bases = _bases(look, newest)
+    return Found(wal=await off_loop(runs * _RUN_BYTES, _facts, part, ancestors, bases, look, progress))
 
 
-def _facts(part: Part, ancestors: Sequence[Switch], look: Look, progress: Progress) -> WalArchive:
-    bases: Sequence[Backup] = look.bases or ()
-    line = line_of(part, ancestors, bases, look.now)
+def _bases(look: Look, archive: str) -> Sequence[Backup] | None:
+    """Return the base backups of an archive; None where it is not known of any where its restore begins."""
+    if look.bases is None or (look.bases and not any(base.start_segment for base in look.bases)):
+        return None
+    name = archive.rpartition("/")[2]
+    parts = [(base, *base.start_segment.rpartition("/")) for base in look.bases]
+    return [replace(base, start_segment=segment) for base, own, _, segment in parts if own in {"", name}]
+
+
+def _facts(
+    part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup] | None, look: Look, progress: Progress
+) -> WalArchive:
+    line = line_of(part, ancestors, bases or (), look.now)
     reach = look.chosen.keep.reach if look.chosen.keep else None
     wanted = None if reach is None else look.now - reach
-    if look.bases is None or (bases and not any(base.start_segment for base in bases)):
+    if bases is None:
         return judged(part, line, None, wanted)
     starts = starts_on(line, bases)
     names = {start.name for start in lost(line, starts)}

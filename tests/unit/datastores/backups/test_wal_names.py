@@ -55,9 +55,19 @@ def test_history_of_history_is_its_timeline() -> None:
     ]
 
 
-def test_archive_of_folder_is_the_one_above_folders_of_segments() -> None:
-    assert archive_of("pgbackrest/archive/demo/15-1/0000000100000000/") == "pgbackrest/archive/demo/15-1/"
-    assert archive_of("wal_005/") == "wal_005/"
+@pytest.mark.parametrize(
+    ("name", "archive"),
+    [
+        ("repo/archive/demo/15-1/0000000100000000/000000010000000000000001-c8.gz", "repo/archive/demo/15-1"),
+        ("9.6-12/0000000100000000/000000010000000000000001-c8.gz", "9.6-12"),
+        ("demo/15-1/00000002.history", "demo/15-1"),
+        ("wals/0000000100000000/000000010000000000000001", ""),
+        ("wal/2026/11-30/000000010000000000000001", ""),
+        ("000000010000000000000001", ""),
+    ],
+)
+def test_archive_of_file_is_the_folder_that_pgbackrest_numbers(name: str, archive: str) -> None:
+    assert archive_of(name) == archive
 
 
 @pytest.mark.parametrize(("per_half", "numbers"), [(256, [255, 256, 257]), (4096, [255, 4096, 4097])])

@@ -1,6 +1,7 @@
 """Archives of WAL: what is missing, and the window, for the layouts of all tools."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -111,6 +112,7 @@ async def test_read_wal_empty_archive_has_nothing() -> None:
         ("wal/wal_005/", ".lz4"),
         ("wal/15-1/0000000100000000/", "-c8c843e87dbcf7733654713bde6a65934a7bf435.gz"),
         ("wal/wals/0000000100000000/", ""),
+        ("wal/2026/11-30/", ""),
     ],
 )
 async def test_read_wal_layouts_of_tools_are_the_same_archive(folder: str, ending: str) -> None:
@@ -210,3 +212,29 @@ async def test_read_wal_names_that_lie_stay_numbers() -> None:
     found = await archive(wal_look(place_of(files), [base(1)]))
 
     assert (found.gaps, len(found.missing)) == (2**40 - 6, 10)
+
+
+async def test_read_wal_base_of_another_archive_begins_no_window() -> None:
+    """After an upgrade the numbers of segments go on, but the backups of the old server are of no use here."""
+    place = place_of(
+        segments(range(5), "wal/15-1/0000000100000000/"), segments(range(7, 10), "wal/18-2/0000000100000000/")
+    )
+    old, new = (
+        replace(base(number), start_segment=f"{own}/{base(number).start_segment}")
+        for number, own in ((2, "15-1"), (8, "18-2"))
+    )
+
+    before, after = [await archive(wal_look(place, bases)) for bases in ([old], [old, new])]
+
+    assert (before.gaps, *times(before)) == (0, None, None)
+    assert (after.gaps, *times(after)) == (0, new.time, archived(9))
+
+
+@pytest.mark.parametrize(
+    ("files", "count"), [("wal/*.gz", 3), ("wal/", 8), ("wal/**/*.lz4", 5), ("wal/0000000[1]*", 3)]
+)
+async def test_read_wal_glob_chooses_its_files(files: str, count: int) -> None:
+    place = place_of(segments(range(3)), segments(range(20, 25), "wal/deep/", ending=".lz4"))
+    place.files = {name: replace(file, modified=NOW - 1000) for name, file in place.files.items()}
+
+    assert (await archive(wal_look(place, files=files))).segments == count
