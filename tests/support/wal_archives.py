@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
-from exporter.datastores.backups.formats.wal import read_wal
+from exporter.datastores.backups.formats import wal
 from exporter.datastores.backups.look import Look, Memory
 from exporter.datastores.backups.wal_names import segment_name
 from tests.support.memory_place import MemoryFile, MemoryPlace
@@ -47,7 +47,7 @@ def wal_look(
 
 
 async def archive(look: Look) -> WalArchive:
-    found = (await read_wal(look)).wal
+    found = (await wal.read(look)).wal
     if found is None:
         raise AssertionError("format wal must find an archive")
     return found

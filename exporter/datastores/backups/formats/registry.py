@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.datastores.backups.formats import auto, report
+from exporter.datastores.backups.formats import auto, barman, basebackup, pgbackrest, report, wal, wal_g
 from exporter.datastores.backups.look import Format
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "auto": auto.read,
+        "barman": barman.read,
+        "basebackup": basebackup.read,
+        "pgbackrest": pgbackrest.read,
         "report": report.read,
+        "wal": wal.read,
+        "wal-g": wal_g.read,
     }
 )

@@ -23,7 +23,7 @@ _MOST_HISTORIES = 16
 _RUN_BYTES = 256
 
 
-async def read_wal(look: Look) -> Found:
+async def read(look: Look) -> Found:
     """Read an archive: that of any tool whose files begin with the names of segments.
 
     A folder may hold the archives of several versions or servers, as pgBackRest's after an upgrade: the one that was

@@ -1,0 +1,88 @@
+"""pgBackRest's `backup.info`: sections of keys whose values are JSON, and a checksum of it all.
+
+Source: the pages "Repository" and "info" of pgBackRest's documentation, and `src/info/info.c` for the checksum.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.datastores.json_text import PARSED_BYTES, Json, cost
+
+_CHECKSUM = ("backrest", "backrest-checksum")
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A `backup.info`. whole: it ends with its checksum, and that is right. backups: by label."""
+
+    whole: bool
+    backups: Mapping[str, Json]
+    archives: Mapping[int, str]  # their names, as 15-1, by number of the database
+    current: int | None
+
+
+def parse_info(content: bytes) -> Info:
+    """Parse a file; lines that cannot be read are left out, then the checksum is wrong, too."""
+    lines = list(_lines(content.decode("utf-8", "replace")))
+    sections: dict[str, dict[str, Any]] = {}
+    left = PARSED_BYTES
+    for section, key, text in lines:
+        left -= cost(text.encode())
+        if left < 0:
+            break
+        sections.setdefault(section, {})[key] = _value(text)
+    told = [text.strip('"') for section, key, text in lines if (section, key) == _CHECKSUM]
+    backups = sections.get("backup:current", {})
+    return Info(
+        left >= 0 and told == [_checksum(lines)],
+        {label: value for label, value in backups.items() if isinstance(value, Mapping)},
+        dict(_archives(sections.get("db:history", {}))),
+        _number(sections.get("db", {}).get("db-id")),
+    )
+
+
+def _lines(text: str) -> Iterator[tuple[str, str, str]]:
+    section = ""
+    for line in text.split("\n"):
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif line:
+            key, equals, value = line.partition("=")
+            if equals:
+                yield section, key, value
+
+
+def _checksum(lines: list[tuple[str, str, str]]) -> str:
+    """Return the SHA-1 of the file as if it were one JSON object without white space, without the checksum's line."""
+    parts, open_section = ["{"], None
+    for section, key, value in lines:
+        if (section, key) == _CHECKSUM:
+            continue
+        if section != open_section:
+            parts += ["" if open_section is None else "},", f'"{section}":{{']
+            open_section = section
+        else:
+            parts.append(",")
+        parts.append(f'"{key}":{value}')
+    parts.append("}}")
+    return hashlib.sha1("".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _archives(history: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    for number, value in history.items():
+        if number.isdecimal() and len(number) < 10 and isinstance(value, Mapping):  # noqa: PLR2004 - digits of an int
+            yield int(number), f"{value.get('db-version')}-{int(number)}"

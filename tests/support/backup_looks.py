@@ -1,0 +1,35 @@
+"""Looks at sets of backups, of files in memory and of folders that real tools filled."""
+
+import os
+from pathlib import Path
+
+from exporter.config.backup_policy import BackupSet
+from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backups.look import Look, Memory
+from exporter.datastores.backups.place import Place
+from tests.support.memory_place import MemoryFile, MemoryPlace
+
+NOW = 1_800_000_000.0
+
+
+def look_at(
+    place: Place, files: str, style: str, memory: Memory | None = None, *, now: float = NOW, **keys: object
+) -> Look:
+    """Return a look at a set of a format, here called its style."""
+    described = {"name": "set", "of": "orders", "files": files, "format": style, "every": "1d", **keys}
+    return Look(place, BackupSet.model_validate(described), memory or Memory(), now, float("inf"))
+
+
+def place_of(top: Path) -> MemoryPlace:
+    """Read a folder into memory; symbolic links are left out, as places do."""
+    place = MemoryPlace()
+    for folder, _, names in os.walk(top):
+        for path in (Path(folder, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                file = MemoryFile(path.read_bytes(), path.stat().st_mtime)
+                place.files[str(path.relative_to(top))] = file
+    return place
+
+
+def problems(backups: list[Backup]) -> dict[str, Problem | None]:
+    return {backup.name: backup.problem for backup in backups}
