@@ -25,7 +25,6 @@ _PLAIN_WORDS = {
     "model_type": "expected keys and values",
     "dict_type": "expected keys and values",
     "tuple_type": "expected a list",
-    "too_short": "expected at least one",
     "string_too_short": "expected a text that is not empty",
     "union_tag_not_found": "required: one of the known stores",
 }

@@ -60,7 +60,7 @@ class BackupsTarget(TargetBase):
     region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
     timezone: str | None = None
     marker: str | None = None
-    sets: tuple[BackupSet, ...] = Field(min_length=1)
+    sets: tuple[BackupSet, ...]
     _server: MinioTarget | None = PrivateAttr(default=None)
     _originals: Mapping[str, Original] = PrivateAttr(default_factory=dict)
 
@@ -85,6 +85,13 @@ class BackupsTarget(TargetBase):
             return value if value is None else ZoneInfo(value).key
         except (LookupError, ValueError, OSError):
             raise ValueError("no such time zone on this machine; they are named like Europe/Berlin or UTC") from None
+
+    @field_validator("sets")
+    @classmethod
+    def _some(cls, value: tuple[BackupSet, ...]) -> tuple[BackupSet, ...]:
+        if not value:
+            raise ValueError("expected at least one set: what lies there")
+        return value
 
     @field_validator("marker")
     @classmethod

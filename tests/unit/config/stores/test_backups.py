@@ -70,7 +70,16 @@ def test_a_wrong_place_is_refused_with_line_and_key(tmp_path: Path, old: str, ne
 def test_a_place_without_sets_is_refused(tmp_path: Path) -> None:
     text = "targets:\n  - {name: nas, store: backups, url: 'file:///backups', sets: []}\n"
 
-    assert problems(tmp_path, text) == ["2: targets.0.sets: expected at least one"]
+    assert problems(tmp_path, text) == ["2: targets.0.sets: expected at least one set: what lies there"]
+
+
+def test_a_place_with_one_wrong_set_has_one_mistake(tmp_path: Path) -> None:
+    """Not also that of having none."""
+    one = "{name: a, of: b, files: '*', every: 1}"
+    text = f"targets:\n  - {{name: nas, store: backups, url: 'file:///backups', sets: [{one}]}}\n"
+    [problem] = problems(tmp_path, text)
+
+    assert problem.startswith("2: targets.0.sets.0.every: '1' is not a duration")
 
 
 def load(folder: Path, text: str = TEXT) -> Config:
