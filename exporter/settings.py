@@ -145,13 +145,21 @@ def _of_target(config: Config, index: int, queries: Sequence[Query]) -> Iterator
     target = config.targets[index]
     key = ("targets", index)
     yield from _unknown_globs((*key, "disable_queries"), target.disable_queries, builtin_names(target.store))
-    rules = [query.health for query in queries if query.health is not None and query.store == target.store]
-    known = {*OUR_OWN, *(rule.check for rule in rules if rule.check)}
+    asked = [query for query in queries if query.health is not None and query.store == target.store]
+    known = {*OUR_OWN, *(query.health.check for query in asked if query.health and query.health.check)}
     for name in sorted(target.own_checks.keys() & {*known, *EVERYWHERE, DATABASES}):
         yield (*key, *target.own_checks[name]), f"{name!r} is the name of another check: choose one of its own"
+    if any(_names_its_checks(query, target) for query in asked):
+        return
     known |= target.own_checks.keys()
     for name in sorted(target.checks.keys() - known):
         yield (*key, "checks", name), f"a target of {target.store} has no such check; there are {_listed(known)}"
+
+
+def _names_its_checks(query: Query, target: Target) -> bool:
+    """Return whether a query's rows name checks that the target's keys do not: any name may be one."""
+    named = query.health is not None and query.health.check_column is not None
+    return named and (query.untrusted or not target.own_checks)
 
 
 def _unknown_globs(key: KeyPath, globs: Sequence[str], names: set[str]) -> Iterator[tuple[KeyPath, str]]:

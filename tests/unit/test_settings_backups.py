@@ -77,6 +77,16 @@ def test_a_name_that_is_another_checks_or_none_is_refused(tmp_path: Path, old: s
     assert [found.split("datatier.yaml:")[1][: len(problem)] for found in caught.value.problems] == [problem]
 
 
+def test_a_check_that_rows_name_can_be_off(tmp_path: Path) -> None:
+    """Nobody knows their names before the query has run."""
+    rows = "query: SELECT 1\nlabels: [job]\nmetrics: {my_n: {type: gauge, help: Mine., value: n}}\n"
+    write(tmp_path / "queries.d/postgres/mine.yaml", f"{rows}health: {{check_column: job, status: status}}\n")
+    text = TEXT.replace("invoices, ", "invoices, checks: {nightly: off}, ") + "queries: [queries.d]\n"
+    config = loader(tmp_path, text).load().config
+
+    assert config.targets[1].checks == {"nightly": "off"}
+
+
 def test_a_shard_knows_what_other_shards_poll(tmp_path: Path) -> None:
     """A place has the keys of a server that another process polls, which its own log must hide."""
     [ours] = [index for index in range(3) if Shard(index, 3).holds("vault")]
