@@ -163,9 +163,10 @@ class BackupsTarget(TargetBase):
         """Return the place with its server alone."""
         server = targets.get(self._address.server)
         if self._address.endpoint:
+            # Its values have been checked as ours: to read the files of secrets again could fail by now.
             keys = {key: getattr(self, key) for key in _OF_SERVER if key in self.model_fields_set}
-            made = {"store": "minio", "name": self.name, "url": self._address.endpoint, **keys}
-            server = MinioTarget.model_validate(made)
+            url = SecretStr(self._address.endpoint)
+            server = MinioTarget.model_construct(store="minio", name=self.name, url=url, **keys)
         return self.with_private(_server=server) if isinstance(server, MinioTarget) else self
 
     def link_problems(self, targets: Mapping[str, TargetBase]) -> Iterator[Problem]:
