@@ -91,7 +91,8 @@ def copy_findings(policy: BackupPolicy, copy: Copy | None) -> Iterator[Finding]:
         yield Finding("warn", f"the copy is {span(copy.behind)} behind its original")
     if copy.missing != 0 or copy.differing:
         named = copy.findings or ("not compared with its original",)
-        yield from (Finding("warn", text) for text in named)
+        status: Status = "unknown" if copy.missing is None else "warn"  # an original that is down makes no copy bad
+        yield from (Finding(status, text) for text in named)
 
 
 def duration_findings(policy: BackupPolicy, there: Inventory) -> Iterator[Finding]:

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet, Keep, Tier
 from exporter.datastores.backup_sets.backup import Backup, Copy
+from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Format, Look, Memory, UnfinishedError
-from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original, shown
+from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original
 from exporter.datastores.backups.place import Place
 from exporter.datastores.backups.set_look import EARLY, LIST_SECONDS, LONGEST_PACE, LOOK_SECONDS, SetLook, bounded
 from exporter.errors import QueryError

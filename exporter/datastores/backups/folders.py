@@ -91,7 +91,10 @@ def failure(name: str, error: OSError | ValueError) -> Exception:
         return error
     why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
     denied = isinstance(error, OSError) and error.errno in _DENIED
-    return QueryError("privilege" if denied else "connect", f"read {visible(name) or 'the folder'}: {_lower(why)}")
+    advice = "; let the user of the exporter read it" if denied else ""
+    return QueryError(
+        "privilege" if denied else "connect", f"read {visible(name) or 'the folder'}: {_lower(why)}{advice}"
+    )
 
 
 def _of_root(error: OSError) -> Exception:

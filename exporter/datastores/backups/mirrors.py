@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.datastores.backup_sets.backup import Backup, Copy
+from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.place import Entry, Place
 from exporter.errors import QueryError
@@ -18,7 +19,6 @@ _PAGE = 10_000
 _STEPS = 2_000  # compared before other tasks get their turn
 _SKEW_SECONDS = 900.0  # by which clocks of servers may differ before we believe that a copy is older than its original
 MOST_FINDINGS = 5
-_CHARACTERS = 200
 
 
 class Side(NamedTuple):
@@ -179,9 +179,3 @@ def _lack(wanted: Entry, there: Entry | None) -> str | None:
         return f"differs: {shown(wanted.name)} has {there.bytes} of {wanted.bytes} bytes"
     older = there.modified < wanted.modified - _SKEW_SECONDS
     return f"differs: {shown(wanted.name)} is older than its original" if older else None
-
-
-def shown(name: str) -> str:
-    """Return a name as findings show it: it may be 4 KiB long and hold line breaks."""
-    text = visible(name)
-    return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…"
