@@ -19,7 +19,7 @@ _HOUR = timedelta(hours=1)
 _SETS: list[dict[str, object]] = [
     {"name": "daily", "files": "daily/*.dump", "format": "pg_dump", "every": "1d", "keep": {"daily": 3}},
     {"name": "copied", "files": "copied/*.dump", "copy_of": "nas/daily", "every": "1d"},
-    {"name": "base", "files": "base/", "format": "basebackup", "every": "7d"},
+    {"name": "base", "files": "base/*/", "format": "basebackup", "every": "7d"},
     {"name": "archive", "files": "archive/", "format": "wal", "every": "5m", "base": "base"},
     {"name": "restore-test", "files": "reports/restore.json", "format": "report", "every": "7d", "duration": "15m"},
 ]
