@@ -124,6 +124,10 @@ class QdrantDatastore:
         return self._facts.known
 
     @property
+    def name(self) -> str:
+        return self._target.name
+
+    @property
     def disk_size(self) -> float | None:
         return self._target.disk_size
 
@@ -179,6 +183,10 @@ class QdrantSession:
     @property
     def info(self) -> ServerInfo:
         return self._datastore.info
+
+    @property
+    def target(self) -> str:
+        return self._datastore.name
 
     @property
     def disk_size(self) -> float | None:

@@ -56,6 +56,11 @@ def _each_collection(rows: Callable[[expensive_rows.Read, Sequence[str]], Awaita
     return Operation(operation, CollectionsParams)
 
 
+async def _snapshots(session: OperationSession, params: CollectionsParams, _state: object) -> Sequence[Row]:
+    rows = await expensive_rows.snapshot_rows(session.json, await _names(session, params.max_collections))
+    return [{"of": session.target, **row} for row in rows]
+
+
 async def _disk(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
     if session.disk_size is None:
         return []
@@ -84,7 +89,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "collection_index": _by_collection(expensive_rows.index_rows, "segments"),
         "collection_memory": _each_collection(expensive_rows.memory_rows),
         "disk": Operation(_disk),
-        "snapshots": _each_collection(expensive_rows.snapshot_rows),
+        "snapshots": Operation(_snapshots, CollectionsParams),
         "requests": Operation(native_metrics.request_rows, reads=("metrics", "version")),
         "request_duration": Operation(native_metrics.duration_rows, reads=("metrics", "version")),
         "process_limits": Operation(native_metrics.limit_rows, reads=("metrics",)),

@@ -16,6 +16,10 @@ class OperationSession(PageSession, Protocol):
     @property
     def info(self) -> ServerInfo: ...
     @property
+    def target(self) -> str:
+        """The target's name, which its backups bear in the label `of`."""
+
+    @property
     def timeout(self) -> float:
         """The seconds that the running query has."""
 

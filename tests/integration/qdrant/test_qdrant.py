@@ -131,9 +131,9 @@ async def test_snapshots_are_backups(qdrant: Qdrant, collection: str, qdrant_adm
     found = await collect(qdrant.target("q"), ["snapshots"])
     check = f"snapshot:{collection}"
 
-    assert found.value("datatier_backups", check=check) == 1
-    assert (found.value("datatier_backup_last_size_bytes", check=check) or 0) > 0
-    newest = found.value("datatier_backup_last_success_timestamp_seconds", check=check)
+    assert found.value("datatier_backups", check=check, of="q") == 1
+    assert (found.value("datatier_backup_last_size_bytes", check=check, of="q") or 0) > 0
+    newest = found.value("datatier_backup_last_success_timestamp_seconds", check=check, of="q")
     assert newest == pytest.approx(began, abs=120)
 
 
