@@ -17,6 +17,7 @@ from testkit.postgres import Postgres
 from testkit.postgres_programs import fetch
 from testkit.session import Servers
 from tests.support.documented import pieces
+from tests.support.exporter_process import Exporter
 from tests.support.minio_admin import s3
 
 PAGE = "how-to/job-reports.md"
@@ -151,6 +152,32 @@ def test_set_of_the_page_finds_the_report_that_the_job_writes(scripts: Scripts) 
     scripts.run(started_by_cron())
 
     assert [(scripts.backups / one.files).is_file() for one in place.sets if one.format == "report"] == [True]
+
+
+def test_reports_are_checks_of_health(scripts: Scripts, server: Postgres) -> None:
+    """One of a job that went well, one that failed, one that was too slow, and one that is no report."""
+    scripts.run(started_by_cron())
+    scripts.run("report-job /backups/reports/failed.json sh -c 'echo out of disk; exit 1'")
+    scripts.run("report-job /backups/reports/slow.json sleep 2")
+    (scripts.backups / "reports/garbage.json").write_text("{}")
+    names = {"restore-orders": "15m", "failed": "15m", "slow": "1s", "garbage": "15m", "absent": "15m"}
+    every: dict[str, object] = {"of": "db", "format": "report", "every": "7d"}
+    sets = [{**every, "name": name, "files": f"reports/{name}.json", "duration": most} for name, most in names.items()]
+    place = {"name": "nas", "store": "backups", "url": f"file://{scripts.backups}", "sets": sets}
+    with Exporter([server.target("db"), place]) as exporter:
+        exporter.wait(lambda: exporter.value("datatier_backup_readable", check="absent") == 1, "the first look", 30)
+        checks = exporter.health()["checks"]
+        found = {name: checks[f"nas:{name}"][0] for name in names}
+        failed = exporter.value("datatier_backup_newest_rejected", check="failed", reason="failed")
+
+    assert {name: one["status"] for name, one in found.items()} == {
+        "restore-orders": "pass", "failed": "fail", "slow": "warn", "garbage": "fail", "absent": "fail",
+    }  # fmt: skip
+    assert "reports/failed.json: failed, out of disk" in found["failed"]["output"]
+    assert "reports/slow.json: took 2 s, 1 s allowed" in found["slow"]["output"]
+    assert "reports/garbage.json: wrong format, ok is missing" in found["garbage"]["output"]
+    assert "the job has not succeeded" in found["absent"]["output"]
+    assert failed == 1
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on the PATH")
