@@ -15,8 +15,8 @@ from exporter.errors import QueryError
 from exporter.logs import visible
 
 MOST_ENTRIES = 200_000
-_PAGE = 10_000
-_STEPS = 2_000  # compared before other tasks get their turn
+_PAGE = 2_000
+_STEPS = 500  # compared before other tasks get their turn
 _SKEW_SECONDS = 900.0  # by which clocks of servers may differ before we believe that a copy is older than its original
 MOST_FINDINGS = 5
 
