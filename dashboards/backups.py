@@ -101,7 +101,7 @@ BACKUPS = Page(
                    "{{target}} {{check}} back": f"topk(6, time() - {sets('datatier_backup_recoverable_from_timestamp_seconds')})"}, every="1m"),
             graph("Not archived", "How long the server has written what is in no archive yet. It climbs: archiving fails, waits, or the segment is not full.", "s",
                   {"{{target}}": f"topk(12, {UNARCHIVED})"}, every="1m"),
-            graph("Gaps", "Segments that are missing between a base backup and the newest one. Above 0: recovery ends there; take a base backup.", "short",
+            graph("Gaps", "Segments that are missing between a base backup and the newest segment. Above 0: recovery ends there; take a base backup.", "short",
                   {"{{target}} {{check}}": f"topk(12, {sets('datatier_backup_wal_gaps')})"}, above(fail=1), every="1m"),
         ]),
         Row("Restore tests and copies", [

@@ -20,10 +20,14 @@ have, or be configured with, and what the role must hold: without it there is no
 def page() -> str:
     lines = [_HEAD, "## The exporter and its targets", "", *_core()]
     for store in STORES:
-        queries = read_queries([store])
-        lines += ["", f"## {store}", ""]
-        lines += ["| metric | type | labels | meaning | every | needs | query |", "|---|---|---|---|---|---|---|"]
-        lines += sorted(row for query in queries for row in _rows(query))
+        rows = sorted(row for query in read_queries([store]) for row in _rows(query))
+        if rows:  # that of backups has none of its own
+            lines += ["", f"## {store}", ""]
+            lines += [
+                "| metric | type | labels | meaning | every | needs | query |",
+                "|---|---|---|---|---|---|---|",
+                *rows,
+            ]
     return "\n".join(lines) + "\n"
 
 

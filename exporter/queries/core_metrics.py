@@ -98,7 +98,7 @@ _FROM_QUERIES: tuple[_Row, ...] = (
         "datatier_backup_wal_gaps",
         "gauge",
         _SET,
-        "Segments missing between the oldest base backup and the newest one.",
+        "Segments missing between the oldest base backup and the newest segment.",
     ),
     ("datatier_backup_recoverable_from_timestamp_seconds", "gauge", _SET, "The earliest time that can be recovered."),
     ("datatier_backup_recoverable_until_timestamp_seconds", "gauge", _SET, "The latest time that can be recovered."),
