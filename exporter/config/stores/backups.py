@@ -26,6 +26,7 @@ _OF_SERVER = (
 
 
 _LOGIN = ("access_key", "secret_key")
+_MOST_SETS = 100  # each is a check, and a query has a hundred at most
 
 
 class OriginalSet(NamedTuple):
@@ -91,6 +92,8 @@ class BackupsTarget(TargetBase):
     def _some(cls, value: tuple[BackupSet, ...]) -> tuple[BackupSet, ...]:
         if not value:
             raise ValueError("expected at least one set: what lies there")
+        if len(value) > _MOST_SETS:
+            raise ValueError(f"expected {_MOST_SETS} sets at most: describe the others as a second place")
         return value
 
     @field_validator("marker")

@@ -98,7 +98,10 @@ def copy_findings(policy: BackupPolicy, copy: Copy | None) -> Iterator[Finding]:
 def duration_findings(policy: BackupPolicy, there: Inventory) -> Iterator[Finding]:
     newest, limit = there.newest, policy.duration
     if newest and newest.seconds is not None and limit is not None and newest.seconds > limit:
-        yield Finding("warn", f"{shown(newest.name)}: took {span(newest.seconds)}, {span(limit)} allowed")
+        took, allowed = span(newest.seconds), span(limit)
+        if took == allowed:
+            took, allowed = f"{newest.seconds:g} s", f"{limit:g} s"
+        yield Finding("warn", f"{shown(newest.name)}: took {took}, {allowed} allowed")
 
 
 def shrunk_findings(policy: BackupPolicy, there: Inventory) -> Iterator[Finding]:

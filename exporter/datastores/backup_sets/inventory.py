@@ -1,7 +1,7 @@
 """What there is of a set, put in order: the good backups, and those that are rejected, under its policy too."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import NamedTuple
 
@@ -57,8 +57,10 @@ def inventory(backups: Sequence[Backup], size: Size, now: float) -> Inventory:
         problem = backup.problem or _problem(backup, size, now)
         if problem is None:
             good.append(backup)
-        else:
+        elif backup.time <= now + _AHEAD_SECONDS:
             rejected.append(Rejected(backup, problem))
+        else:  # its time says nothing, also not whether it is the newest: somebody has to look
+            rejected.append(Rejected(replace(backup, time=now), problem))
     good.sort(key=lambda backup: backup.time)
     rejected.sort(key=lambda one: one.backup.time, reverse=True)
     return Inventory(good, rejected, sum(backup.bytes for backup in backups))
