@@ -4,7 +4,22 @@ import argparse
 import sys
 import time
 
-from bench import cycle, endurance, faults, files, frozen, health, hostile, load, memory, scale, scrape, soak, startup
+from bench import (
+    backups,
+    cycle,
+    endurance,
+    faults,
+    files,
+    frozen,
+    health,
+    hostile,
+    load,
+    memory,
+    scale,
+    scrape,
+    soak,
+    startup,
+)
 from bench.compiled import compiled_modules
 from bench.results import write
 from testkit import Unavailable
@@ -17,6 +32,7 @@ ALL = {
     "startup": startup.measure,
     "memory": memory.measure,
     "files": files.measure,
+    "backups": backups.measure,
 }
 # From five minutes to half an hour.
 LONG = {

@@ -14,7 +14,7 @@ README = HERE / "README.md"
 _WHOLE_FROM = 999.5
 BEGIN, END = "<!-- results: written by python -m bench -->", "<!-- end of results -->"
 ORDER = (
-    "scrape", "cycle", "startup", "memory", "health", "frozen", "files",
+    "scrape", "cycle", "startup", "memory", "health", "frozen", "files", "backups",
     "scale", "soak", "faults", "hostile", "load", "endurance",
 )  # fmt: skip
 

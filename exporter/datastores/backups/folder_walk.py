@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from heapq import merge
+from itertools import islice
 from pathlib import Path
 
 from exporter.datastores.backups.file_threads import Call
@@ -82,14 +83,13 @@ class FolderWalk:
         chunks: list[list[str]] = [[]]
         try:
             with os.scandir(self._opened(folder)) as found:
-                for number, one in enumerate(found):
-                    if number % _CHECK_EVERY == 0:
-                        self._call.check()
-                    name = self._chosen(folder, stem, one)
-                    if name:
-                        self._count()
-                        chunks[-1].append(name)
-                    if len(chunks[-1]) == _SORTED_AT_ONCE:
+                after = self._after_in(folder)
+                while some := list(islice(found, _CHECK_EVERY)):
+                    self._call.check()
+                    # Most names of a large folder end here; of those up to `after`, it may still lie in a folder.
+                    likely = [one for one in some if one.name > after or after.startswith(one.name)]
+                    chunks[-1] += filter(None, (self._chosen(folder, stem, one) for one in likely))
+                    if len(chunks[-1]) >= _SORTED_AT_ONCE:
                         chunks.append([])
         except (OSError, ValueError) as error:
             if not is_gone(error):
@@ -98,19 +98,23 @@ class FolderWalk:
             chunk.sort()
         return merge(*chunks) if len(chunks) > 1 else iter(chunks[0])
 
+    def _after_in(self, folder: str) -> str:
+        """Return `after` below a folder; empty where all in it comes after."""
+        return self._after.removeprefix(folder) if self._after.startswith(folder) else ""
+
     def _chosen(self, folder: str, stem: str, one: "os.DirEntry[str]") -> str:
         """Return the name, a folder's with its slash; empty where it is of no interest."""
         if not one.name.startswith(stem):
             return ""
-        if one.is_dir(follow_symlinks=False):
-            whole = f"{folder}{one.name}/"
-            below = self._deep and self._after.startswith(whole)
-            wanted = (whole > self._after or below) and one.name != _OF_FSCK
-            return f"{one.name}/" if wanted else ""
-        wanted = folder + one.name > self._after and one.is_file(follow_symlinks=False)
-        return one.name if wanted else ""
+        if one.is_file(follow_symlinks=False):
+            return self._counted(one.name) if folder + one.name > self._after else ""
+        if not one.is_dir(follow_symlinks=False) or one.name == _OF_FSCK:
+            return ""
+        whole = f"{folder}{one.name}/"
+        below = self._deep and self._after.startswith(whole)
+        return self._counted(f"{one.name}/") if whole > self._after or below else ""
 
-    def _count(self) -> None:
+    def _counted(self, name: str) -> str:
         self._kept += 1
         if self._kept > MOST_NAMES:
             where = f" below {visible(self._prefix)}" if self._prefix else ""
@@ -118,6 +122,7 @@ class FolderWalk:
                 "limit",
                 f"more than {MOST_NAMES:,} files{where}: narrow `files`, or give the set a folder of its own",
             )
+        return name
 
     def _entry(self, name: str) -> Entry | None:
         """Return a file as it is now; None where it vanished or is another thing meanwhile."""
