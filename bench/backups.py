@@ -170,6 +170,8 @@ async def _until_limit(place: Place) -> tuple[float, float]:
 
 def _endless(request: httpx.Request) -> httpx.Response:
     params = request.url.params
+    if params["prefix"] != _FOLDER:
+        return httpx.Response(200, text="<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
     start = int(params.get("continuation-token", "0"))
     keys = int(params["max-keys"])
     objects = "".join(
