@@ -27,7 +27,7 @@ from bench.results import Figure, Outcome, run
 from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.minio import MinioTarget
 from exporter.datastores.backups.file_place import FilePlace
-from exporter.datastores.backups.formats.wal import read_wal
+from exporter.datastores.backups.formats.wal import read as read_wal
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Look, Memory, UnfinishedError
 from exporter.datastores.backups.place import Place
