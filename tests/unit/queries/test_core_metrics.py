@@ -6,14 +6,23 @@ from exporter.config.stores import STORES
 from exporter.config.targets import CORE_LABELS
 from exporter.queries.core_metrics import CORE_METRICS
 
+_SET = ("check", "of")
+_OF_SETS = (
+    "expected", "interval_seconds", "readable", "observed_timestamp_seconds", "bytes",
+    "last_success_timestamp_seconds", "last_size_bytes", "last_duration_seconds", "duration_limit_seconds",
+    "median_size_bytes", "shrink_ratio", "oldest_timestamp_seconds", "wal_segments", "wal_gaps",
+    "recoverable_from_timestamp_seconds", "recoverable_until_timestamp_seconds", "copy_behind_seconds",
+    "copy_missing", "copy_differing",
+)  # fmt: skip
 FED = {
     "datatier_saturation_ratio": ("resource",),
-    "datatier_backup_last_success_timestamp_seconds": ("check",),
-    "datatier_backup_last_size_bytes": ("check",),
-    "datatier_backups": ("check",),
-    "datatier_backup_oldest_timestamp_seconds": ("check",),
-    "datatier_backup_expected": ("check",),
-}
+    "datatier_backups": _SET,
+    "datatier_backup_info": (*_SET, "format"),
+    "datatier_backup_newest_rejected": (*_SET, "reason"),
+    "datatier_backup_rejected": (*_SET, "reason"),
+    "datatier_backup_retained": (*_SET, "tier"),
+    "datatier_backup_retention_expected": (*_SET, "tier"),
+} | {f"datatier_backup_{name}": _SET for name in _OF_SETS}
 
 
 def test_query_files_may_make_these() -> None:

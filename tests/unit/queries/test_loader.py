@@ -74,7 +74,7 @@ def test_a_core_metric_may_be_fed_beside_the_built_in(builtin: Path, users: Path
 
 def test_rows_with_labels_may_feed_a_core_metric_from_two_files(builtin: Path, users: Path) -> None:
     """Dumps and archives are two queries, and both are backups."""
-    fed = "query: SELECT 1\nlabels: [check]\nmetrics:\n  datatier_backups: {value: backups}\n"
+    fed = "query: SELECT 1\nlabels: [check, of]\nmetrics:\n  datatier_backups: {value: backups}\n"
     write(builtin / "postgres/dumps.yaml", fed)
     write(users / "postgres/archives.yaml", fed)
 
@@ -121,9 +121,12 @@ def test_problems_of_all_files_come_at_once(users: Path) -> None:
     [
         (
             "postgresql/a.yaml",
-            "postgresql: no store has this name; there are minio, neo4j, pgbouncer, postgres, qdrant",
+            "postgresql: no store has this name; there are backups, minio, neo4j, pgbouncer, postgres, qdrant",
         ),
-        ("a.yaml", "a.yaml: a query file lies in the folder of its store: minio, neo4j, pgbouncer, postgres, qdrant"),
+        (
+            "a.yaml",
+            "a.yaml: a query file lies in the folder of its store: backups, minio, neo4j, pgbouncer, postgres, qdrant",
+        ),
         ("postgres/a.yml", "postgres/a.yml: a query file's name ends in .yaml"),
     ],
 )
