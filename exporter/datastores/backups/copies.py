@@ -4,15 +4,23 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet, Keep, Tier
+from exporter.config.stores.backups import OriginalSet
 from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Format, Look, Memory, UnfinishedError
 from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original
 from exporter.datastores.backups.place import Place
-from exporter.datastores.backups.set_look import EARLY, LIST_SECONDS, LONGEST_PACE, LOOK_SECONDS, SetLook, bounded
+from exporter.datastores.backups.set_look import (
+    EARLY,
+    LIST_SECONDS,
+    LONGEST_PACE,
+    LOOK_SECONDS,
+    SetLook,
+    bounded,
+    demand,
+)
 from exporter.errors import QueryError
 
 PACE_SECONDS = 900.0
@@ -25,14 +33,15 @@ _ENCRYPTED = (".age", ".gpg", ".pgp", ".asc", ".enc")  # what tools that encrypt
 class CopyLook:
     """Compare a set with its original, a set of this or another place; what becomes of it is the copy's facts."""
 
-    def __init__(self, copied: SetLook, original: BackupSet, read: Format, place: Place, zone: ZoneInfo | None) -> None:
+    def __init__(self, copied: SetLook, original: OriginalSet, read: Format, place: Place) -> None:
         self.began = -math.inf
         self._ended_well = False
         self._copied = copied
-        self._original = original
+        self._original = original.chosen
         self._read = read
         self._place = place
-        self._zone = zone
+        self._zone = original.place.zone
+        self._marker = original.chosen.marker or original.place.marker
         self._memory = Memory()
 
     def due(self, now: float) -> bool:
@@ -58,12 +67,16 @@ class CopyLook:
         chosen, original = self._copied.chosen, self._original
         name = chosen.copy_of or ""
         if chosen.format == "wal":
+            with of_original(name):
+                await demand(self._marker, self._place)
             originals = Side(self._place, folder_of(original.files), name)
             copies = Side(self._copied.place, folder_of(chosen.files), chosen.files)
             expected = Expected(chosen.warn_seconds, reach_of(chosen.keep or original.keep))
             return (await compare(look, originals, copies, expected)).copy
         with of_original(name):
+            await demand(self._marker, self._place)
             found = await self._read(look)
+            await demand(self._marker, self._place)
         return compared(original, found.backups, chosen, self._copied.facts.backups, look.now)
 
 
@@ -77,12 +90,14 @@ def compared(
     """
     newest_first = sorted(filter(_counts, originals), key=lambda one: -one.time)
     reach = reach_of(chosen.keep or original.keep)
+    if not newest_first:
+        return Copy(None, None, findings=("not compared: the original has no good backup",))
     there = _by_name(chosen, copies)
     wanted = {
         _name(original, one): one for one in newest_first[:_MOST_BACKUPS] if reach is None or now - one.time <= reach
     }
     newest_copied = max((one.time for name, one in wanted.items() if name in there), default=None)
-    behind = 0.0 if not newest_first else None if newest_copied is None else newest_first[0].time - newest_copied
+    behind = None if newest_copied is None else newest_first[0].time - newest_copied
     due = {name: one for name, one in wanted.items() if now - one.time > chosen.warn_seconds}
     missing = [name for name in due if name not in there]
     larger = chosen.encrypted and not original.encrypted  # encryption makes it larger

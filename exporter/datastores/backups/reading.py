@@ -44,8 +44,7 @@ class SetsReader:
                 pace = min(max(chosen.every / 4, SHORTEST_PACE), PACE_SECONDS)
             one = SetLook(chosen, read, place, pace, target.zone, chosen.marker or target.marker)
             if isinstance(original, OriginalSet):
-                of = original.chosen
-                copy = CopyLook(one, of, formats[of.format], originals[chosen.name], original.place.zone)
+                copy = CopyLook(one, original, formats[original.chosen.format], originals[chosen.name])
                 self._copies.append(copy)
             self._sets[chosen.name] = one
         self._reading = False

@@ -86,18 +86,10 @@ class SetLook:
 
     async def _look(self, look: Look) -> Found:
         """Read the set between two looks at the marker: it may be mounted, or no longer be, in the meantime."""
-        await self._demand_marker()
+        await demand(self._marker, self.place)
         found = await self._read(look)
-        await self._demand_marker()
+        await demand(self._marker, self.place)
         return found
-
-    async def _demand_marker(self) -> None:
-        if self._marker is None:
-            return
-        try:
-            await self.place.read(self._marker, 0, 1)
-        except GoneError:
-            raise QueryError("connect", f"the marker {visible(self._marker)} is not there: is it mounted?") from None
 
     def _log_failure(self, error: QueryError | None) -> None:
         """Log a change; the error may name files, so the log shows it to who debugs only."""
@@ -107,6 +99,16 @@ class SetLook:
             _log.debug("set of backups cannot be read", set=self.chosen.name, error=str(error))
         elif before != now:
             _log.info("set of backups can be read again", set=self.chosen.name)
+
+
+async def demand(marker: str | None, place: Place) -> None:
+    """Raise QueryError where a place does not have the file that shows that it is mounted."""
+    if marker is None:
+        return
+    try:
+        await place.read(marker, 0, 1)
+    except GoneError:
+        raise QueryError("connect", f"the marker {visible(marker)} is not there: is it mounted?") from None
 
 
 def pace_of(every: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from exporter.config.backup_policy import BackupSet
+from exporter.config.stores.backups import BackupsTarget, OriginalSet
 from exporter.datastores.backup_sets.backup import Backup, Copy, Problem
 from exporter.datastores.backups.copies import CopyLook, compared, folder_of
 from exporter.datastores.backups.look import Found, Look
@@ -70,7 +71,14 @@ def test_compared_copy_that_is_being_written_does_not_differ_yet() -> None:
 def test_compared_rejected_or_unfinished_originals_need_no_copy() -> None:
     originals = [backup(2, problem=Problem("truncated", "")), backup(3, being_written=True)]
 
-    assert copy_of(originals, []) == Copy(0, 0.0)
+    assert copy_of([*originals, backup(4)], [backup(4, "daily/")]) == Copy(0, 0.0)
+
+
+@pytest.mark.parametrize("originals", [[], [backup(2, problem=Problem("empty", ""))]])
+def test_compared_original_without_a_good_backup_proves_nothing(originals: list[Backup]) -> None:
+    assert copy_of(originals, [backup(2, "daily/")]) == Copy(
+        None, None, findings=("not compared: the original has no good backup",)
+    )
 
 
 def test_compared_original_that_we_may_not_read_needs_a_copy() -> None:
@@ -129,6 +137,11 @@ def test_folder_of_glob_is_what_all_its_names_begin_with(files: str, folder: str
     assert folder_of(files) == folder
 
 
+def of_nas(chosen: BackupSet) -> OriginalSet:
+    place = {"name": "nas", "store": "backups", "url": "file:///backups", "sets": [chosen]}
+    return OriginalSet(BackupsTarget.model_validate(place), chosen)
+
+
 class Scene:
     """A set and its original, whose backups, or errors, a test sets."""
 
@@ -140,7 +153,7 @@ class Scene:
         self.looks = 0
         self.set = SetLook(chosen, self.here, self.place, 60.0)
         original = a_set(name="apex", **changes)
-        self.copy = CopyLook(self.set, original, self.there, self.original_place, None)
+        self.copy = CopyLook(self.set, of_nas(original), self.there, self.original_place)
 
     async def here(self, look: Look) -> Found:
         assert look.place == self.place
@@ -195,6 +208,20 @@ async def test_copy_look_original_that_cannot_be_read_leaves_the_rest() -> None:
     )
 
 
+async def test_copy_look_original_that_is_not_mounted_is_no_empty_one() -> None:
+    scene = Scene(marker=".here")
+    scene.place.put({".here": b""})
+    await scene.set.look()
+    await scene.copy.look()
+
+    copy = scene.set.facts.copy
+    assert copy is not None
+    assert copy.missing is None
+    assert copy.findings[0].endswith(
+        "the original nas/apex cannot be read: the marker .here is not there: is it mounted?"
+    )
+
+
 async def test_copy_look_is_due_every_quarter_of_an_hour_once_the_set_is_known() -> None:
     scene = Scene()
 
@@ -226,7 +253,7 @@ async def test_copy_look_of_an_archive_of_wal_compares_the_listings() -> None:
     chosen = a_set("wal/", format="wal", copy_of="nas/wal", every="1h")
     scene.set = SetLook(chosen, scene.here, scene.place, 60.0)
     original = a_set("archive/", name="apex", format="wal")
-    copy = CopyLook(scene.set, original, scene.there, scene.original_place, None)
+    copy = CopyLook(scene.set, of_nas(original), scene.there, scene.original_place)
     await scene.set.look()
     await copy.look()
 
