@@ -113,3 +113,13 @@ def test_a_secret_of_the_environment_has_one_source(tmp_path: Path) -> None:
     write(tmp_path / "x", "y")
     with pytest.raises(ConfigError, match=r"^environment: minio: secret_key and secret_key_file exclude each other$"):
         load_config(None, environment)
+
+
+def test_store_without_variables_is_in_files_alone() -> None:
+    """What lies in a place of backups takes more than a URL to say."""
+    assert target_settings({"BACKUPS_URL": "file:///backups"}) == []
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"BACKUPS_URL": "file:///backups"})
+
+    [problem] = caught.value.problems
+    assert problem.endswith("set one of POSTGRES_URL, PGBOUNCER_URL, QDRANT_URL, NEO4J_URL, MINIO_URL")
