@@ -1,5 +1,6 @@
 """A place of backups in memory that counts what is read of it, lists in small pages and shuts single files."""
 
+import time
 from dataclasses import dataclass, field
 
 from exporter.config.backup_policy import BackupSet
@@ -7,8 +8,8 @@ from exporter.datastores.backups.look import Look, Memory
 from exporter.datastores.backups.place import Entry, GoneError, Page
 from exporter.errors import QueryError
 
-NOW = 1_796_000_000.0  # 2026-11-29
-OLD = NOW - 86_400.0
+NOW = time.time()
+OLD = NOW - 3600.0
 
 
 @dataclass

@@ -1,16 +1,91 @@
-"""Files of any format: the first bytes tell which."""
+"""Files of any format: the first bytes tell which. What is known of none counts by its name, time and size alone."""
 
-from exporter.datastores.backups.formats.files import backups_of, item_of
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from exporter.config.backup_policy import Format as FormatName
+from exporter.datastores.backups.formats import neo4j, pg_dump, pg_dump_tar, qdrant, sql
+from exporter.datastores.backups.formats.archive_toc import MAGIC as PG_DUMP
+from exporter.datastores.backups.formats.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
+from exporter.datastores.backups.formats.encrypted import UNENCRYPTED, encrypted_problem, is_encrypted
+from exporter.datastores.backups.formats.files import Verify, backups_of, item_of
+from exporter.datastores.backups.formats.folders import folder_items
+from exporter.datastores.backups.formats.gzip_file import MAGIC as GZIP
+from exporter.datastores.backups.formats.gzip_file import gzip_problem
 from exporter.datastores.backups.formats.sample import Sample
+from exporter.datastores.backups.formats.tar import is_tar, tar_problem
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Found, Look, Verdict
+from exporter.datastores.backups.selection import folders
+
+Kind = str
+_PACKED: Iterable[tuple[bytes, Kind]] = (
+    (GZIP, "gzip"), (XZ, "packed"), (BZIP2, "packed"), (ZSTD, "packed"), (LZ4, "packed"), (ZIP, "packed"),
+)  # fmt: skip
+
+
+async def _gzip(_look: Look, sample: Sample) -> Verdict:
+    return Verdict(await gzip_problem(sample))
+
+
+async def _packed(_look: Look, sample: Sample) -> Verdict:
+    return Verdict(await packed_problem(sample))
+
+
+async def _tar(_look: Look, sample: Sample) -> Verdict:
+    return Verdict(await tar_problem(sample))
+
+
+_VERIFY: Mapping[Kind, Verify] = MappingProxyType(
+    {
+        "pg_dump": pg_dump.verify, "pg_dump tar": pg_dump_tar.verify, "sql": sql.verify, "neo4j": neo4j.verify,
+        "gzip": _gzip, "packed": _packed, "tar": _tar,
+    }
+)  # fmt: skip
+_ACCEPTED: Mapping[FormatName, tuple[Kind, ...]] = MappingProxyType(
+    {
+        "pg_dump": ("pg_dump", "pg_dump tar", "sql", "gzip", "packed"),
+        "sql": ("sql", "gzip", "packed"),
+    }
+)
+_WANTED: Mapping[FormatName, Verify] = MappingProxyType(
+    {"pg_dump": pg_dump.verify, "sql": sql.verify, "neo4j": neo4j.verify, "qdrant": qdrant.verify}
+)
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """Return what the first bytes of a file say that it is."""
+    if head.startswith(PG_DUMP):
+        return "pg_dump"
+    if neo4j.is_neo4j_dump(head):
+        return "neo4j"
+    for magic, kind in _PACKED:
+        if head.startswith(magic):
+            return kind
+    if is_tar(head):
+        return "pg_dump tar" if pg_dump_tar.is_pg_dump_tar(head) else "tar"
+    return "sql" if sql.is_sql_dump(head) else None
+
+
+async def verify(look: Look, sample: Sample) -> Verdict:
+    """Judge a file; one that is encrypted by its head alone, which the set may demand."""
+    if is_encrypted(sample.head):
+        return Verdict(encrypted_problem(sample))
+    if look.chosen.encrypted and not await look.place.encrypted_at_rest(sample.entry.name):
+        return Verdict(UNENCRYPTED)
+    kind, wanted = kind_of(sample.head), _WANTED.get(look.chosen.format)
+    if wanted is not None and kind not in _ACCEPTED.get(look.chosen.format, ()):
+        return await wanted(look, sample)
+    return Verdict() if kind is None else await _VERIFY[kind](look, sample)
 
 
 async def read(look: Look) -> Found:
-    """Read a set whose files may be of any format."""
+    """Read a set whose files, and folders of pg_dump -Fd, are each a backup."""
     found = await listed(look)
-    return await backups_of(look, [item_of(look, entry, verify) for entry in found.entries])
-
-
-async def verify(_look: Look, _sample: Sample) -> Verdict:
-    return Verdict()
+    dumps = await folder_items(look, found)
+    known = {dump.entry.name for dump in dumps}
+    items = [
+        *dumps,
+        *(item_of(look, entry, verify) for entry in found.entries if known.isdisjoint(folders(entry.name))),
+    ]
+    return await backups_of(look, items)

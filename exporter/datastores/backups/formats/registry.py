@@ -11,8 +11,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "auto": auto.read,
         "barman": barman.read,
         "basebackup": basebackup.read,
+        "neo4j": auto.read,
+        "pg_dump": auto.read,
         "pgbackrest": pgbackrest.read,
+        "qdrant": auto.read,
         "report": report.read,
+        "sql": auto.read,
         "wal": wal.read,
         "wal-g": wal_g.read,
     }

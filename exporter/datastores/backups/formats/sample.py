@@ -1,7 +1,6 @@
 """What is read of one file to judge it: its head, its tail, and few more ranges where a format needs them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exporter.datastores.backups.place import Entry, Place
 
@@ -22,7 +21,8 @@ class Sample:
     entry: Entry
     head: bytes = b""
     tail: bytes = b""
-    reads: Sequence[int] = field(default=(), repr=False)  # lengths
+    reads: int = 0
+    most_reads: int = MOST_READS
 
     @property
     def size(self) -> int:
@@ -36,9 +36,9 @@ class Sample:
         tail_begin = self.size - len(self.tail)
         if start >= tail_begin:
             return self.tail[start - tail_begin : end - tail_begin]
-        if len(self.reads) >= MOST_READS:
+        if self.reads >= self.most_reads:
             raise TooManyReadsError
-        self.reads = (*self.reads, end - start)
+        self.reads += 1
         return await self.place.read(self.entry.name, start, end - start)
 
 

@@ -1,0 +1,130 @@
+"""Whether a stream of deflate, as in gzip, ends where its last bytes do: found by decoding its last blocks.
+
+A stream has no mark at its end, but each of its blocks begins with the description of its codes, of which almost no
+other bytes are a valid one. The decoder starts at the first place that is one, whatever the bits before it, and goes on
+to the end: only of a whole stream does it see the last block end, exactly before the eight bytes of gzip's trailer.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Literal
+
+_DICTIONARY = bytes(32_768)  # stands for the text before, which a block may refer to
+_PIECE = 64 * 1024  # bytes of text that are decoded at once
+_PROOF = 2_048  # bytes that decode without an error: it was a block
+
+# The three bits of a block of dynamic codes, the last one or not, and how many codes it has: 5 bits, 5 bits, 4 bits.
+_DYNAMIC = 0b100
+_MOST_CODES = 29  # more of them than the first 257, and than the first 1
+_FIRST = bytes(byte for byte in range(256) if byte & 0b110 == _DYNAMIC and byte >> 3 <= _MOST_CODES)
+_SECOND = bytes(byte for byte in range(256) if byte & 0b11111 <= _MOST_CODES)
+_BLOCK = re.compile(b"(?=[" + re.escape(_FIRST) + b"][" + re.escape(_SECOND) + b"])", re.DOTALL)
+# Blocks of fixed codes, and how many bits they are: one of nothing, and one of a single literal of nine bits.
+_EMPTY = (0b0000000_01_0, 10)
+_ONE_LITERAL = (0b0000000_000010011_01_0, 19)
+_SHARES = bytes(0 if length == 0 else 128 >> length for length in range(8))  # of the space of codes, in 128ths
+
+End = Literal["whole", "cut", "more", "unknown"]
+
+
+def deflate_end(window: bytes, trailer: int) -> End:
+    """Decode the last blocks of a stream, of which `trailer` bytes follow.
+
+    more: there are further bytes behind it. unknown: no block begins within the window.
+    """
+    for bit in range(8):
+        shifted = window if bit == 0 else (int.from_bytes(window, "little") >> bit).to_bytes(len(window), "little")
+        for at in _blocks(shifted):
+            end = _decoded(_first_bits(window, at, bit), trailer)
+            if end is not None:
+                return end
+    return _stored_end(window, trailer)
+
+
+def _blocks(data: bytes) -> Iterator[int]:
+    """Return where a block may begin: the lengths of the codes that describe its codes fill their space."""
+    for match in _BLOCK.finditer(data):
+        at = match.start()
+        bits = int.from_bytes(data[at + 1 : at + 10], "little") >> 5
+        count = (bits & 15) + 4
+        bits = bits >> 4 & (1 << 3 * count) - 1
+        shares = 0
+        while bits:
+            shares += _SHARES[bits & 7]
+            bits >>= 3
+        if shares == 128:  # noqa: PLR2004 - all of it
+            yield at
+
+
+def _first_bits(window: bytes, at: int, bit: int) -> bytes:
+    """Return the window from this bit on, the rest of the byte filled with blocks that mean nothing.
+
+    So the bytes behind the stream keep their place, which they would lose if its bits were shifted.
+    """
+    filled, count = 0, 0
+    if bit % 2:
+        filled, count = _ONE_LITERAL
+    while count % 8 != bit:
+        filled |= _EMPTY[0] << count
+        count += _EMPTY[1]
+    filled |= (window[at] >> bit) << count
+    return filled.to_bytes((count + 8 - bit) // 8, "little") + window[at + 1 :]
+
+
+def _decoded(data: bytes, trailer: int) -> End | None:
+    """Decode from a block's begin to the end; None where it is none."""
+    decoder = zlib.decompressobj(-15, _DICTIONARY)
+    rest, size = data, 0
+    try:
+        while rest and not decoder.eof:
+            size += len(decoder.decompress(rest, _PIECE))
+            rest = decoder.unconsumed_tail
+    except zlib.error:
+        return None
+    proven = len(data) - len(decoder.unused_data) >= _PROOF
+    if decoder.eof:
+        return _behind(decoder.unused_data, trailer, proven=proven)
+    return "cut" if proven else None
+
+
+def _behind(rest: bytes, trailer: int, *, proven: bool) -> End | None:
+    if len(rest) == trailer:
+        return "whole"
+    if not proven:
+        return None
+    if len(rest) < trailer:
+        return "cut"
+    return members_end(rest[trailer:])
+
+
+def members_end(rest: bytes) -> End:
+    """Unpack whole files of gzip, one after the other, as far as they are there; sums of their texts are compared."""
+    while rest:
+        if not rest.startswith(b"\x1f\x8b"[: len(rest)]):
+            return "more"
+        decoder = zlib.decompressobj(31)
+        piece, size = rest, 0
+        try:
+            while piece and not decoder.eof:
+                size += len(decoder.decompress(piece, _PIECE))
+                piece = decoder.unconsumed_tail
+        except zlib.error:
+            return "cut"
+        if not decoder.eof:
+            return "cut"
+        rest = decoder.unused_data
+    return "whole"
+
+
+def _stored_end(window: bytes, trailer: int) -> End:
+    """Find the last block where blocks are not packed, as where the text is random: a length, and its complement."""
+    end = len(window) - trailer
+    for at in range(max(0, end - 65_540), end - 3):
+        length = window[at] | window[at + 1] << 8
+        if length ^ 0xFFFF == window[at + 2] | window[at + 3] << 8:
+            if at + 4 + length == end:
+                return "whole"
+            if at + 4 + length < end and _decoded(b"\0" + window[at:], trailer) == "whole":
+                return "whole"
+    return "unknown"
