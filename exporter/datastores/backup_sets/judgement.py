@@ -35,38 +35,46 @@ _UNREADABLE: dict[Reason, str] = {  # where the error has no words of its own
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The check of a set; findings: the worst first. inventory: None where nothing is known. kept: by tier."""
+    """The check of a set; findings: the worst first. inventory: None where nothing is known."""
 
     status: Status
     findings: tuple[str, ...]
     inventory: Inventory | None = None
-    kept: Sequence[Kept] = ()
 
 
 def judge(observed: ObservedSet) -> Judgement:
     """Judge a set now; one that cannot be read, as it was when it could: that time passes makes no backup bad.
 
-    It costs a sort of the backups; the number of periods that are kept counts little beside.
+    It costs a sort of the backups, and a little for each period that is kept.
     """
-    facts, policy = observed.facts, observed.policy
-    looking = list(_looking(facts, observed.now))
-    if not known(facts) or facts.observed_at is None:
+    facts, policy, kind, now = observed.facts, observed.policy, observed.format, _judged_at(observed)
+    looking, there = list(_looking(facts, observed.now)), inventory_of(observed)
+    if there is None:
         return _judgement(looking)
-    now = facts.observed_at if looking else observed.now
-    there = inventory(facts.backups, policy.size, now)
-    moments = _moments(observed, there)
-    retained = kept(History(moments, policy, now, observed.zone))
     found = [
         *looking,
-        *age_findings(observed.format, policy, there, facts.wal, now),
-        *rejected_findings(observed.format, policy, there, now),
+        *age_findings(kind, policy, there, facts.wal, now),
+        *rejected_findings(kind, policy, there, now),
         *wal_findings(facts.wal),
         *copy_findings(policy, facts.copy),
         *duration_findings(policy, there),
-        *(() if observed.format == "report" else shrunk_findings(policy, there)),
-        *retention_findings(retained),
+        *(() if kind == "report" else shrunk_findings(policy, there)),
+        *retention_findings(_kept(observed, there)),
     ]
-    return _judgement(found, there, retained)
+    return _judgement(found, there)
+
+
+def inventory_of(observed: ObservedSet) -> Inventory | None:
+    """Return what there is of a set; None where nothing is known."""
+    if not known(observed.facts):
+        return None
+    return inventory(observed.facts.backups, observed.policy.size, _judged_at(observed))
+
+
+def kept_of(observed: ObservedSet) -> Sequence[Kept]:
+    """Return what is kept of a set, by tier; nothing where nothing is known, or is to be kept."""
+    there = None if observed.policy.keep is None else inventory_of(observed)
+    return [] if there is None else _kept(observed, there)
 
 
 def known(facts: SetFacts) -> bool:
@@ -74,10 +82,20 @@ def known(facts: SetFacts) -> bool:
     return facts.observed_at is not None and facts.known
 
 
-def _judgement(found: Sequence[Finding], there: Inventory | None = None, retained: Sequence[Kept] = ()) -> Judgement:
+def _judged_at(observed: ObservedSet) -> float:
+    facts = observed.facts
+    looked = not any(_looking(facts, observed.now))
+    return observed.now if looked or facts.observed_at is None else facts.observed_at
+
+
+def _kept(observed: ObservedSet, there: Inventory) -> Sequence[Kept]:
+    return kept(History(_moments(observed, there), observed.policy, _judged_at(observed), observed.zone))
+
+
+def _judgement(found: Sequence[Finding], there: Inventory | None = None) -> Judgement:
     worst_first = sorted(found, key=lambda one: -STATUSES.index(one.status))
     status = worst_first[0].status if worst_first else "pass"
-    return Judgement(status, tuple(one.text for one in worst_first), there, retained)
+    return Judgement(status, tuple(one.text for one in worst_first), there)
 
 
 def _looking(facts: SetFacts, now: float) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import get_args
 
 from exporter.datastores.backup_sets.backup import Rejection
 from exporter.datastores.backup_sets.inventory import Inventory
-from exporter.datastores.backup_sets.judgement import judge, known
+from exporter.datastores.backup_sets.judgement import inventory_of, judge, kept_of, known
 from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.queries.query import Row
 
@@ -33,7 +33,7 @@ def retention_rows(sets: Sequence[ObservedSet]) -> Sequence[Row]:
     return [
         {**_names(one), "tier": kept.tier, "expected": float(kept.expected), "retained": float(kept.retained)}
         for one in sets
-        for kept in judge(one).kept
+        for kept in kept_of(one)
     ]
 
 
@@ -109,7 +109,7 @@ def _numbers(one: ObservedSet, there: Inventory) -> Row:
 
 
 def _rejected_rows(one: ObservedSet) -> Iterator[Row]:
-    there = judge(one).inventory
+    there = inventory_of(one)
     if there is None:
         return
     counted = Counter(rejected.problem.reason for rejected in there.rejected)

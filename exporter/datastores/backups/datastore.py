@@ -85,6 +85,7 @@ class BackupsSession:
 
 
 def _size_of(page: object) -> int:
-    """Return about how many bytes a page takes."""
-    sets = page if isinstance(page, list | tuple) else ()
-    return sum(_BACKUP_BYTES * len(one.facts.backups) for one in sets if isinstance(one, ObservedSet))
+    """Return about how many bytes a page takes; a period that is kept costs about as much time as a backup."""
+    sets = [one for one in page if isinstance(one, ObservedSet)] if isinstance(page, list | tuple) else []
+    periods = sum(count for one in sets if one.policy.keep for count in one.policy.keep.tiers.values())
+    return _BACKUP_BYTES * (periods + sum(len(one.facts.backups) for one in sets))

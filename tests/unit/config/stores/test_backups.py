@@ -73,6 +73,14 @@ def test_a_place_without_sets_is_refused(tmp_path: Path) -> None:
     assert problems(tmp_path, text) == ["2: targets.0.sets: expected at least one set: what lies there"]
 
 
+def test_a_place_has_a_hundred_sets_at_most(tmp_path: Path) -> None:
+    """Each is a check."""
+    sets = ", ".join(f"{{name: set{number}, of: nas, files: '*', every: 1d}}" for number in range(101))
+    text = f"targets:\n  - {{name: nas, store: backups, url: 'file:///backups', sets: [{sets}]}}\n"
+
+    assert problems(tmp_path, text)[0].startswith("2: targets.0.sets: expected 100 sets at most")
+
+
 def test_a_place_with_one_wrong_set_has_one_mistake(tmp_path: Path) -> None:
     """Not also that of having none."""
     one = "{name: a, of: b, files: '*', every: 1}"
