@@ -76,7 +76,7 @@ def _rules(options: argparse.Namespace) -> int:
     if unknown := sorted(set(wanted) - set(alert_rules.names())):
         raise ConfigError([f"no rules are named {', '.join(unknown)}; there are {', '.join(alert_rules.names())}"])
     own = [
-        TargetLimits(target.name, target.store, target.thresholds, frozenset(target.checks))
+        TargetLimits(target.name, target.store, target.limits, frozenset(target.checks))
         for target in (config.targets if config else ())
     ]
     groups = alert_rules.groups(wanted, limits(config.thresholds if config else {}), options.job, own)

@@ -92,7 +92,7 @@ def monitored_target(config: Config, target: Target) -> MonitoredTarget:
 def queries_for(target: Target, queries: Sequence[Query]) -> list[Query]:
     """Choose a target's queries: of its store, meant for it, with what they need configured; under its own limits."""
     return [
-        _limited(query, target.thresholds)
+        _limited(query, target.limits)
         for query in queries
         if query.store == target.store
         and any(fnmatchcase(target.name, glob) for glob in query.targets)

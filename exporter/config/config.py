@@ -97,7 +97,7 @@ class Config(StrictModel):
 
     def limits(self, target: Target) -> Mapping[str, Limit]:
         """Return the limits of one target: its own, else the configuration's, else the built-in ones."""
-        return limits(self.thresholds, target.thresholds)
+        return limits(self.thresholds, target.limits)
 
     def linked(self) -> Self:
         """Return the configuration with what its targets know of each other; later it may lose some of them."""

@@ -16,7 +16,7 @@ from exporter.config.documents import KeyPath
 from exporter.config.libpq.conninfo import SCHEMES, Conninfo, conninfo, written_parameters
 from exporter.config.names import valid_name
 from exporter.config.secret_files import HasSecrets, StrictModel, read_file
-from exporter.config.thresholds import Overrides
+from exporter.config.thresholds import Limit, Overrides
 from exporter.units import Duration
 
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -111,6 +111,11 @@ class TargetBase(HasSecrets, Address):
     def addresses(self) -> Sequence[SecretStr]:
         """Return where it is: with another address it is another server, whatever its name."""
         return (self.url,)
+
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        """Return the limits that are this target's own: its thresholds, and what follows from its other keys."""
+        return self.thresholds
 
     @property
     def protects(self) -> frozenset[str]:

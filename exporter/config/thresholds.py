@@ -48,6 +48,7 @@ THRESHOLDS: Mapping[str, Limit] = MappingProxyType(
         "replication_lag_bytes": Limit(warn=256 * _MIB, fail=4096 * _MIB),
         "slot_retained_bytes": Limit(warn=10 * 1024 * _MIB, fail=None),
         "archive_wait_seconds": Limit(warn=900, fail=3600),
+        "unarchived_seconds": Limit(warn=900, fail=3600),
         "connections_used_ratio": Limit(warn=0.8, fail=0.95),
         "disk_used_ratio": Limit(warn=0.8, fail=0.9),
         "sequence_used_ratio": Limit(warn=0.8, fail=0.95),

@@ -15,6 +15,7 @@ from exporter.config.secret_files import read_file
 from exporter.config.stores.backups import wal_interval
 from exporter.config.stores.store import Store
 from exporter.config.targets import Globs, LibpqTarget, TargetBase
+from exporter.config.thresholds import Limit
 from exporter.errors import ConfigError
 from exporter.units import Bytes
 
@@ -49,6 +50,12 @@ class PostgresTarget(LibpqTarget):
 
     def linked(self, targets: Mapping[str, TargetBase]) -> Self:
         return self.with_private(_wal_interval=wal_interval(self.name, targets.values()))
+
+    @property
+    def limits(self) -> Mapping[str, Limit]:
+        if self.wal_interval is None:
+            return self.thresholds
+        return {"unarchived_seconds": Limit(warn=self.wal_interval, fail=2 * self.wal_interval), **self.thresholds}
 
     @property
     def links(self) -> Sequence[object]:

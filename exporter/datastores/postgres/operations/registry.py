@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.datastores.accumulators import IntervalRatios
+from exporter.datastores.postgres.operations.archiving import ARCHIVING
 from exporter.datastores.postgres.operations.bloat import INDEX_BLOAT, TABLE_BLOAT
 from exporter.datastores.postgres.operations.databases import DATABASES
 from exporter.datastores.postgres.operations.expectations import EXPECTATIONS
@@ -77,6 +78,7 @@ async def _extension(session: OperationSession, params: ExtensionParams, _state:
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "activity_sampler": ACTIVITY_SAMPLER,
+        "archiving": ARCHIVING,
         **EXPECTATIONS,
         "databases": DATABASES,
         "disk": Operation(_disk),
