@@ -14,7 +14,7 @@ _Rows = Sequence[Mapping[str, object]]
 
 _LONGEST_LABEL = 10_000  # characters
 _LONGEST_CHECK = 200  # characters
-_MOST_CHECKS = 100
+_MOST_CHECKS = 200
 
 
 def labels_of(names: Sequence[str], rows: _Rows, extra: Labels) -> list[Labels]:

@@ -21,6 +21,7 @@ from exporter.datastores.qdrant.errors import page_name, reason_of
 from exporter.datastores.qdrant.facts import read_facts
 from exporter.datastores.qdrant.native_metrics import metrics_page
 from exporter.datastores.qdrant.operations import OPERATIONS
+from exporter.datastores.qdrant.snapshots import SnapshotSets, observe
 from exporter.datastores.tls import CertificateExpiry, tls_of
 from exporter.errors import QueryError, Reason
 from exporter.queries.conditions import ServerInfo
@@ -55,7 +56,7 @@ class QdrantDatastore:
     """
 
     def __init__(self, target: QdrantTarget, transport: httpx.AsyncBaseTransport | None) -> None:
-        self._target = target
+        self.target = target
         self._transport = transport
         self._tls = tls_of(target)
         self._expiry = CertificateExpiry()
@@ -65,6 +66,7 @@ class QdrantDatastore:
         self._facts = CachedFacts[ServerInfo]()
         self._refused: set[str] = set()
         self.states: States = {}
+        self.snapshots = SnapshotSets(target.name, target.snapshots) if target.snapshots is not None else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,14 +125,6 @@ class QdrantDatastore:
             raise QueryError("connect", "the server has not answered yet")
         return self._facts.known
 
-    @property
-    def name(self) -> str:
-        return self._target.name
-
-    @property
-    def disk_size(self) -> float | None:
-        return self._target.disk_size
-
     async def search_client(self) -> "AsyncQdrantClient":
         return await self._search.get(self._key())
 
@@ -147,11 +141,11 @@ class QdrantDatastore:
             self._facts.invalidate()
 
     def _url(self) -> str:
-        return self._target.url.get_secret_value()
+        return self.target.url.get_secret_value()
 
     def _key(self) -> str | None:
         try:
-            return self._target.secret("api_key")
+            return self.target.secret("api_key")
         except ValueError:
             raise QueryError("auth", "the API key's file cannot be read") from None
 
@@ -185,12 +179,8 @@ class QdrantSession:
         return self._datastore.info
 
     @property
-    def target(self) -> str:
-        return self._datastore.name
-
-    @property
-    def disk_size(self) -> float | None:
-        return self._datastore.disk_size
+    def target(self) -> QdrantTarget:
+        return self._datastore.target
 
     async def fetch(self, query: Query, database: str | None = None) -> Sequence[Row]:
         self.timeout = query.timeout
@@ -206,6 +196,8 @@ class QdrantSession:
                 return await self._once("/metrics", self._metrics)
             case "readyz":
                 return await self._once("/readyz", self._status)
+            case "snapshot_sets":
+                return await self._pages.get(page, partial(observe, self, self._datastore.snapshots))
         return await self.json(_PATHS[page])
 
     async def json(self, path: str, body: object = None) -> object:

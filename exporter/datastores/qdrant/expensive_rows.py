@@ -1,16 +1,13 @@
 """Rows that cost the server more: from segments, and from one request a collection."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from operator import itemgetter
 
-from exporter.datastores.json_text import Json, at, number, objects, scaled, timestamp, total
+from exporter.datastores.json_text import Json, at, number, objects, scaled, total
 from exporter.datastores.qdrant.collections import Collection
 from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError
 from exporter.queries.query import Row
 
-_TIME_IN_NAME = re.compile(r"-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$")
 _MEMORY = ("disk_bytes", "ram_bytes", "cached_bytes", "expected_cache_bytes")
 
 Read = Callable[[str], Awaitable[object]]
@@ -43,36 +40,9 @@ def _segments(collection: Collection) -> list[Json]:
     return [segment for shard in collection.local for segment in objects(shard.local, "segments")]
 
 
-async def snapshot_rows(read: Read, collections: Iterable[str]) -> list[Row]:
-    """Return each collection's snapshots, and those of the whole storage, on this peer."""
-    places = {f"snapshot:{name}": collection_path(name, "snapshots") for name in collections}
-    pages = await _each(read, {**places, "storage_snapshot": "/snapshots"})
-    return [_snapshots(check, objects(page)) for check, page in pages.items()]
-
-
-def _snapshots(check: str, snapshots: list[Json]) -> Row:
-    dated = [(time, s) for s in snapshots if (time := _created(s)) is not None]
-    newest, oldest = max(dated, key=itemgetter(0), default=None), min(dated, key=itemgetter(0), default=None)
-    return {
-        "check": check,
-        "snapshots": float(len(snapshots)),
-        "newest": newest and newest[0],
-        "newest_bytes": newest and number(newest[1], "size"),
-        "oldest": oldest and oldest[0],
-    }
-
-
-def _created(snapshot: Json) -> float | None:
-    """Return when it was made, from its name where the file system keeps no birth time."""
-    created = timestamp(snapshot.get("creation_time"))
-    if created is None and (match := _TIME_IN_NAME.search(str(snapshot.get("name")))):
-        created = timestamp(f"{match[1]}T{match[2]}:{match[3]}:{match[4]}")
-    return created
-
-
 async def memory_rows(read: Read, collections: Iterable[str]) -> list[Row]:
     """Return the memory and disk of each collection's components."""
-    pages = await _each(read, {name: collection_path(name, "memory") for name in collections})
+    pages = await each(read, {name: collection_path(name, "memory") for name in collections})
     return [
         {"collection": name, "component": component, **{kind: _sum(usages, kind) for kind in _MEMORY}}
         for name, page in pages.items()
@@ -105,7 +75,7 @@ def _sum(usages: list[object], kind: str) -> float | None:
     return total([number(usage, kind) for usage in usages])
 
 
-async def _each(read: Read, paths: Mapping[str, str]) -> dict[str, object]:
+async def each(read: Read, paths: Mapping[str, str]) -> dict[str, object]:
     """Read one page each; a page that fails, such as that of a collection just deleted, is left out."""
     pages: dict[str, object] = {}
     failed: QueryError | None = None

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from exporter.datastores.json_text import Json
 from exporter.datastores.prometheus_text import NativePage
-from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows
+from exporter.datastores.qdrant import collections, expensive_rows, native_metrics, server_rows, snapshots
 from exporter.datastores.qdrant.canary import CountParams, SearchParams, count, search
 from exporter.datastores.qdrant.collection_config import config_rows
 from exporter.datastores.qdrant.collections import Collection, collections_of
@@ -56,15 +56,14 @@ def _each_collection(rows: Callable[[expensive_rows.Read, Sequence[str]], Awaita
     return Operation(operation, CollectionsParams)
 
 
-async def _snapshots(session: OperationSession, params: CollectionsParams, _state: object) -> Sequence[Row]:
-    rows = await expensive_rows.snapshot_rows(session.json, await _names(session, params.max_collections))
-    return [{"of": session.target, **row} for row in rows]
-
-
 async def _disk(session: OperationSession, _params: Params, _state: object) -> Sequence[Row]:
-    if session.disk_size is None:
+    if session.target.disk_size is None:
         return []
-    return await expensive_rows.disk_rows(session.json, await _names(session), session.disk_size)
+    return await expensive_rows.disk_rows(session.json, await _names(session), session.target.disk_size)
+
+
+async def _snapshots(session: OperationSession, params: CollectionsParams, _state: object) -> Sequence[Row]:
+    return await snapshots.fact_rows(session, await _names(session, params.max_collections))
 
 
 async def _names(session: OperationSession, most: int | None = None) -> Sequence[str]:
@@ -90,6 +89,10 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         "collection_memory": _each_collection(expensive_rows.memory_rows),
         "disk": Operation(_disk),
         "snapshots": Operation(_snapshots, CollectionsParams),
+        "snapshot_sets": Operation(snapshots.set_rows, reads=("snapshot_sets",)),
+        "snapshot_formats": Operation(snapshots.format_rows, reads=("snapshot_sets",)),
+        "snapshot_rejected": Operation(snapshots.rejected_rows, reads=("snapshot_sets",)),
+        "snapshot_retention": Operation(snapshots.retention_rows, reads=("snapshot_sets",)),
         "requests": Operation(native_metrics.request_rows, reads=("metrics", "version")),
         "request_duration": Operation(native_metrics.duration_rows, reads=("metrics", "version")),
         "process_limits": Operation(native_metrics.limit_rows, reads=("metrics",)),

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from exporter.config.stores.qdrant import QdrantTarget
 from exporter.queries.conditions import ServerInfo
 from exporter.queries.operation import PageSession
 
@@ -16,23 +17,18 @@ class OperationSession(PageSession, Protocol):
     @property
     def info(self) -> ServerInfo: ...
     @property
-    def target(self) -> str:
-        """The target's name, which its backups bear in the label `of`."""
-
+    def target(self) -> QdrantTarget: ...
     @property
     def timeout(self) -> float:
         """The seconds that the running query has."""
-
-    @property
-    def disk_size(self) -> float | None:
-        """The bytes of the server's disk, where the target's configuration names them."""
 
     async def read(self, page: str) -> Any:
         """Return a page by its name.
 
         telemetry: /telemetry with every collection's shards; segments: the same with every shard's segments. metrics:
         the server's own metrics page. cluster, peers: this peer's view of the cluster, and all peers'. readyz: the
-        status code of /readyz. version: the server's, of the facts.
+        status code of /readyz. version: the server's, of the facts. snapshot_sets: the snapshots that
+        the target's policy expects.
         """
 
     async def json(self, path: str, body: object = None) -> object:

@@ -66,8 +66,8 @@ def test_names_are_visible_text() -> None:
 
 def test_checks_are_a_hundred_at_most() -> None:
     assert len(found(*[row(f"job{number % 100}") for number in range(500)])) == 100
-    with pytest.raises(QueryError, match="more than 100 checks") as caught:
-        found(*[row(f"job{number}") for number in range(101)])
+    with pytest.raises(QueryError, match="more than 200 checks") as caught:
+        found(*[row(f"job{number}") for number in range(201)])
 
     assert caught.value.reason == "limit"
 

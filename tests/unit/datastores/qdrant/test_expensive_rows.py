@@ -1,11 +1,11 @@
-"""Snapshots and memory: pages that exist once a collection."""
+"""Memory and disk: pages that exist once a collection."""
 
 import json
 from typing import Any
 
 import pytest
 
-from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows, snapshot_rows
+from exporter.datastores.qdrant.expensive_rows import disk_rows, memory_rows
 from exporter.datastores.qdrant.session import collection_path
 from exporter.errors import QueryError
 from tests.support.qdrant_recorded import recorded
@@ -18,26 +18,6 @@ def _reader(answers: dict[str, Any]) -> Any:
         return answers[path]
 
     return read
-
-
-async def test_snapshots_become_backups() -> None:
-    """Number, newest and oldest of each collection; no snapshot is 0 and has no date."""
-    new = {"name": "docs-1-2026-11-21-02-43-55.snapshot", "creation_time": "2026-11-21T02:43:55", "size": 7}
-    old = {"name": "docs-1-2026-11-20-02-43-55.snapshot", "creation_time": None, "size": 5}
-    answers = {"/collections/docs/snapshots": [new, old], "/snapshots": []}
-
-    rows = await snapshot_rows(_reader(answers), ["docs", "gone"])
-
-    assert rows == [
-        {
-            "check": "snapshot:docs",
-            "snapshots": 2.0,
-            "newest": 1795229035.0,
-            "newest_bytes": 7.0,
-            "oldest": 1795142635.0,
-        },
-        {"check": "storage_snapshot", "snapshots": 0.0, "newest": None, "newest_bytes": None, "oldest": None},
-    ]
 
 
 async def test_memory_by_component() -> None:
