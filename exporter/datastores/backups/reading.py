@@ -42,7 +42,7 @@ class SetsReader:
             if isinstance(original, OriginalBucket):
                 read = partial(_mirror, Side(originals[chosen.name], "", str(chosen.copy_of)))
                 pace = min(max(chosen.every / 4, SHORTEST_PACE), PACE_SECONDS)
-            one = SetLook(chosen, read, place, pace, target.zone, chosen.marker or target.marker)
+            one = SetLook(target, chosen, read, place, pace)
             if isinstance(original, OriginalSet):
                 copy = CopyLook(one, original, formats[original.chosen.format], originals[chosen.name])
                 self._copies.append(copy)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from exporter.config.backup_policy import BackupSet
+from exporter.config.stores.backups import BackupsTarget
 from exporter.datastores.backup_sets.backup import Backup, SetFacts
 from exporter.datastores.backups.look import Format, Found, Look, Memory, UnfinishedError
 from exporter.datastores.backups.place import GoneError, Place
@@ -36,15 +36,7 @@ class SetLook:
     due again in the next pass.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a set, how it is read, where, how often, and two more that it may lack
-        self,
-        chosen: BackupSet,
-        read: Format,
-        place: Place,
-        pace: float,
-        zone: ZoneInfo | None = None,
-        marker: str | None = None,
-    ) -> None:
+    def __init__(self, target: BackupsTarget, chosen: BackupSet, read: Format, place: Place, pace: float) -> None:
         self.chosen = chosen
         self.facts = SetFacts()
         self.began = -math.inf
@@ -52,8 +44,9 @@ class SetLook:
         self._read = read
         self.place = place
         self._pace = pace
-        self._zone = zone
-        self._marker = marker
+        self._zone = target.zone
+        self._marker = chosen.marker or target.marker
+        self._named = {"target": target.name, "set": chosen.name}
         self._memory = Memory()
 
     def due(self, now: float) -> bool:
@@ -95,10 +88,10 @@ class SetLook:
         """Log a change; the error may name files, so the log shows it to who debugs only."""
         before, now = self.facts.error and self.facts.error.reason, error and error.reason
         if before != now and error is not None:
-            _log.warning("set of backups cannot be read", set=self.chosen.name, reason=now)
-            _log.debug("set of backups cannot be read", set=self.chosen.name, error=str(error))
+            _log.warning("set of backups cannot be read", reason=now, **self._named)
+            _log.debug("set of backups cannot be read", error=str(error), **self._named)
         elif before != now:
-            _log.info("set of backups can be read again", set=self.chosen.name)
+            _log.info("set of backups can be read again", **self._named)
 
 
 async def demand(marker: str | None, place: Place) -> None:

@@ -151,7 +151,7 @@ class Scene:
         self.place, self.original_place = MemoryPlace(), MemoryPlace()
         chosen = a_set("daily/*.dump", copy_of="nas/apex", **changes)
         self.looks = 0
-        self.set = SetLook(chosen, self.here, self.place, 60.0)
+        self.set = SetLook(of_nas(chosen).place, chosen, self.here, self.place, 60.0)
         original = a_set(name="apex", **changes)
         self.copy = CopyLook(self.set, of_nas(original), self.there, self.original_place)
 
@@ -251,7 +251,7 @@ async def test_copy_look_of_an_archive_of_wal_compares_the_listings() -> None:
     scene.original_place.files = {f"archive/{name}": file for name, file in segments.items()}
     scene.place.files = {f"wal/{name}": file for name, file in list(segments.items())[1:]}
     chosen = a_set("wal/", format="wal", copy_of="nas/wal", every="1h")
-    scene.set = SetLook(chosen, scene.here, scene.place, 60.0)
+    scene.set = SetLook(of_nas(chosen).place, chosen, scene.here, scene.place, 60.0)
     original = a_set("archive/", name="apex", format="wal")
     copy = CopyLook(scene.set, of_nas(original), scene.there, scene.original_place)
     await scene.set.look()

@@ -3,6 +3,7 @@ import time
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.datastores.backup_sets.backup import SetFacts
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
@@ -218,3 +219,20 @@ async def test_read_while_another_lane_reads_returns_what_is_known() -> None:
     assert await facts(sets) == {"daily": SetFacts()}
     assert formats.looked_at == ["daily"]
     await first
+
+
+async def test_read_logs_when_a_set_fails_and_when_it_can_be_read_again() -> None:
+    formats = Formats()
+    sets = reader(formats, "daily")
+    with capture_logs() as events:
+        for found in (GOOD, *[QueryError("privilege", "read secret.dump: denied")] * 3, GOOD, GOOD):
+            formats.found["daily"] = found
+            await sets.read()
+            await asyncio.sleep(300.0)
+
+    told = [(event["event"], event["target"], event["set"]) for event in events if event["log_level"] != "debug"]
+    assert told == [
+        ("set of backups cannot be read", "nas", "daily"),
+        ("set of backups can be read again", "nas", "daily"),
+    ]
+    assert all("secret" not in str(event) for event in events if event["log_level"] != "debug")
