@@ -21,6 +21,7 @@ PACKAGES = {
     "etcd": "etcd-server",
     "haproxy": "haproxy",
     "nginx": "nginx",
+    "pgbackrest": "pgbackrest",
 }
 _SECONDS = 300
 _FRESH_SECONDS = 3600.0  # how long a list of packages is believed

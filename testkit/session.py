@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, Self, TypeVar, cast
 
 import pytest
 
 from testkit import Server, Unavailable
+from testkit.barman import Barman
 from testkit.minio import Minio
 from testkit.neo4j import Neo4j
+from testkit.pgbackrest import Pgbackrest
 from testkit.pgbouncer import Pgbouncer
 from testkit.pgvector import VectorPostgres
 from testkit.postgres import Postgres
-from testkit.process import Process
 from testkit.prometheus import Alertmanager, Job, Prometheus
 from testkit.qdrant import Qdrant
 from testkit.running import running
@@ -30,7 +31,12 @@ REQUIRED_ON_CI = ("postgres", "replica", "neo4j", "minio", "promtool", "promethe
 SLOWEST_FIRST = ("minio", "neo4j", "postgres", "replica", "qdrant")
 
 S = TypeVar("S")
-P = TypeVar("P", bound=Process)
+P = TypeVar("P", bound="Startable")
+
+
+class Startable(Protocol):
+    def start(self) -> Self: ...
+    def close(self) -> None: ...
 
 
 class Servers:
@@ -78,6 +84,12 @@ class Servers:
 
     def private_pgbouncer(self, server: Postgres, settings: dict[str, str] | None = None) -> Pgbouncer:
         return self._private("pgbouncer", partial(Pgbouncer, server, settings))
+
+    def private_pgbackrest(self, settings: Mapping[str, str] | None = None) -> Pgbackrest:
+        return self._private("pgbackrest", partial(Pgbackrest, settings))
+
+    def private_barman(self, version: str = "18") -> Barman:
+        return self._private("barman", partial(Barman, version))
 
     def qdrant(self) -> Qdrant:
         return self._ask("qdrant", Qdrant)

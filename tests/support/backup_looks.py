@@ -1,7 +1,10 @@
 """Looks at sets of backups, of files in memory and of folders that real tools filled."""
 
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Problem
@@ -12,12 +15,11 @@ from tests.support.memory_place import MemoryFile, MemoryPlace
 NOW = 1_800_000_000.0
 
 
-def look_at(
-    place: Place, files: str, style: str, memory: Memory | None = None, *, now: float = NOW, **keys: object
-) -> Look:
-    """Return a look at a set of a format, here called its style."""
-    described = {"name": "set", "of": "orders", "files": files, "format": style, "every": "1d", **keys}
-    return Look(place, BackupSet.model_validate(described), memory or Memory(), now, float("inf"))
+def look_at(place: Place, files: str, style: str, memory: Memory | None = None, **parts: Any) -> Look:
+    """Return a look at a set of a format, here called its style; `parts` are the look's."""
+    described = {"name": "set", "of": "orders", "files": files, "format": style, "every": "1d"}
+    look = Look(place, BackupSet.model_validate(described), memory or Memory(), NOW, float("inf"))
+    return replace(look, **parts)
 
 
 def place_of(top: Path) -> MemoryPlace:
@@ -31,5 +33,5 @@ def place_of(top: Path) -> MemoryPlace:
     return place
 
 
-def problems(backups: list[Backup]) -> dict[str, Problem | None]:
+def problems(backups: Iterable[Backup]) -> dict[str, Problem | None]:
     return {backup.name: backup.problem for backup in backups}

@@ -87,14 +87,14 @@ async def _without_manifest(look: Look, folder: str) -> Backup:
     size, modified = await size_below(look, folder)
     running = look.now - modified < _QUIET_SECONDS
     problem = None if running else _UNFINISHED
-    return Backup(shown(folder), min(modified, look.now), size, problem, being_written=running)
+    return Backup(_shown(folder), min(modified, look.now), size, problem, being_written=running)
 
 
 async def _checked(look: Look, folder: str, level: Level, entry: Entry) -> Checked:
     manifest = await _manifest(look, entry)
     label = await label_of(look.place, folder, level.files)
     segment = label.segment or (name_at(*manifest.start) if manifest and manifest.start else "")
-    tars = any(name.startswith("base.tar") for name in level.files)
+    tars = any(".tar" in name for name in level.files)
     files = () if tars else await files_below(look, folder)
     there = {file.name.removeprefix(folder): file.bytes for file in files}
     size = sum(file.bytes for file in level.files.values()) if tars else sum(there.values())
@@ -105,16 +105,15 @@ async def _checked(look: Look, folder: str, level: Level, entry: Entry) -> Check
             if tars
             else await off_loop(len(there) * 64, compared, manifest.files, there, segment)
         )
-    return _result(look, folder, entry, (manifest, label, segment), Backup(shown(folder), 0, size, problem))
+    return _result(look, entry, (manifest, label, segment), Backup(_shown(folder), 0, size, problem))
 
 
-def _result(look: Look, folder: str, entry: Entry, told: tuple[Manifest | None, Label, str], backup: Backup) -> Checked:
+def _result(look: Look, entry: Entry, told: tuple[Manifest | None, Label, str], backup: Backup) -> Checked:
     manifest, label, segment = told
     began, ended = (manifest.began, manifest.ended) if manifest else (None, None)
     made = entry.modified if ended is None else ended
     backup = replace(
         backup,
-        name=shown(folder.removesuffix("/")),
         time=min(made, look.now),
         problem=backup.problem or clock_problem(made, look.now),
         seconds=max(0.0, ended - began) if began is not None and ended is not None else None,
@@ -175,3 +174,7 @@ def _with_chains(found: list[Checked]) -> list[Backup]:
 
 def _position(start: Start) -> str:
     return f"{start.position >> 32:X}/{start.position & 0xFFFFFFFF:X}"
+
+
+def _shown(folder: str) -> str:
+    return shown(folder.removesuffix("/"))
