@@ -1,5 +1,7 @@
 import asyncio
 import time
+from collections import Counter
+from random import Random
 from typing import Any
 
 import pytest
@@ -236,3 +238,32 @@ async def test_read_logs_when_a_set_fails_and_when_it_can_be_read_again() -> Non
         ("set of backups can be read again", "nas", "daily"),
     ]
     assert all("secret" not in str(event) for event in events if event["log_level"] != "debug")
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_read_whatever_sets_do_each_gets_its_turn_and_a_pass_ends(seed: int) -> None:
+    random = Random(seed)
+    names = [f"set{number}" for number in range(14)]
+    running = Counter[str]()
+
+    class Moody(Formats):
+        async def __call__(self, look: Look) -> Found:
+            running["now"] += 1
+            running["most"] = max(running["most"], running["now"])
+            try:
+                await asyncio.sleep(random.choice([0.0, 0.1, 3.0, 14.0]))
+                self.found[look.chosen.name] = random.choice(["hang", GOOD, GOOD, OSError(), UnfinishedError()])
+                return await super().__call__(look)
+            finally:
+                running["now"] -= 1
+
+    formats = Moody()
+    sets = reader(formats, *names)
+    for _ in range(10):
+        began = time.monotonic()
+        await sets.read()
+        assert time.monotonic() - began <= 45
+        await asyncio.sleep(60 - (time.monotonic() - began))
+
+    assert set(formats.looked_at) == set(names)
+    assert running["most"] == 2
