@@ -69,7 +69,12 @@ _FROM_QUERIES: tuple[_Row, ...] = (
     ("datatier_backup_bytes", "gauge", _SET, "Size of all backups there are."),
     ("datatier_backup_last_success_timestamp_seconds", "gauge", _SET, "When the newest good backup was made."),
     ("datatier_backup_last_size_bytes", "gauge", _SET, "Size of the newest good backup."),
-    ("datatier_backup_last_duration_seconds", "gauge", _SET, "How long the newest good backup, or the last job, took."),
+    (
+        "datatier_backup_last_duration_seconds",
+        "gauge",
+        _SET,
+        "How long the newest good backup, or the last successful job, took.",
+    ),
     ("datatier_backup_duration_limit_seconds", "gauge", _SET, "How long it may take."),
     ("datatier_backup_median_size_bytes", "gauge", _SET, "Median size of the last good backups, 14 at most."),
     (
@@ -86,7 +91,12 @@ _FROM_QUERIES: tuple[_Row, ...] = (
         "1 for the reason why the newest backup is not good, 0 for the others.",
     ),
     ("datatier_backup_rejected", "gauge", (*_SET, "reason"), "Backups there are that are not good, by reason."),
-    ("datatier_backup_retained", "gauge", (*_SET, "tier"), "Days, weeks, months or years that have a good backup."),
+    (
+        "datatier_backup_retained",
+        "gauge",
+        (*_SET, "tier"),
+        "Days, weeks, months or years that have a good backup; 1 for the tier `reach` when the oldest is old enough.",
+    ),
     (
         "datatier_backup_retention_expected",
         "gauge",
