@@ -23,6 +23,7 @@ class CountedPlace:
     reads: list[tuple[str, int, int]] = field(default_factory=list)
     page: int = 1000
     lists: int = 0
+    shows_whole: bool = False
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         self.lists += 1

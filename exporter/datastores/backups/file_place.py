@@ -24,6 +24,7 @@ class FilePlace:
     marker: a file that shows that the place is mounted.
     """
 
+    shows_whole = False
     clock_skew: float | None = None  # an NFS server's clock is not asked: that would mean to write
 
     def __init__(self, root: Path, marker: str | None = None) -> None:

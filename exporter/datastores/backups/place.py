@@ -37,7 +37,12 @@ class Place(Protocol):
     """A folder or a bucket. Every method has a deadline of its own; nothing is ever written.
 
     All raise QueryError: `connect`, `timeout`, `privilege`, `limit`, `decode`.
+
+    shows_whole: what is being written cannot be seen yet.
     """
+
+    @property
+    def shows_whole(self) -> bool: ...
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         """List what begins with the prefix, `most` at most, from the name after `after` on.

@@ -42,6 +42,8 @@ class S3Place:
     prefix: how the names of the place's objects begin; entries are named without it.
     """
 
+    shows_whole = True
+
     def __init__(
         self,
         server: MinioTarget,

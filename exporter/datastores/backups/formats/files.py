@@ -95,7 +95,9 @@ def _gone(look: Look, item: Item) -> bool:
 
 
 def _being_written(look: Look, items: Sequence[Item]) -> set[VerdictKey]:
-    """Return the young files, and those that grew since the last look."""
+    """Return the young files, and those that grew since the last look; none of a place that shows whole ones only."""
+    if look.place.shows_whole:
+        return set()
     before = look.memory.progress if isinstance(look.memory.progress, dict) else {}
     young = {item.key for item in items if -_SKEW_SECONDS < look.now - item.entry.modified < QUIET_SECONDS}
     grew = {item.key for item in items if before.get(item.entry.name, item.entry.bytes) < item.entry.bytes}
