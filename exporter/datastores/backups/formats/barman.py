@@ -86,7 +86,7 @@ async def _read(look: Look, top: str, name: str, meta: Level, base: Level) -> Kn
     begun = timestamp(info.get("begin_time")) or _time(look, name)
     ended = timestamp(info.get("end_time"))
     status, parent = info.get("status", ""), info.get("parent_backup_id", "None")
-    if content is None or status in _RUNNING:
+    if not content or status in _RUNNING:
         told = f"it was never finished: status {shown(status)}" if content else "backup.info is not there"
         running = await not_finished(look, below, name, begun, Problem("truncated", told))
         return Known(look.now, running, "")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.datastores.backups.wal_names import position_of
 
-_CHECKSUM = re.compile(rb'^"Manifest-Checksum": "([0-9a-f]{64})"}?\s*$', re.MULTILINE)
+_CHECKSUM = re.compile(rb'^"Manifest-Checksum": "([0-9a-f]{64})"}\s*\Z', re.MULTILINE)
 _RANGE = re.compile(
     rb'\{ "Timeline": (\d{1,10}), "Start-LSN": "([0-9A-F]{1,8}/[0-9A-F]{1,8})", "End-LSN": "([0-9A-F/]{3,17})" \}'
 )

@@ -25,6 +25,7 @@ from exporter.datastores.backups.formats.catalogues import (
     size_below,
     with_ancestors,
 )
+from exporter.datastores.backups.listing import MOST_ENTRIES
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.place import Entry, GoneError
 from exporter.datastores.backups.selection import Selection
@@ -140,6 +141,8 @@ async def _manifest(look: Look, entry: Entry) -> Manifest | None:
             content += piece
     except GoneError:
         return None
+    if content.count(b"\n") > MOST_ENTRIES:
+        return of_ends(head, content[-TAIL:])
     return await off_loop(len(content), parse_manifest, content)
 
 

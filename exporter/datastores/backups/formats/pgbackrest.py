@@ -82,12 +82,13 @@ def _listed(look: Look, info: Info, folders: Mapping[str, Problem]) -> Iterator[
         if (problem := (None if info.whole else _DAMAGED) or folders.get(label) or _problem(backup, look.now))
     }
     needs = {label: _needs(backup) for label, backup in info.backups.items()}
+    parts = {label: finite(backup, "backup-info-repo-size-delta") or 0 for label, backup in info.backups.items()}
     for label, backup in info.backups.items():
         start, stop = (finite(backup, f"backup-timestamp-{end}") for end in ("start", "stop"))
         yield Backup(
             shown(label),
             _time(look, label) if stop is None else min(stop, look.now),
-            _bytes(label, info, needs),
+            _bytes(label, info, needs, parts),
             own.get(label) or of_chain(label, needs, own),
             seconds=None if start is None or stop is None or stop < start else stop - start,
             start_segment=_start_segment(backup, info),
@@ -107,10 +108,9 @@ def _needs(backup: Json) -> set[str]:
     return {label for label in [backup.get("backup-prior"), *listed] if isinstance(label, str)}
 
 
-def _bytes(label: str, info: Info, needs: Mapping[str, set[str]]) -> float:
+def _bytes(label: str, info: Info, needs: Mapping[str, set[str]], parts: Mapping[str, float]) -> float:
     """Return what a restore reads; of incremental blocks the tool tells the own part alone."""
     whole = finite(info.backups[label], "backup-info-repo-size")
-    parts = {name: finite(one, "backup-info-repo-size-delta") or 0 for name, one in info.backups.items()}
     return with_ancestors(label, needs, parts) if whole is None else whole
 
 

@@ -7,10 +7,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from exporter.datastores.json_text import PARSED_BYTES, Json, cost
 
+_MOST_LINES = 20_000
 _CHECKSUM = ("backrest", "backrest-checksum")
 
 
@@ -25,19 +27,21 @@ class Info:
 
 
 def parse_info(content: bytes) -> Info:
-    """Parse a file; lines that cannot be read are left out, then the checksum is wrong, too."""
-    lines = list(_lines(content.decode("utf-8", "replace")))
+    """Parse a file; lines that cannot be read, or are too many, are left out: then it is not whole."""
+    lines = list(islice(_lines(content.decode("utf-8", "replace")), _MOST_LINES))
     sections: dict[str, dict[str, Any]] = {}
-    left = PARSED_BYTES
+    left, read = PARSED_BYTES, True
     for section, key, text in lines:
-        left -= cost(text.encode())
-        if left < 0:
-            break
+        needed = cost(text.encode())
+        if needed > left:
+            read = False
+            continue
+        left -= needed
         sections.setdefault(section, {})[key] = _value(text)
     told = [text.strip('"') for section, key, text in lines if (section, key) == _CHECKSUM]
     backups = sections.get("backup:current", {})
     return Info(
-        left >= 0 and told == [_checksum(lines)],
+        read and told == [_checksum(lines)],
         {label: value for label, value in backups.items() if isinstance(value, Mapping)},
         dict(_archives(sections.get("db:history", {}))),
         _number(sections.get("db", {}).get("db-id")),
