@@ -1,5 +1,6 @@
 """What is wrong with a set of backups, in words: one function for each thing that its policy or its facts tell."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from exporter.units import span
 
 _NAMED = 5  # rejected backups
 _CHARACTERS = 200
+_LONGEST_DETAIL = 400  # characters: a report's message is shorter
 _WORDS: dict[Rejection, str] = {
     "too_small": "too small",
     "too_large": "too large",
@@ -97,7 +99,7 @@ def copy_findings(policy: BackupPolicy, copy: Copy | None) -> Iterator[Finding]:
 
 def duration_findings(policy: BackupPolicy, there: Inventory) -> Iterator[Finding]:
     newest, limit = there.newest, policy.duration
-    if newest and newest.seconds is not None and limit is not None and newest.seconds > limit:
+    if newest and newest.seconds is not None and limit is not None and limit < newest.seconds < math.inf:
         took, allowed = span(newest.seconds), span(limit)
         if took == allowed:
             took, allowed = f"{newest.seconds:g} s", f"{limit:g} s"
@@ -122,4 +124,5 @@ def shown(name: str) -> str:
 
 def _rejected(one: Rejected) -> str:
     words = _WORDS.get(one.problem.reason, one.problem.reason)
-    return ", ".join(part for part in (f"{shown(one.backup.name)}: {words}", one.problem.detail) if part)
+    detail = visible(one.problem.detail[:_LONGEST_DETAIL])
+    return ", ".join(part for part in (f"{shown(one.backup.name)}: {words}", detail) if part)

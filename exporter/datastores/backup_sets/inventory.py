@@ -9,6 +9,7 @@ from exporter.config.backup_policy import Size
 from exporter.datastores.backup_sets.backup import Backup, Problem
 
 _AHEAD_SECONDS = 3600.0
+_EARLIEST = 946_684_800.0  # 2000: what is older comes from a clock that was never set
 _RECENT = 14  # backups that a size is compared with
 
 
@@ -69,6 +70,8 @@ def inventory(backups: Sequence[Backup], size: Size, now: float) -> Inventory:
 def _problem(backup: Backup, size: Size, now: float) -> Problem | None:
     if not backup.time <= now + _AHEAD_SECONDS:
         return Problem("clock", "its time lies in the future")
+    if backup.time < _EARLIEST:
+        return Problem("clock", "its time lies before 2000")
     if size.min is not None and backup.bytes < size.min:
         return Problem("too_small", f"{backup.bytes:.0f} bytes, expected {size.min:.0f} at least")
     if size.max is not None and backup.bytes > size.max:

@@ -18,12 +18,14 @@ from exporter.datastores.backup_sets.inventory import Inventory, inventory
 from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backup_sets.retention import History, Kept, kept
 from exporter.errors import Reason
+from exporter.logs import visible
 from exporter.queries.health_rule import STATUSES, Status
 from exporter.units import span
 
 NOT_YET = Finding("unknown", "not looked at yet")
 # Looks that do not get to their end; the longest pace between two of them is a quarter of an hour.
 _STALE_SECONDS = 1800.0
+_LONGEST_ERROR = 500  # characters
 _UNREADABLE: dict[Reason, str] = {  # where the error has no words of its own
     "connect": "its place does not answer",
     "timeout": "its place answers too late",
@@ -43,7 +45,7 @@ class Judgement:
 
 
 def judge(observed: ObservedSet) -> Judgement:
-    """Judge a set now; one that cannot be read, as it was when it could: that time passes makes no backup bad.
+    """Judge a set as it was when it was looked at: that time passes without a look makes no backup bad.
 
     It costs a sort of the backups, and a little for each period that is kept.
     """
@@ -83,9 +85,8 @@ def known(facts: SetFacts) -> bool:
 
 
 def _judged_at(observed: ObservedSet) -> float:
-    facts = observed.facts
-    looked = not any(_looking(facts, observed.now))
-    return observed.now if looked or facts.observed_at is None else facts.observed_at
+    """Return when the facts were those of the moment: looks are never far apart, or the finding says so."""
+    return observed.now if observed.facts.observed_at is None else observed.facts.observed_at
 
 
 def _kept(observed: ObservedSet, there: Inventory) -> Sequence[Kept]:
@@ -101,7 +102,7 @@ def _judgement(found: Sequence[Finding], there: Inventory | None = None) -> Judg
 def _looking(facts: SetFacts, now: float) -> Iterator[Finding]:
     """Say why the facts are not those of now."""
     if facts.error is not None:
-        why = str(facts.error.shown)
+        why = visible(facts.error.shown[:_LONGEST_ERROR])
         why = _UNREADABLE.get(facts.error.reason, why) if why == facts.error.reason else why
         yield Finding("warn", f"cannot be read: {why}{_last_seen(facts, now)}")
     elif facts.observed_at is None:

@@ -11,7 +11,7 @@ from exporter.datastores.backup_sets.backup import SetFacts
 class ObservedSet:
     """A set and its facts.
 
-    check: its name. of: the target whose backups they are. now: when it is judged, as Unix time.
+    check: its name. of: the target whose backups they are. now: as Unix time; the facts may be a little older.
     zone: whose days, weeks and months count for what is kept; None for the exporter's own.
     """
 

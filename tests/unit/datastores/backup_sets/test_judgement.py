@@ -88,6 +88,14 @@ def test_size_outside_its_bounds_is_rejected(size: float, words: str | None) -> 
     )
 
 
+def test_time_of_a_clock_that_was_never_set_is_rejected() -> None:
+    """Else every period since 1970 would be expected to have a backup."""
+    assert verdict([*daily(), Backup("x", 0.0, 1.0)], policy=policy(keep={"daily": 30})) == (
+        "pass",
+        ("x: wrong time, its time lies before 2000",),
+    )
+
+
 @pytest.mark.parametrize("time", [NOW + 3601, float("nan"), float("inf")])
 def test_time_in_the_future_is_rejected(time: float) -> None:
     """Whatever it came from; else the newest backup would be that one for years."""
@@ -238,6 +246,11 @@ def test_what_is_known_of_an_unreadable_set_is_judged_as_of_then() -> None:
     assert verdict([backup(4 * DAY + HOUR)], **then) == ("warn", (unread,))
     assert verdict([], **then) == ("fail", ("no good backup", unread))
     assert verdict([backup(4 * DAY + HOUR)], policy=policy(keep={"daily": 3}), **then) == ("warn", (unread,))
+
+
+def test_age_is_that_at_the_look() -> None:
+    """A look that takes its time, or comes to no end, must not make an archive of five minutes too old."""
+    assert verdict([backup(26 * HOUR + 1790)], observed_at=NOW - 1790) == ("pass", ())
 
 
 def test_looks_that_come_to_no_end_warn() -> None:
