@@ -137,6 +137,28 @@ async def test_snapshots_are_backups(qdrant: Qdrant, collection: str, qdrant_adm
     assert newest == pytest.approx(began, abs=120)
 
 
+async def test_snapshots_under_a_policy_are_judged(qdrant: Qdrant, collection: str, qdrant_admin: Admin) -> None:
+    """A collection without a snapshot fails, with one it passes; what no policy covers stays a fact."""
+    policy = {"collections": [collection], "every": "1d", "keep": {"daily": 7}}
+    names = ["snapshots", "snapshot_sets", "snapshot_rejected", "snapshot_retention", "snapshot_formats"]
+    where = {"check": f"snapshot:{collection}", "of": "q"}
+    qdrant_admin.upsert(collection, range(10))
+    before = await collect(qdrant.target("q", snapshots=policy), names)
+    qdrant_admin.send("POST", f"/collections/{collection}/snapshots?wait=true")
+    after = await collect(qdrant.target("q", snapshots=policy), names)
+
+    assert before.failures == after.failures == {}
+    assert (before.statuses[where["check"]], after.statuses[where["check"]]) == ("fail", "pass")
+    assert (before.value("datatier_backups", **where), after.value("datatier_backups", **where)) == (0, 1)
+    assert before.value("datatier_backup_expected", **where) == after.value("datatier_backup_expected", **where) == 1
+    assert (after.value("datatier_backup_median_size_bytes", **where) or 0) > 0
+    assert after.value("datatier_backup_rejected", reason="empty", **where) == 0
+    assert after.value("datatier_backup_retention_expected", tier="daily", **where) == 1
+    assert after.value("datatier_backup_retained", tier="daily", **where) == 1
+    assert after.value("datatier_backup_info", format="qdrant", **where) == 1
+    assert after.value("datatier_backups", check="storage_snapshot", of="q") == 0
+
+
 async def test_keys(servers: Servers) -> None:
     """A wrong key and none are `auth`; the read-only key reads everything, the canary included."""
     with servers.private_qdrant("full-key", "reading-key") as server:
