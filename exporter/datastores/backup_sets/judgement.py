@@ -55,8 +55,8 @@ def judge(observed: ObservedSet) -> Judgement:
         return _judgement(looking)
     found = [
         *looking,
-        *age_findings(kind, policy, there, facts.wal, now),
         *rejected_findings(kind, policy, there, now),
+        *age_findings(kind, policy, there, facts.wal, now),
         *wal_findings(facts.wal),
         *copy_findings(policy, facts.copy),
         *duration_findings(policy, there),

@@ -60,7 +60,7 @@ def test_newest_that_is_rejected_warns_until_the_last_good_one_is_too_old() -> N
         "fail",
         (words, "old: the newest good one is 1 d 6 h old, expected every 1 d"),
     )
-    assert verdict([cut]) == ("fail", ("no good backup", words))
+    assert verdict([cut]) == ("fail", (words, "no good backup"))
 
 
 def test_older_rejected_ones_are_named_and_change_nothing() -> None:
@@ -155,7 +155,7 @@ def test_job_that_failed_fails_with_its_message() -> None:
     failed = bad(HOUR, "failed", "pg_restore: out of memory", name="restore.json")
 
     assert report(failed, backup(DAY)) == ("fail", ("restore.json: failed, pg_restore: out of memory",))
-    assert report(failed) == ("fail", ("the job has not succeeded", "restore.json: failed, pg_restore: out of memory"))
+    assert report(failed) == ("fail", ("restore.json: failed, pg_restore: out of memory", "the job has not succeeded"))
 
 
 def test_report_is_judged_by_its_age_and_duration_alone() -> None:
