@@ -16,24 +16,25 @@ from testkit.postgres_programs import fetch
 ARCHIVE_COMMAND = "mkdir -p ../archive && cp %p ../archive/%f"
 _DAYS = 4
 _HOUR = timedelta(hours=1)
+# What comes every hour is looked at every minute; a test does not wait for longer.
 _SETS: list[dict[str, object]] = [
-    {"name": "daily", "files": "daily/*.dump", "format": "pg_dump", "every": "1d", "keep": {"daily": 3}},
-    {"name": "copied", "files": "copied/*.dump", "copy_of": "nas/daily", "every": "1d"},
+    {"name": "dumps", "files": "dumps/*.dump", "format": "pg_dump", "every": "1h", "keep": {"daily": 3}},
+    {"name": "copied", "files": "copied/*.dump", "copy_of": "nas/dumps", "every": "1h"},
     {"name": "base", "files": "base/*/", "format": "basebackup", "every": "7d"},
     {"name": "archive", "files": "archive/", "format": "wal", "every": "5m", "base": "base"},
-    {"name": "restore-test", "files": "reports/restore.json", "format": "report", "every": "7d", "duration": "15m"},
+    {"name": "restore-test", "files": "reports/restore.json", "format": "report", "every": "1h", "duration": "15m"},
 ]
 
 
 def place_of(primary: Postgres, of: str) -> dict[str, object]:
     """Make backups of a server and return the target of the place where they lie."""
     folder = primary.folder
-    for name in ("daily", "copied", "base", "reports"):
+    for name in ("dumps", "copied", "base", "reports"):
         (folder / name).mkdir()
         hand_over(folder / name)
     _program(primary, "pg_dump", "-Fc", "-f", str(folder / "app.dump"), primary.dsn("app"))
     for days in range(_DAYS):
-        _put(folder / "app.dump", folder / "daily", timedelta(days=days) + _HOUR)
+        _put(folder / "app.dump", folder / "dumps", timedelta(days=days) + _HOUR)
         _put(folder / "app.dump", folder / "copied", timedelta(days=days) + _HOUR)
     made = folder / "base" / f"{datetime.now(UTC):%Y%m%d_%H%MZ}"
     options = ("--format=tar", "--checkpoint=fast", "--no-sync", "--dbname", primary.dsn())
@@ -55,7 +56,7 @@ def report(folder: Path, *, ok: bool) -> None:
 @contextmanager
 def spoiled(folder: Path) -> Iterator[None]:
     """Cut the newest dump off, lose a segment of WAL, and let the test of a restore fail."""
-    cut = _put(folder / "app.dump", folder / "daily", _HOUR / 2)
+    cut = _put(folder / "app.dump", folder / "dumps", _HOUR / 2)
     moment = cut.stat().st_mtime
     os.truncate(cut, cut.stat().st_size // 2)
     os.utime(cut, (moment, moment))
