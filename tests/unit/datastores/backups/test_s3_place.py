@@ -98,6 +98,19 @@ async def test_listing_that_cannot_be_true_is_an_error(change: Callable[[str], s
     assert server.requests <= 11
 
 
+async def test_server_that_sends_the_same_page_for_ever_is_an_error() -> None:
+    """It is found with the second page, whether the server ignores its token or the name to start after."""
+    first = ListingServer(NAMES).answer(
+        httpx.Request("GET", "http://objects/backups?list-type=2&prefix=&max-keys=1000")
+    )
+    opened = place(always(first))
+
+    for after in ("", "01999"):
+        with pytest.raises(QueryError, match="repeats itself") as caught:
+            await opened.list("", deep=True, after=after)
+        assert caught.value.reason == "decode"
+
+
 @pytest.mark.parametrize(
     ("response", "reason", "words"),
     [
