@@ -267,8 +267,8 @@ def test_all_findings_are_there_the_worst_first() -> None:
 
     assert found == "fail"
     assert findings == (
-        "last: the newest good one is 2 d 12 h old, expected every 1 d",
         "cut: truncated, at 5 of 9 bytes",
+        "last: the newest good one is 2 d 12 h old, expected every 1 d",
         "missing: a",
         "last: took 99 s, 60 s allowed",
         "last: shrunk, 10 bytes where 505 are usual",
