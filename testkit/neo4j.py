@@ -9,6 +9,7 @@ from typing import Any
 
 from testkit import Unavailable
 from testkit.cache import cached, folder
+from testkit.machine import run
 from testkit.neo4j_programs import VERSIONS, jars, java, java_version
 from testkit.process import Process, StartError, free_port
 
@@ -48,6 +49,13 @@ class Neo4j(Process):
     def run(self, cypher: str, database: str | None = None, **parameters: object) -> list[dict[str, Any]]:
         """Run Cypher in a transaction of its own and return its rows."""
         return self._run_as(self.password, cypher, database, parameters)
+
+    def dump(self, place: Path) -> Path:
+        """Dump the database `neo4j` into a folder, as neo4j-admin does; stop the server first, as Community wants it."""
+        program = ["-cp", f"{jars(self.version)}/*", "org.neo4j.cli.AdminTool", "database", "dump", "neo4j"]
+        command = [java(self.version), "-Xmx512m", *program, f"--to-path={place}", "--overwrite-destination=true"]
+        run(command, self.folder, {"NEO4J_HOME": str(self.folder), "NEO4J_CONF": str(self.folder / "conf")})
+        return place / "neo4j.dump"
 
     def _run_as(
         self, password: str, cypher: str, database: str | None, parameters: dict[str, object]
