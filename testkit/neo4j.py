@@ -9,7 +9,7 @@ from typing import Any
 
 from testkit import Unavailable
 from testkit.cache import cached, folder
-from testkit.machine import run
+from testkit.machine import hand_over, run
 from testkit.neo4j_programs import VERSIONS, jars, java, java_version
 from testkit.process import Process, StartError, free_port
 
@@ -50,8 +50,11 @@ class Neo4j(Process):
         """Run Cypher in a transaction of its own and return its rows."""
         return self._run_as(self.password, cypher, database, parameters)
 
-    def dump(self, place: Path) -> Path:
-        """Dump the database `neo4j` into a folder, as neo4j-admin does; stop the server first, as Community wants it."""
+    def dump(self) -> Path:
+        """Dump the database `neo4j` as neo4j-admin does; the server must be stopped."""
+        place = self.folder / "dumps"
+        place.mkdir(exist_ok=True)
+        hand_over(place)
         program = ["-cp", f"{jars(self.version)}/*", "org.neo4j.cli.AdminTool", "database", "dump", "neo4j"]
         command = [java(self.version), "-Xmx512m", *program, f"--to-path={place}", "--overwrite-destination=true"]
         run(command, self.folder, {"NEO4J_HOME": str(self.folder), "NEO4J_CONF": str(self.folder / "conf")})

@@ -16,11 +16,10 @@ import yaml
 from minio import Minio as Client
 from minio.sse import SseS3
 
-from testkit.machine import hand_over, run
 from testkit.minio import Minio
 from testkit.neo4j import Neo4j
 from testkit.pgbackrest import Pgbackrest
-from testkit.postgres import Postgres
+from testkit.postgres import PASSWORDS, Postgres
 from testkit.postgres_programs import fetch
 from testkit.qdrant import Qdrant
 from tests.support.documented import pieces
@@ -64,8 +63,12 @@ def dump(server: Postgres, file: Path, *options: str, program: str = "pg_dump") 
     source = [] if program == "pg_dumpall" else [server.dsn("app")]
     login = ["-d", server.dsn()] if program == "pg_dumpall" else []
     command = [str(programs / "bin" / program), *options, *login, "-f", str(file), *source]
-    run(command, file.parent, {"LD_LIBRARY_PATH": str(programs / "lib")})
+    subprocess.run(command, check=True, env=_environment(server))
     return file
+
+
+def _environment(server: Postgres) -> dict[str, str]:
+    return {"LD_LIBRARY_PATH": str(fetch(server.version) / "lib"), "PGPASSWORD": PASSWORDS["postgres"]}
 
 
 def fill_folder(folder: Path, made: Path, pattern: str, tier: str = "daily") -> None:
@@ -82,7 +85,7 @@ def piped(server: Postgres, file: Path) -> Path:
     programs = fetch(server.version)
     with file.open("wb") as out, subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=out) as pipe:
         command = [str(programs / "bin" / "pg_dump"), "-Fc", server.dsn("app")]
-        subprocess.run(command, check=True, stdout=pipe.stdin, env={"LD_LIBRARY_PATH": str(programs / "lib")})
+        subprocess.run(command, check=True, stdout=pipe.stdin, env=_environment(server))
         assert pipe.stdin is not None
         pipe.stdin.close()
     return file
@@ -150,8 +153,7 @@ class Stage:
         fill_folder(self.nas, roles, "globals_{}.sql")
         self._graph.run("UNWIND range(1, 500) AS id CREATE (:Person {id: id})")
         self._graph.stop(60)
-        hand_over(work)
-        fill_folder(self.nas, self._graph.dump(work), "neo4j/graph-{}.dump")
+        fill_folder(self.nas, self._graph.dump(), "neo4j/graph-{}.dump")
         self._graph.restart()
         fill_folder(self.nas, snapshot(self._search, work / "docs.snapshot"), "qdrant/docs-{}.snapshot")
 
