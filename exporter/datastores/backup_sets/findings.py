@@ -45,6 +45,9 @@ def age_findings(
     else:
         moment = newest.time if newest else None
         none = "the job has not succeeded" if kind == "report" else "no good backup"
+    if moment is None and there.being_written and not there.rejected:
+        yield Finding("unknown", "the first one is being written")
+        return
     if moment is None:
         yield Finding("fail", none)
         return

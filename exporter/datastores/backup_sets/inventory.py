@@ -22,11 +22,15 @@ class Rejected(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The backups that are not being written. good: the oldest first. rejected: the newest first. bytes: of all."""
+    """The backups there are. good: the oldest first. rejected: the newest first. bytes: of all.
+
+    being_written: how many are neither good nor bad yet.
+    """
 
     good: Sequence[Backup] = ()
     rejected: Sequence[Rejected] = ()
     bytes: float = 0.0
+    being_written: int = 0
 
     @property
     def newest(self) -> Backup | None:
@@ -64,7 +68,8 @@ def inventory(backups: Sequence[Backup], size: Size, now: float) -> Inventory:
             rejected.append(Rejected(replace(backup, time=now), problem))
     good.sort(key=lambda backup: backup.time)
     rejected.sort(key=lambda one: one.backup.time, reverse=True)
-    return Inventory(good, rejected, sum(backup.bytes for backup in backups))
+    written = sum(backup.being_written for backup in backups)
+    return Inventory(good, rejected, sum(backup.bytes for backup in backups), written)
 
 
 def _problem(backup: Backup, size: Size, now: float) -> Problem | None:

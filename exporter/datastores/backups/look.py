@@ -11,10 +11,14 @@ from exporter.datastores.backups.place import Entry, Place
 
 
 class Verdict(NamedTuple):
-    """What the head and tail of a file told: its problem, or None, and the time in its header, where it has one."""
+    """What the head and tail of a file told: its problem, or None, and the time in its header, where it has one.
+
+    whole: its end is certain, so nothing more is being written, however young it is.
+    """
 
     problem: Problem | None = None
     time: float | None = None
+    whole: bool = False
 
 
 class VerdictKey(NamedTuple):

@@ -51,6 +51,7 @@ _ACCEPTED: Mapping[FormatName, tuple[Kind, ...]] = MappingProxyType(
 _WANTED: Mapping[FormatName, Verify] = MappingProxyType(
     {"pg_dump": pg_dump.verify, "sql": sql.verify, "neo4j": neo4j.verify, "qdrant": qdrant.verify}
 )
+_OPEN_ENDED = ("gzip", "packed")  # whose end may look right by chance while more is being written
 
 
 def kind_of(head: bytes) -> Kind | None:
@@ -75,8 +76,8 @@ async def verify(look: Look, sample: Sample) -> Verdict:
         return Verdict(UNENCRYPTED)
     kind, wanted = kind_of(sample.head), _WANTED.get(look.chosen.format)
     if wanted is not None and kind not in _ACCEPTED.get(look.chosen.format, ()):
-        return await wanted(look, sample)
-    return Verdict() if kind is None else await _VERIFY[kind](look, sample)
+        return (await wanted(look, sample))._replace(whole=True)
+    return Verdict() if kind is None else (await _VERIFY[kind](look, sample))._replace(whole=kind not in _OPEN_ENDED)
 
 
 async def read(look: Look) -> Found:

@@ -49,14 +49,12 @@ async def backups_of(look: Look, items: Sequence[Item]) -> Found:
     Until it is read, a file counts by its name, time and size, but only behind a newer one that was read and found
     good: where there is none yet, the look is unfinished. So the newest good backup was always read.
     """
-    written = _being_written(look, items)
-    ready = sorted(
-        (item for item in items if item.key not in written), key=lambda item: _time(look, item), reverse=True
-    )
     verdicts = look.memory.verdicts
     for key in verdicts.keys() - {item.key for item in items}:
         del verdicts[key]
-    await _judge_new(look, ready)
+    newest_first = sorted(items, key=lambda item: _time(look, item), reverse=True)
+    written = await _unfinished(look, newest_first)
+    await _judge_new(look, [item for item in newest_first if item.key not in written])
     return Found([_backup(look, item, being_written=item.key in written) for item in items if not _gone(look, item)])
 
 
@@ -94,7 +92,17 @@ def _gone(look: Look, item: Item) -> bool:
     return look.memory.verdicts.get(item.key) == GONE
 
 
-def _being_written(look: Look, items: Sequence[Item]) -> set[VerdictKey]:
+async def _unfinished(look: Look, newest_first: Sequence[Item]) -> set[VerdictKey]:
+    """Return those that may be being written: young ones whose end does not prove the contrary."""
+    young, verdicts = _young(look, newest_first), look.memory.verdicts
+    for item in [item for item in newest_first if item.key in young and item.key not in verdicts][:NEW_FILES]:
+        verdict = await _judged(item)
+        if verdict.whole and verdict.problem is None:
+            verdicts[item.key] = verdict
+    return young - verdicts.keys()
+
+
+def _young(look: Look, items: Sequence[Item]) -> set[VerdictKey]:
     """Return the young files, and those that grew since the last look; none of a place that shows whole ones only."""
     if look.place.shows_whole:
         return set()

@@ -63,6 +63,6 @@ def _item(look: Look, folder: str, entries: Sequence[Entry]) -> Item:
         except TooManyReadsError:
             return Verdict()
         encrypted = not look.chosen.encrypted or await look.place.encrypted_at_rest(folder + TOC)
-        return verdict if encrypted or verdict.problem else Verdict(UNENCRYPTED)
+        return verdict._replace(whole=True) if encrypted or verdict.problem else Verdict(UNENCRYPTED)
 
     return Item(whole, judge)

@@ -48,7 +48,7 @@ def test_no_backup_fails() -> None:
 def test_backup_that_is_being_written_is_neither_good_nor_bad() -> None:
     """Not even an empty one of yesterday, which a job has open."""
     assert verdict([*daily(), backup(0, 0.0, being_written=True)]) == ("pass", ())
-    assert verdict([backup(0, being_written=True)]) == ("fail", ("no good backup",))
+    assert verdict([backup(0, being_written=True)]) == ("unknown", ("the first one is being written",))
 
 
 def test_newest_that_is_rejected_warns_until_the_last_good_one_is_too_old() -> None:
