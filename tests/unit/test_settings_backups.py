@@ -8,7 +8,7 @@ from exporter.config.sharding import Shard
 from exporter.config.stores.backups import BackupsTarget
 from exporter.config.stores.postgres import PostgresTarget
 from exporter.errors import ConfigError
-from exporter.settings import ConfigLoader, monitored_target
+from exporter.settings import ConfigLoader, monitored_target, queries_for
 from tests.support.factories import write
 
 TEXT = """\
@@ -113,3 +113,24 @@ def test_each_shard_knows_which_of_its_targets_have_backups(tmp_path: Path) -> N
 
     assert covered == {"orders": True, "invoices": False, "objects": False, "vault": None}
     assert intervals == {"orders": 360.0, "invoices": None}
+
+
+def test_archiver_of_a_target_with_an_archive_is_judged_by_the_interval_of_the_set(tmp_path: Path) -> None:
+    """An archive that stands for 6 minutes is behind where a file is to come every 5; a target's own limit wins."""
+    limit = "thresholds: {unarchived_seconds: {warn: 60, fail: null}}"
+    own = TEXT.replace("name: orders, store: postgres,", f"name: orders, store: postgres, {limit},")
+    asked = {}
+    for name, given in (("set", TEXT), ("own", own)):
+        config, queries = loader(tmp_path, given).load()
+        for target in config.targets:
+            asked[name, target.name] = {query.name: query for query in queries_for(target, queries)}
+
+    rules = {key: found["archiver_unarchived"].health for key, found in asked.items() if "archiver_unarchived" in found}
+    assert {key: (rule.warn_above, rule.fail_above) for key, rule in rules.items() if rule} == {
+        ("set", "orders"): (360, 720),
+        ("set", "invoices"): (900, 3600),
+        ("own", "orders"): (60, None),
+        ("own", "invoices"): (900, 3600),
+    }
+    assert "archiver_expected" in asked["set", "orders"]
+    assert "archiver_expected" not in asked["set", "invoices"]

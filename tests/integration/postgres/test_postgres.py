@@ -22,6 +22,7 @@ ONLY_ON_A_REPLICA = {"recovery_prefetch", "wal_receiver"}
 NOTHING_WITHOUT_LOGICAL_REPLICATION = {"replication_slot_stats", "subscription_stats", "subscriptions"}
 NOTHING_TO_SEE_IN_THE_SHOP = {"materialized_views", "sequences"}  # the role may not read its sequences
 NOTHING_ON_A_REPLICA = {
+    "archiver_unarchived",
     "replication_slot_details", "replication_slot_invalidation", "replication_slot_wal_status", "replication_slots",
     "stat_replication", "sync_state",
 }  # fmt: skip
