@@ -15,7 +15,7 @@ from exporter.errors import QueryError
 SMALL = 5_000  # files: so many are listed at every look
 _STRETCH = 1_000  # files: what a bucket lists at once
 _PAGE = 10_000
-_AT_A_LOOK = 4  # stretches
+_AT_A_LOOK = 3  # stretches
 _NAME_BYTES = 128
 
 
@@ -43,7 +43,7 @@ async def list_archive(look: Look, progress: Progress, selection: Selection) -> 
     """Bring the stretches up to date.
 
     A small archive is listed whole. Of a large one those stretches are listed again in which new segments appear, and
-    others in turn: of 100,000 files each is seen again within 50 looks.
+    others in turn: of 100,000 files each is seen again within 100 looks.
     """
     if progress.listed and progress.count > SMALL:
         await _list_parts(look, progress, selection)

@@ -1,6 +1,6 @@
 """What lies in an archive of WAL, kept as runs of segments: a few hundred for 100,000 of them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -62,8 +62,8 @@ def stretch(entries: Iterable[Entry], last: str, belongs: Callable[[str], bool])
 
     belongs: whether a file of this name belongs to the set.
     """
-    files: dict[str, list[tuple[int, int, float]]] = {}
-    parts: dict[str, Part] = {}
+    files: defaultdict[str, list[tuple[int, int, float]]] = defaultdict(list)
+    parts: defaultdict[str, Part] = defaultdict(Part)
     count = 0
     for entry in entries:
         count += 1
@@ -72,16 +72,16 @@ def stretch(entries: Iterable[Entry], last: str, belongs: Callable[[str], bool])
         name, archive = entry.name.rpartition("/")[2], archive_of(entry.name)
         segment = segment_of(name)
         if segment is not None and entry.bytes:
-            part = parts.setdefault(archive, Part())
-            files.setdefault(archive, []).append((segment.timeline, segment.code, entry.modified))
+            part = parts[archive]
+            files[archive].append((segment.timeline, segment.code, entry.modified))
             _count(part, name, entry)
         elif (timeline := history_of(name)) is not None:
-            histories = parts.setdefault(archive, Part()).histories
+            histories = parts[archive].histories
             if len(histories) < _MOST_HISTORIES:
                 histories[timeline] = entry.name
     for archive, found in files.items():
         parts[archive].runs = _runs(found)
-    return Stretch(last, count, parts)
+    return Stretch(last, count, dict(parts))
 
 
 def _count(part: Part, name: str, entry: Entry) -> None:

@@ -3,16 +3,22 @@
 import shutil
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from exporter.config.stores.backups import BackupsTarget
 from exporter.datastores.backup_sets.backup import Backup, Problem, WalArchive
 from exporter.datastores.backups.file_place import FilePlace
 from exporter.datastores.backups.formats import pgbackrest, wal
 from exporter.datastores.backups.look import Memory
+from exporter.datastores.backups.opened_place import open_place
+from testkit.minio import Minio
 from testkit.pgbackrest import Pgbackrest
 from testkit.session import Servers
 from tests.support.backup_looks import look_at, problems
+from tests.support.collect import target_of
+from tests.support.minio_admin import s3
 
 BACKUPS = "backup/demo/"
 ARCHIVE = "archive/demo/"
@@ -139,6 +145,39 @@ async def test_read_after_expiry_nothing_is_missing(tool: Pgbackrest) -> None:
 
     assert [(backup.name[-1], backup.problem) for backup in backups] == [("F", None), ("F", None)]
     assert (found.gaps, found.recoverable_from) == (0, backups[0].time)
+
+
+def upload(server: Minio, bucket: str, repository: Path) -> None:
+    client = s3(server)
+    client.make_bucket(bucket_name=bucket)
+    catalogue = [*repository.glob(f"{BACKUPS}backup.info*"), *repository.glob(f"{BACKUPS}2*/backup.manifest")]
+    for path in [*catalogue, *segments(repository)]:
+        name = str(path.relative_to(repository))
+        client.fput_object(bucket_name=bucket, object_name=name, file_path=str(path))
+
+
+async def test_read_repository_in_a_bucket_is_the_same(servers: Servers, repository: Path) -> None:
+    """The files that tell of backups, and the archive: what else a backup has is not looked at."""
+    server, bucket = servers.minio(), f"repository-{uuid4().hex}"
+    upload(server, bucket, repository)
+    here = await backups_in(repository)
+    sets = [{"name": "base", "of": "orders", "files": BACKUPS, "format": "pgbackrest", "every": "1d"}]
+    written = {"store": "backups", "name": "vault", "url": f"s3://objects/{bucket}", "sets": sets}
+    target = BackupsTarget.model_validate(written).linked({"objects": target_of(server.target("objects"))})
+    place, memory = open_place(target), Memory()
+
+    there = (await pgbackrest.read(look_at(place, BACKUPS, "pgbackrest", now=time.time()))).backups
+    looks = look_at(place, ARCHIVE, "wal", memory, now=time.time() + 600, bases=here)
+    before = (await wal.read(looks)).wal
+    victim = segments(repository)[-3]
+    s3(server).remove_object(bucket_name=bucket, object_name=str(victim.relative_to(repository)))
+    after = (await wal.read(looks)).wal
+    await place.close()
+
+    assert sorted(there, key=lambda backup: backup.time) == here
+    assert before is not None
+    assert after is not None
+    assert (before.gaps, after.gaps, after.missing) == (0, 1, (victim.name[:24],))
 
 
 async def test_read_encrypted_repository_knows_its_labels(servers: Servers) -> None:
