@@ -7,7 +7,6 @@ million files are a limit: how long that takes to say, and by how much the proce
 
 import asyncio
 import io
-import resource
 import shutil
 import tarfile
 import time
@@ -152,7 +151,7 @@ def _limit_of_bucket() -> tuple[float, float]:
 async def _until_limit(place: Place) -> tuple[float, float]:
     """Return the seconds until the limit is told, and the MiB that it took; nothing of the files belongs to the set."""
     await place.list("none/", deep=True, most=1)
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, began = _most_memory(), time.perf_counter()
     memory = Memory()
     look = _look(place, memory, "auto")
     chosen = look.chosen.model_copy(update={"files": f"{_FOLDER}*.dump"})
@@ -165,7 +164,13 @@ async def _until_limit(place: Place) -> tuple[float, float]:
             if error.reason != "limit":
                 raise
             break
-    return time.perf_counter() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return time.perf_counter() - began, _most_memory() - before
+
+
+def _most_memory() -> float:
+    """Return the most MiB that the process has had; getrusage would tell of the process that started it, too."""
+    found = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(found.split()[1]) / 1024
 
 
 def _endless(request: httpx.Request) -> httpx.Response:
