@@ -1,5 +1,6 @@
 """Copies on real places: a folder and its copy in a bucket, a bucket and its mirror, an original that stops."""
 
+import gzip
 import io
 import os
 import time
@@ -126,16 +127,23 @@ async def test_mirror_of_more_objects_than_a_page_is_compared_whole(minio: Minio
     assert facts.copy.findings == ("missing: 3/1200",)
 
 
+DUMP = gzip.compress(bytes(100), mtime=0)
+
+
 def dumps(folder: Path, ages: Mapping[str, float]) -> None:
     for name, age in ages.items():
-        (folder / name).write_bytes(b"\x1f\x8b" + b"x" * 100)
+        (folder / name).write_bytes(DUMP)
         os.utime(folder / name, (time.time() - age * DAY,) * 2)
+
+
+def copy_to(minio: Minio, name: str, content: bytes) -> None:
+    s3(minio).put_object(bucket_name="offsite", object_name=name, data=io.BytesIO(content), length=len(content))
 
 
 async def test_copy_of_a_folder_in_a_bucket_is_compared(minio: Minio, tmp_path: Path) -> None:
     dumps(tmp_path, {"apex_1.dump": 1.5, "apex_2.dump": 2.5, "apex_3.dump": 3.5})
-    put(s3(minio), "offsite", "daily/apex_2.dump", 102)
-    put(s3(minio), "offsite", "daily/apex_3.dump", 50)  # too new to be judged
+    copy_to(minio, "daily/apex_2.dump", DUMP)
+    copy_to(minio, "daily/apex_3.dump", DUMP[:-5])
 
     async with opened(
         minio, tmp_path, url="s3://objects/offsite", name="copy", files="daily/*.dump", copy_of="nas/daily"
@@ -143,7 +151,10 @@ async def test_copy_of_a_folder_in_a_bucket_is_compared(minio: Minio, tmp_path: 
         facts = await look(datastore)
 
     assert facts.copy is not None
-    assert facts.copy.findings == ("missing: apex_1.dump",)
+    assert facts.copy.findings == (
+        "missing: apex_1.dump",
+        f"differs: apex_3.dump has {len(DUMP) - 5} of {len(DUMP)} bytes",
+    )
     assert facts.copy.behind == pytest.approx(DAY, abs=5)
     assert len(facts.backups) == 2
 

@@ -30,16 +30,16 @@ async def read(look: Look) -> Found:
             said = known[key] if key in known and known[key].whole else await _report(look, entry)
         except GoneError:
             continue
-        if _half_written(entry, said, look.now) and entry.name in before:
+        if _half_written(look, entry, said) and entry.name in before:
             key = before[entry.name]
             said = known[key]
         reports[key] = said
     look.memory.progress = reports
-    return Found([_backup(Entry(*key), said, look.now) for key, said in reports.items()])
+    return Found([_backup(look, Entry(*key), said) for key, said in reports.items()])
 
 
-def _half_written(entry: Entry, said: Report, now: float) -> bool:
-    return not said.whole and now - entry.modified < _WRITING_SECONDS
+def _half_written(look: Look, entry: Entry, said: Report) -> bool:
+    return not said.whole and not look.place.shows_whole and look.now - entry.modified < _WRITING_SECONDS
 
 
 async def _report(look: Look, entry: Entry) -> Report:
@@ -48,9 +48,9 @@ async def _report(look: Look, entry: Entry) -> Report:
     return parse_report(await look.place.read(entry.name, 0, MOST_BYTES + 1))
 
 
-def _backup(entry: Entry, said: Report, now: float) -> Backup:
+def _backup(look: Look, entry: Entry, said: Report) -> Backup:
     """Judge a report by itself: its age and its duration are the policy's."""
-    ahead = said.finished - now > _AHEAD_SECONDS
+    ahead = said.finished - look.now > _AHEAD_SECONDS
     problem: Problem | None = None
     if said.fault:
         problem = Problem("format" if entry.bytes else "empty", said.fault)
@@ -58,6 +58,6 @@ def _backup(entry: Entry, said: Report, now: float) -> Backup:
         problem = Problem("failed", said.message or "the job says no more")
     elif ahead:
         problem = Problem("clock", "finished lies in the future")
-    time = min(entry.modified, now) if said.fault or ahead else said.finished
-    half = _half_written(entry, said, now)
+    time = min(entry.modified, look.now) if said.fault or ahead else said.finished
+    half = _half_written(look, entry, said)
     return Backup(visible(entry.name), time, entry.bytes, None if half else problem, said.seconds, being_written=half)

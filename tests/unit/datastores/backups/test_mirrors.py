@@ -220,8 +220,8 @@ async def test_compare_large_listings_is_fast() -> None:
             return Page(page.entries[start : start + most], more=start + most < len(names))
 
     prepared = Prepared(original.files)
-    began = time.perf_counter()
+    began = time.process_time()
     walk = await compare(look(here), Side(prepared, "", "o"), Side(prepared, "", "c"), Expected(GRACE))
 
     assert walk.copies == 50_000
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0

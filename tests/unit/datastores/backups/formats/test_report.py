@@ -105,6 +105,14 @@ async def test_read_young_report_that_is_no_json_is_being_written(content: bytes
     assert (await scene.one(NOW + 100)).problem is not None
 
 
+async def test_read_report_in_a_bucket_is_never_half_written() -> None:
+    scene = Scene()
+    scene.place.shows_whole = True
+    scene.put(b'{"ok": tr', modified=NOW - 1)
+
+    assert (await scene.one()).problem == Problem("format", "no JSON that can be read")
+
+
 async def test_read_report_that_is_written_anew_says_what_it_said_before() -> None:
     scene = Scene()
     scene.put(said())

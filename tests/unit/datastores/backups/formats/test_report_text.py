@@ -109,10 +109,10 @@ def test_parse_report_with_a_byte_order_mark_is_read() -> None:
 
 def test_parse_report_with_many_keys_takes_no_time() -> None:
     content = ("{" + ",".join(f'"{number}":1' for number in range(7000)) + "}").encode()
-    began = time.perf_counter()
+    began = time.process_time()
     parse_report(content[:MOST_BYTES])
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 JSON = st.recursive(
