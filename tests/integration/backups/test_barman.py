@@ -73,7 +73,7 @@ async def test_read_vanished_parent_breaks_the_incremental_backup(home: Path) ->
 
     assert problems(await backups_in(home)) == {
         full.name: Problem("truncated", "its files are not there"),
-        delta.name: Problem("broken_chain", f"it builds on {full.name}, which is truncated"),
+        delta.name: Problem("broken_chain", f"it builds on {full.name}, which is rejected: truncated"),
     }
 
 

@@ -97,7 +97,7 @@ async def test_read_vanished_full_backup_breaks_what_builds_on_it(repository: Pa
     full, diff, incr = await backups_in(repository)
     shutil.rmtree(repository / BACKUPS / full.name)
 
-    chain = Problem("broken_chain", f"it builds on {full.name}, which is truncated")
+    chain = Problem("broken_chain", f"it builds on {full.name}, which is rejected: truncated")
     assert problems(await backups_in(repository)) == {
         full.name: Problem("truncated", "its folder is not there"),
         diff.name: chain,

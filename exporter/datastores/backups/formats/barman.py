@@ -11,6 +11,7 @@ from exporter.datastores.backups.formats.catalogues import (
     Level,
     clock_problem,
     content_of,
+    encryption_problem,
     finite,
     folder_of,
     level_of,
@@ -78,10 +79,8 @@ def _memory(look: Look, names: set[str]) -> dict[str, Known]:
 
 async def _read(look: Look, top: str, name: str, meta: Level, base: Level) -> Known:
     below = f"{top}base/{name}/"
-    if f"{name}{_META}" in meta.files:
-        content = await content_of(look.place, f"{top}meta/{name}{_META}", _INFO_BYTES)
-    else:
-        content = await content_of(look.place, f"{below}backup.info", _INFO_BYTES)
+    file = f"{top}meta/{name}{_META}" if f"{name}{_META}" in meta.files else f"{below}backup.info"
+    content = await content_of(look.place, file, _INFO_BYTES)
     info = _parsed(content or b"")
     begun = timestamp(info.get("begin_time")) or _time(look, name)
     ended = timestamp(info.get("end_time"))
@@ -94,6 +93,8 @@ async def _read(look: Look, top: str, name: str, meta: Level, base: Level) -> Kn
     problem = _problem(info) or clock_problem(moment, look.now)
     if problem is None and not await _has_data(look, below, name, base):
         problem = Problem("truncated", "its files are not there")
+    encrypted = info.get("encryption", "None") != "None"
+    problem = problem or await encryption_problem(look, file, encrypted=encrypted)
     segment = info.get("begin_wal", "")
     backup = Backup(
         name,

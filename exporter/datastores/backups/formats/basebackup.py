@@ -17,6 +17,7 @@ from exporter.datastores.backups.formats.base_manifest import (
 from exporter.datastores.backups.formats.catalogues import (
     Level,
     clock_problem,
+    encryption_problem,
     files_below,
     folders_chosen,
     level_of,
@@ -106,6 +107,7 @@ async def _checked(look: Look, folder: str, level: Level, entry: Entry) -> Check
             if tars
             else await off_loop(len(there) * 64, compared, manifest.files, there, segment)
         )
+    problem = problem or await encryption_problem(look, entry.name, encrypted=False)
     return _result(look, entry, (manifest, label, segment), Backup(_shown(folder), 0, size, problem))
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from glob import escape
 from typing import NamedTuple
 
@@ -119,6 +120,14 @@ async def is_there(place: Place, name: str) -> bool:
     return True
 
 
+async def encryption_problem(look: Look, name: str, *, encrypted: bool) -> Problem | None:
+    """Return what is wrong where the set demands encryption: neither the tool, nor the server of this file, does it."""
+    with suppress(GoneError):
+        if look.chosen.encrypted and not encrypted and not await look.place.encrypted_at_rest(name):
+            return Problem("unencrypted", "neither its tool nor the server of the files encrypts it")
+    return None
+
+
 def of_chain(name: str, needs: Mapping[str, Iterable[str]], problems: Mapping[str, Problem]) -> Problem | None:
     """Return what is wrong with the backups that a backup builds on, directly or not; they may form a circle.
 
@@ -133,7 +142,7 @@ def of_chain(name: str, needs: Mapping[str, Iterable[str]], problems: Mapping[st
         if one not in needs:
             return Problem("broken_chain", f"it builds on {shown(one)}, which is not there")
         if one in problems:
-            return Problem("broken_chain", f"it builds on {shown(one)}, which is {problems[one].reason}")
+            return Problem("broken_chain", f"it builds on {shown(one)}, which is rejected: {problems[one].reason}")
         waiting += needs[one]
     return None
 

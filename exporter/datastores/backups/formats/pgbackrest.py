@@ -9,6 +9,7 @@ from exporter.datastores.backups.formats.catalogues import (
     Level,
     clock_problem,
     content_of,
+    encryption_problem,
     finite,
     folder_of,
     is_there,
@@ -51,7 +52,7 @@ async def read(look: Look) -> Found:
     if any(content.startswith(_ENCRYPTED) for content in contents):
         return Found([await _of_label(look, folder, label) for label in labels])
     infos = [await off_loop(len(content), parse_info, content) for content in contents]
-    info = next((info for info in infos if info.whole), infos[0] if infos else None)
+    info = max(infos, key=lambda one: one.whole, default=None)
     if info is None:
         return Found([Backup(label, _time(look, label), 0, _NO_INFO) for label in labels])
     finished = await _finished(look, folder, level, info)
@@ -65,10 +66,12 @@ async def read(look: Look) -> Found:
 
 async def _finished(look: Look, folder: str, level: Level, info: Info) -> dict[str, Problem]:
     """Return what is wrong with the folders of backups."""
-    problems = {
+    open_to_all = await encryption_problem(look, f"{folder}backup.info", encrypted=False)
+    problems = dict.fromkeys(info.backups, open_to_all) if open_to_all else {}
+    problems |= {
         label: Problem("truncated", "its folder is not there") for label in info.backups if label not in level.folders
     }
-    there = sorted(set(info.backups) - set(problems), reverse=True)
+    there = sorted(set(info.backups) & level.folders, reverse=True)
     for label in there[:_LOOKED_INTO]:
         if not await is_there(look.place, f"{folder}{label}/backup.manifest"):
             problems[label] = _NO_MANIFEST

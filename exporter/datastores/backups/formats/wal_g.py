@@ -9,6 +9,7 @@ from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats.catalogues import (
     clock_problem,
     content_of,
+    encryption_problem,
     finite,
     folder_of,
     level_of,
@@ -18,6 +19,7 @@ from exporter.datastores.backups.formats.catalogues import (
     size_below,
     with_ancestors,
 )
+from exporter.datastores.backups.formats.encrypted import is_encrypted
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.place import Entry
 from exporter.datastores.json_text import at, parse_json, timestamp
@@ -27,6 +29,7 @@ _FOLDER = "basebackups_005"
 _SENTINEL = "_backup_stop_sentinel.json"
 _NAME = re.compile(r"base_([0-9A-F]{24})(_D_[0-9A-F]{24})?")
 _SENTINEL_BYTES = 4 * 2**20  # old versions list all files in it
+_MAGIC = {"lz4": b"\x04\x22\x4d\x18", "zst": b"\x28\xb5\x2f\xfd", "lzma": b"\x5d", "gz": b"\x1f\x8b"}
 _METADATA_BYTES = 2**20
 _KNOWN_SECONDS = 3600.0  # until a complete backup's files are looked at again
 _UNFINISHED = Problem("truncated", "it was never finished: it has no sentinel")
@@ -118,7 +121,17 @@ async def _problem(look: Look, folder: str, name: str, sentinel: object) -> Prob
     if not isinstance(sentinel, Mapping):
         return Problem("format", "its sentinel is no JSON object that can be read")
     page = await look.place.list(f"{folder}{name}/tar_partitions/pg_control.tar", deep=False, most=1)
-    return None if page.entries else Problem("truncated", "tar_partitions/pg_control.tar is not there")
+    for entry in page.entries:
+        encrypted = look.chosen.encrypted and await _is_encrypted(look, entry.name)
+        return await encryption_problem(look, entry.name, encrypted=encrypted)
+    return Problem("truncated", "tar_partitions/pg_control.tar is not there")
+
+
+async def _is_encrypted(look: Look, name: str) -> bool:
+    """Return whether an archive does not begin as its packer writes it; brotli has no begin of its own."""
+    magic = _MAGIC.get(name.rpartition(".")[2])
+    head = await look.place.read(name, 0, 512)
+    return is_encrypted(head) or (magic is not None and not head.startswith(magic))
 
 
 def _with_parents(found: Mapping[str, Known]) -> list[Backup]:

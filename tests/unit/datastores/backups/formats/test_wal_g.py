@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,7 +99,7 @@ async def test_read_backup_without_its_files_is_truncated(place: MemoryPlace, va
     found = await backups_in(place)
 
     assert found[FULL].problem == Problem("truncated", "tar_partitions/pg_control.tar is not there")
-    assert found[DELTA].problem == Problem("broken_chain", f"it builds on {FULL}, which is truncated")
+    assert found[DELTA].problem == Problem("broken_chain", f"it builds on {FULL}, which is rejected: truncated")
 
 
 async def test_read_backup_without_sentinel_is_being_written_and_then_truncated(place: MemoryPlace) -> None:
@@ -189,3 +190,26 @@ async def test_read_wildcards_are_unsupported(place: MemoryPlace) -> None:
 
 async def test_read_empty_place_has_no_backups() -> None:
     assert await backups_in(MemoryPlace()) == {}
+
+
+@pytest.mark.parametrize(
+    ("ending", "head", "reason"),
+    [
+        ("lz4", b"\x04\x22\x4d\x18data", "unencrypted"),
+        ("lz4", b"\x85\x01\x0c\x03data", None),
+        ("zst", b"random bytes of libsodium", None),
+        ("br", b"random bytes of brotli", "unencrypted"),
+    ],
+)
+async def test_read_demanded_encryption_is_told_by_the_begin_of_an_archive(
+    place: MemoryPlace, ending: str, head: bytes, reason: str | None
+) -> None:
+    folder = f"{FOLDER}{FULL}/tar_partitions/pg_control.tar."
+    del place.files[f"{folder}lz4"]
+    place.put({folder + ending: head}, NOW - 7000)
+    look = look_at(place, "pg/", "wal-g")
+    demanding = replace(look, chosen=look.chosen.model_copy(update={"encrypted": True}))
+
+    found = {one.name: one.problem and one.problem.reason for one in (await wal_g.read(demanding)).backups}
+
+    assert found[FULL] == reason
