@@ -6,9 +6,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from exporter.config.stores.backups import BackupsTarget
+from exporter.config.stores.backups import BackupsTarget, Original, OriginalSet
 from exporter.datastores.backup_sets.observed import ObservedSet
-from exporter.datastores.backups.format_table import FORMATS
+from exporter.datastores.backups.formats.registry import FORMATS
 from exporter.datastores.backups.opened_place import OpenedPlace, open_original, open_place
 from exporter.datastores.backups.operations import OPERATIONS
 from exporter.datastores.backups.reading import SetsReader
@@ -36,16 +36,24 @@ class BackupsDatastore:
 
     def __init__(self, target: BackupsTarget, transport: httpx.AsyncBaseTransport | None) -> None:
         self._place = open_place(target, transport)
-        self._originals = {name: open_original(original) for name, original in target.originals.items()}
-        self._reader = SetsReader(target, self._place, FORMATS, self._originals)
+        self._places = {_place_of(OriginalSet(target, target.sets[0])): self._place}
+        originals = {name: self._opened(original) for name, original in target.originals.items()}
+        self._reader = SetsReader(target, self._place, FORMATS, originals)
         self._states: States = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        for place in (self._place, *self._originals.values()):
+        for place in self._places.values():
             await place.close()
+
+    def _opened(self, original: Original) -> OpenedPlace:
+        """Open the place of an original; several sets share one, and a set of this place shares this one."""
+        key = _place_of(original)
+        if key not in self._places:
+            self._places[key] = open_original(original)
+        return self._places[key]
 
     @property
     def clock_skew(self) -> float | None:
@@ -63,6 +71,13 @@ class BackupsDatastore:
 
     def reason(self, error: BaseException) -> Reason:
         return http_reason(error) or "decode"
+
+
+def _place_of(original: Original) -> tuple[str, str]:
+    """Return what is the same for originals that lie in one place."""
+    if isinstance(original, OriginalSet):
+        return ("", original.place.name)
+    return (original.server.name, original.bucket)
 
 
 class BackupsSession:

@@ -97,3 +97,17 @@ async def test_query_without_operation_is_refused() -> None:
     async with opened("file:///backups").session("fast") as session:
         with pytest.raises(QueryError, match="has operations only"):
             await session.fetch(query)
+
+
+async def test_originals_share_the_places_that_they_lie_in(tmp_path: Path) -> None:
+    """Two copies of this place's own sets open nothing; those of another place open it once, and close it."""
+    names = ("near", "far", "other")
+    nas: dict[str, Any] = {"store": "backups", "name": "nas", "url": f"file://{tmp_path}", "sets": [SET]}
+    copies = [{**SET, "name": name, "copy_of": "vault/daily"} for name in names]
+    own = [{**SET, "name": f"own-{name}", "copy_of": "nas/daily"} for name in names]
+    vault = BackupsTarget.model_validate({**nas, "name": "vault", "url": "https://objects/backups"})
+    target = BackupsTarget.model_validate({**nas, "sets": [SET, *copies, *own]})
+    datastore = open_datastore(target.linked({"nas": target, "vault": vault}))
+
+    assert len(vars(datastore)["_places"]) == 2
+    await datastore.__aexit__()
