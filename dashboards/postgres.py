@@ -20,8 +20,9 @@ HEALTHY = Row("Healthy?", [
            "max by (target) (pg_blocked_sessions{SEL})", above(1, 10)),
     single("Oldest transaction", "Age of the oldest open transaction: it keeps vacuum from removing what died since.", "s",
            "max by (target) (pg_stat_activity_max_tx_duration{SEL})", above(300, 3600)),
-    single("Archive wait", "How long the oldest file of the write-ahead log has waited: what a disaster would cost.", "s",
-           "max by (target) (pg_archiver_oldest_ready_seconds{SEL})", limit("archive_wait_seconds"), every="1m"),
+    single("Archive wait", "For how long the oldest transaction has been in no archived file: what a disaster would cost.", "s",
+           "max by (target) (pg_archiver_unarchived_seconds{SEL} or on (target) pg_archiver_oldest_ready_seconds{SEL})",
+           limit("unarchived_seconds"), every="1m"),
     single("Wraparound", "Used share of the transaction ids after which the server takes no more writes.", "percentunit",
            "max by (target) (pg_wraparound_ratio{SEL})", limit("wraparound_ratio"), every="1m"),
 ])  # fmt: skip
