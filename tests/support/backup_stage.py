@@ -108,15 +108,15 @@ def report(folder: Path, name: str, **said: object) -> Path:
     return file
 
 
-def snapshot(search: Qdrant, file: Path) -> Path:
-    """Make a collection `docs` with points, and a snapshot of it that stays on the server; download that."""
+def snapshot(search: Qdrant) -> Path:
+    """Make a collection `docs` with points, and a snapshot of it; return the file, which the double does not offer."""
     collection = "/collections/docs"
     with httpx.Client(base_url=search.url, timeout=20, trust_env=False) as client:
         client.put(collection, json={"vectors": {"size": 4, "distance": "Cosine"}}).raise_for_status()
         points = [{"id": number, "vector": [number, 1, 2, 3]} for number in range(1, 200)]
         client.put(f"{collection}/points", params={"wait": "true"}, json={"points": points}).raise_for_status()
-        name = client.post(f"{collection}/snapshots").raise_for_status().json()["result"]["name"]
-        file.write_bytes(client.get(f"{collection}/snapshots/{name}").raise_for_status().content)
+        client.post(f"{collection}/snapshots").raise_for_status()
+    [file] = search.folder.rglob("docs-*.snapshot")
     return file
 
 
@@ -155,7 +155,7 @@ class Stage:
         self._graph.stop(60)
         fill_folder(self.nas, self._graph.dump(), "neo4j/graph-{}.dump")
         self._graph.restart()
-        fill_folder(self.nas, snapshot(self._search, work / "docs.snapshot"), "qdrant/docs-{}.snapshot")
+        fill_folder(self.nas, snapshot(self._search), "qdrant/docs-{}.snapshot")
 
     def _fill_vault(self) -> None:
         for tier in ("weekly", "monthly"):
@@ -172,7 +172,7 @@ class Stage:
         found = {target["name"]: target for target in shown or documented()}
         secret = {"access_key": self._elsewhere.access_key, "secret_key": self._elsewhere.secret_key}
         real: dict[str, Target] = {
-            "orders": self._archive.server.target("orders"),
+            "orders": {"password_file": None, **self._archive.server.target("orders")},
             "nas": {"url": self.nas.as_uri()},
             "search": {"url": self._search.url},
             "offsite": {"url": f"{self._elsewhere.url}/apex-dr", "secret_key_file": None, **secret},

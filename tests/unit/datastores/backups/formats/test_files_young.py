@@ -18,7 +18,7 @@ async def test_young_file_is_being_written_but_in_a_place_that_shows_whole_ones(
 
 @pytest.mark.parametrize(("ends", "written"), [("\n-- PostgreSQL database dump complete\n", False), ("", True)])
 async def test_young_file_whose_end_proves_that_it_is_whole_is_good(ends: str, *, written: bool) -> None:
-    text = f"--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n{ends}"
+    text = f"--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n\n--{ends}--\n\n"
     place = CountedPlace({"a.sql": text.encode()}, {"a.sql": time.time()})
     (backup,) = (await read(look_at(place))).backups
 
