@@ -2,15 +2,18 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from testkit.session import Servers
 from tests.support.backup_stage import KMS, STEPS, Stage, Target, documented, dump, piped
 from tests.support.exporter_process import Exporter
+from tests.support.paths import ROOT
 
 LOOK = 150.0  # seconds in which each set is looked at again, also when a pass has just begun
 DATA = {"orders", "graph", "search", "objects"}
@@ -49,10 +52,12 @@ def unlooked(exporter: Exporter, stage: Stage) -> set[str]:
 
 
 @pytest.mark.parametrize("steps", range(1, STEPS + 1))
-def test_each_step_of_the_page_can_be_checked(stage: Stage, steps: int) -> None:
+def test_each_step_of_the_page_can_be_checked(stage: Stage, steps: int, tmp_path: Path) -> None:
     """`check` looks at all that a step configures, and finds nothing wrong."""
-    exporter = Exporter(stage.targets(documented(steps)))
-    found = subprocess.run(exporter.command("check", "--format", "json"), capture_output=True, text=True, check=False)
+    config = tmp_path / "datatier.yaml"
+    config.write_text(yaml.safe_dump({"targets": stage.targets(documented(steps))}))
+    command = [sys.executable, "-m", "exporter", "check", "--format", "json", "--config", str(config)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stdout + found.stderr
     body = json.loads(found.stdout)
@@ -71,7 +76,7 @@ def test_all_sets_of_the_page_are_good(stage: Stage, exporter: Exporter) -> None
 
     assert wrong == {}
     assert snapshot.get("status") == "pass", snapshot
-    assert checks(exporter, "orders")["archiver"]["status"] == "pass"
+    exporter.wait(lambda: checks(exporter, "orders")["archiver"]["status"] == "pass", "what is archived", LOOK)
 
 
 def test_what_is_told_of_the_sets_of_the_page(exporter: Exporter) -> None:
