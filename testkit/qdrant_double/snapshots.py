@@ -1,10 +1,11 @@
-"""Snapshots: real files with real sizes, checksums and times, though not in Qdrant's format."""
+"""Snapshots: archives of tar with sizes, checksums and times as Qdrant's; the points in them are JSON."""
 
 from __future__ import annotations  # the engine has its type aliases only in its stub
 
-import gzip
 import hashlib
+import io
 import json
+import tarfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,9 +29,12 @@ def create(state: State, call: Call) -> Json:
     collection = state.readable(call.collection)
     moment = datetime.now(UTC).strftime("%Y-%m-%d-%H-%M-%S")
     path = collection.snapshots / f"{collection.name}-{state.peer}-{moment}.snapshot"
-    with gzip.open(path, "wt") as file:
-        for point in _points(collection):
-            file.write(json.dumps(point) + "\n")
+    points = "".join(json.dumps(point) + "\n" for point in _points(collection))
+    with tarfile.open(path, "w") as archive:
+        for name, text in (("0/points.json", points), ("config.json", json.dumps({"shards": 1}))):
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
     path.with_suffix(".checksum").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
     collection.snapshots_made += 1
     return _described(path)

@@ -6,7 +6,8 @@ Source: src/bin/pg_dump/pg_backup_custom.c.
 """
 
 DATA, LARGE_OBJECTS = 1, 3
-_MOST_EMPTY = 10_000  # large objects without a chunk that are passed over, one after the other
+_INT = 4  # bytes of a number on every machine of today
+_TRIES = 8  # ends of large objects without a chunk before which a chunk is looked for, the last one aside
 
 
 def number(value: int, int_size: int) -> bytes:
@@ -48,20 +49,20 @@ def ends_with_chunk(data: bytes, int_size: int) -> bool:
     say so by accident: about one of 10^7 cuts of compressed data, no cut of texts.
     """
     zero = number(0, int_size)
-    if not data.endswith(zero):
-        return False
     end = len(data) - len(zero)
-    if _chunk_before(data, end, int_size):
-        return True
-    for _ in range(_MOST_EMPTY):  # that was the end of all large objects: before it lies the end of one
-        if not data.endswith(zero, 0, end):
-            return False
+    if not data.endswith(zero) or _chunk_before(data, end, int_size):
+        return data.endswith(zero)
+    tries = _TRIES
+    while data.endswith(zero, 0, end):  # that was the end of all large objects: here is the end of one
         end -= len(zero)
-        if _chunk_before(data, end, int_size):
+        oid = _number(data, end - len(zero), int_size) if end > len(zero) else None
+        empty = bool(oid) and data.endswith(zero, 0, end - len(zero))  # it has no chunk, and another is before it
+        if (tries or not empty) and _chunk_before(data, end, int_size):
             return True
-        if data[end - len(zero) : end - len(zero) + 1] != b"\0":
+        if not empty:
             return False
-        end -= len(zero)  # the OID of one without a chunk
+        tries = max(0, tries - 1)
+        end -= len(zero)
     return False
 
 
@@ -90,7 +91,8 @@ def _chunk_before(data: bytes, end: int, int_size: int) -> bool:
     at = data.rfind(b"\0", 0, end)
     while at >= int_size:
         length = end - at - 1
-        if length > 0 and data[at - int_size] == 0 and number(length, int_size) == data[at - int_size : at + 1]:
+        high = length >> 16 if int_size == _INT else 0  # most places differ in this byte
+        if length and data[at - 1] == high and number(length, int_size) == data[at - int_size : at + 1]:
             return True
         at = data.rfind(b"\0", 0, at)
     return False

@@ -12,6 +12,7 @@ from typing import Literal
 
 _DICTIONARY = bytes(32_768)  # stands for the text before, which a block may refer to
 _PIECE = 64 * 1024  # bytes of text that are decoded at once
+_TRIED = 256  # bytes that most places fail to decode as a block
 _PROOF = 2_048  # bytes that decode without an error: it was a block
 
 # The three bits of a block of dynamic codes, the last one or not, and how many codes it has: 5 bits, 5 bits, 4 bits.
@@ -36,9 +37,10 @@ def deflate_end(window: bytes, trailer: int) -> End:
     for bit in range(8):
         shifted = window if bit == 0 else (int.from_bytes(window, "little") >> bit).to_bytes(len(window), "little")
         for at in _blocks(shifted):
-            end = _decoded(_first_bits(window, at, bit), trailer)
-            if end is not None:
-                return end
+            if _decodes(_first_bits(window[at : at + _TRIED], bit)):
+                end = _decoded(_first_bits(window[at:], bit), trailer)
+                if end is not None:
+                    return end
     return _stored_end(window, trailer)
 
 
@@ -57,8 +59,16 @@ def _blocks(data: bytes) -> Iterator[int]:
             yield at
 
 
-def _first_bits(window: bytes, at: int, bit: int) -> bytes:
-    """Return the window from this bit on, the rest of the byte filled with blocks that mean nothing.
+def _decodes(data: bytes) -> bool:
+    try:
+        zlib.decompressobj(-15, _DICTIONARY).decompress(data, _PIECE)
+    except zlib.error:
+        return False
+    return True
+
+
+def _first_bits(data: bytes, bit: int) -> bytes:
+    """Return the data from this bit on, the rest of the byte filled with blocks that mean nothing.
 
     So the bytes behind the stream keep their place, which they would lose if its bits were shifted.
     """
@@ -68,8 +78,8 @@ def _first_bits(window: bytes, at: int, bit: int) -> bytes:
     while count % 8 != bit:
         filled |= _EMPTY[0] << count
         count += _EMPTY[1]
-    filled |= (window[at] >> bit) << count
-    return filled.to_bytes((count + 8 - bit) // 8, "little") + window[at + 1 :]
+    filled |= (data[0] >> bit) << count
+    return filled.to_bytes((count + 8 - bit) // 8, "little") + data[1:]
 
 
 def _decoded(data: bytes, trailer: int) -> End | None:

@@ -91,7 +91,7 @@ async def _with_offsets(sample: Sample, archive: Archive, window: bytes, last: i
 def _without_offsets(archive: Archive, window: bytes, size: int) -> Problem | None:
     """Look for the block of the last entry: pg_dump could not go back to write where it begins."""
     problem = _chunk_ends(archive, window, size)
-    if problem or archive.end is None:
+    if archive.end is None:
         return problem
     *others, last = archive.entries
     ends = _block_ends(window, last.dump_id, archive.int_size)
@@ -102,7 +102,7 @@ def _without_offsets(archive: Archive, window: bytes, size: int) -> Problem | No
             return Problem("truncated", f"ends after the data of {number} of {len(archive.entries)} objects")
     if size - len(window) <= archive.end:  # all data were looked through
         return Problem("truncated", f"the data of its last object are not within {size} bytes")
-    return None
+    return problem
 
 
 def _block_ends(window: bytes, dump_id: int, int_size: int) -> list[int | None]:
