@@ -9,7 +9,7 @@ from exporter.datastores.backups.place import Entry, GoneError, Page
 from exporter.errors import QueryError
 
 NOW = time.time()
-OLD = NOW - 3600.0
+OLD = NOW - 300.0
 
 
 @dataclass

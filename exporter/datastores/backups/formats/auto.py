@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from exporter.config.backup_policy import Format as FormatName
+from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backups.formats import neo4j, pg_dump, pg_dump_tar, qdrant, sql
 from exporter.datastores.backups.formats.archive_toc import MAGIC as PG_DUMP
 from exporter.datastores.backups.formats.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
@@ -21,6 +22,12 @@ from exporter.datastores.backups.selection import folders
 Kind = str
 _PACKED: Iterable[tuple[bytes, Kind]] = (
     (GZIP, "gzip"), (XZ, "packed"), (BZIP2, "packed"), (ZSTD, "packed"), (LZ4, "packed"), (ZIP, "packed"),
+)  # fmt: skip
+
+
+# Of a file that is shorter than one of these and begins alike, it is not even known what it was to be.
+_BEGINS = (
+    *(magic for magic, _ in _PACKED), PG_DUMP, *pg_dump_tar.BEGINS, *sql.BEGINS, *neo4j.BEGINS,
 )  # fmt: skip
 
 
@@ -63,8 +70,10 @@ def kind_of(head: bytes) -> Kind | None:
     for magic, kind in _PACKED:
         if head.startswith(magic):
             return kind
+    if pg_dump_tar.is_pg_dump_tar(head):
+        return "pg_dump tar"
     if is_tar(head):
-        return "pg_dump tar" if pg_dump_tar.is_pg_dump_tar(head) else "tar"
+        return "tar"
     return "sql" if sql.is_sql_dump(head) else None
 
 
@@ -74,6 +83,8 @@ async def verify(look: Look, sample: Sample) -> Verdict:
         return Verdict(encrypted_problem(sample))
     if look.chosen.encrypted and not await look.place.encrypted_at_rest(sample.entry.name):
         return Verdict(UNENCRYPTED)
+    if any(len(sample.head) < len(begin) and begin.startswith(sample.head) for begin in _BEGINS):
+        return Verdict(Problem("truncated", f"only {sample.size} bytes"))
     kind, wanted = kind_of(sample.head), _WANTED.get(look.chosen.format)
     if wanted is not None and kind not in _ACCEPTED.get(look.chosen.format, ()):
         return (await wanted(look, sample))._replace(whole=True)

@@ -1,17 +1,18 @@
 """Archives of pg_dump -Ft: a tar whose first file is the table of contents, the last one a script to restore it."""
 
 from exporter.datastores.backup_sets.backup import Problem
-from exporter.datastores.backups.formats.archive_toc import MAGIC, ArchiveFormatError, CutError, parse
+from exporter.datastores.backups.formats.archive_toc import ArchiveFormatError, CutError, parse
 from exporter.datastores.backups.formats.sample import Sample
 from exporter.datastores.backups.formats.sql import END
-from exporter.datastores.backups.formats.tar import BLOCK, is_tar, tar_problem
+from exporter.datastores.backups.formats.tar import BLOCK, tar_problem
 from exporter.datastores.backups.look import Look, Verdict
 
+BEGINS = (b"toc.dat".ljust(100, b"\0"),)
 _END_BYTES = 2048  # at most 511 zeros fill up the script, 1024 follow
 
 
 def is_pg_dump_tar(head: bytes) -> bool:
-    return is_tar(head) and head.startswith(MAGIC, BLOCK)
+    return head.startswith(BEGINS)
 
 
 async def verify(look: Look, sample: Sample) -> Verdict:

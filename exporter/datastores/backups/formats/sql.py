@@ -6,6 +6,7 @@ from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backups.formats.sample import Sample
 from exporter.datastores.backups.look import Look, Verdict
 
+BEGINS = (b"--\n-- PostgreSQL database dump\n--\n", b"--\n-- PostgreSQL database cluster dump\n--\n")
 _BEGIN = re.compile(rb"^-- PostgreSQL database (cluster )?dump\r?$", re.MULTILINE)
 _KEY = re.compile(rb"^\\restrict (\w+)\r?$", re.MULTILINE)
 END = re.compile(rb"^-- PostgreSQL database (cluster )?dump complete\r?\n--\r?$", re.MULTILINE)
