@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backups.look import Look, Memory
@@ -55,7 +56,7 @@ def _at_level(name: str, level: int) -> str:
 
 
 def look_at(
-    place: CountedPlace, files: str = "*", memory: Memory | None = None, until: float = float("inf"), **chosen: object
+    place: CountedPlace, files: str = "*", memory: Memory | None = None, until: float = float("inf"), **chosen: Any
 ) -> Look:
     """Return a look at a set of these files; `chosen` are further keys of the set."""
     policy = BackupSet.model_validate({"name": "daily", "of": "orders", "files": files, "every": "1d", **chosen})

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from exporter.datastores.backup_sets.backup import Backup
 from exporter.datastores.backups.formats.registry import FORMATS
@@ -16,7 +17,7 @@ def cuts(size: int, more: int = 10) -> Iterator[int]:
     yield from (size - lacking for lacking in range(3, 20) if lacking < size)
 
 
-async def told(data: bytes, chosen: str = "auto", name: str = "x", **keys: object) -> Backup:
+async def told(data: bytes, chosen: str = "auto", name: str = "x", **keys: Any) -> Backup:
     """Return what is said of one file in a set of this format."""
     place = CountedPlace({name: data})
     found = await FORMATS[chosen](look_at(place, "*", format=chosen, **keys))

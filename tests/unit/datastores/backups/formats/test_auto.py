@@ -1,5 +1,7 @@
 """Files of any format: what each is taken for, and which are believed."""
 
+from typing import Any
+
 import pytest
 
 from exporter.datastores.backup_sets.backup import Backup
@@ -16,7 +18,7 @@ CLUSTER = PLAIN.replace(b"database dump", b"database cluster dump") + END
 GOOD = archive([b"x" * 100]).data
 
 
-async def look(place: CountedPlace, memory: Memory, **chosen: object) -> dict[str, Backup]:
+async def look(place: CountedPlace, memory: Memory, **chosen: Any) -> dict[str, Backup]:
     found = await auto.read(look_at(place, "*", memory, **chosen))
     return {backup.name: backup for backup in found.backups}
 
