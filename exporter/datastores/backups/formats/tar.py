@@ -4,7 +4,7 @@ from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError
 
 BLOCK = 512
-MOST_HEADERS = 64  # reads of headers
+MOST_HEADERS = 128  # reads of headers
 _PIECE = 4096  # bytes of one: short files one after the other are passed at once
 _MAGIC = 257  # where `ustar` is in a header
 _END_BYTES = 16 * 1024  # at the end in which the last header has to be, if it can be found

@@ -134,11 +134,11 @@ async def test_read_believes_no_file_that_was_not_read_while_none_is_good() -> N
 
 
 async def test_read_young_or_growing_file_is_being_written() -> None:
-    """It is neither good nor bad, and is not read."""
+    """It is neither good nor bad while its end does not show that it is whole."""
     place, memory = CountedPlace({"young": b"PGDMP", "grew": GOOD[:50]}), Memory()
     place.modified["young"] = NOW - 60
     await look(place, memory)
-    place.files["grew"] = GOOD
+    place.files["grew"] = GOOD[:-9]
 
     found = await look(place, memory)
 
