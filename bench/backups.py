@@ -25,12 +25,12 @@ from minio.credentials import StaticProvider  # type: ignore[attr-defined]  # mi
 from bench.results import Figure, Outcome, run
 from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.minio import MinioTarget
-from exporter.datastores.backups.file_place import FilePlace
 from exporter.datastores.backups.formats.wal import read as read_wal
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Look, Memory, UnfinishedError
-from exporter.datastores.backups.place import Place
-from exporter.datastores.backups.s3_place import S3Place
+from exporter.datastores.backups.places.file_place import FilePlace
+from exporter.datastores.backups.places.place import Place
+from exporter.datastores.backups.places.s3_place import S3Place
 from exporter.datastores.http_client import http_transport
 from exporter.errors import QueryError
 from testkit.minio import Minio

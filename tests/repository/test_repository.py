@@ -157,7 +157,7 @@ def test_failures_are_caught_in_one_place() -> None:
         "exporter/polling/execution.py:Try",
         "exporter/service.py:TryStar",
         "exporter/datastores/backups/set_look.py:Try",
-        "exporter/datastores/backups/file_threads.py:Try",
+        "exporter/datastores/backups/places/file_threads.py:Try",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.look import Look, Memory
-from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.places.place import Place
 from tests.support.memory_place import MemoryFile, MemoryPlace
 
 NOW = 1_800_000_000.0

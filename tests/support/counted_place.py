@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backups.look import Look, Memory
-from exporter.datastores.backups.place import Entry, GoneError, Page
+from exporter.datastores.backups.places.place import Entry, GoneError, Page
 from exporter.errors import QueryError
 
 NOW = time.time()

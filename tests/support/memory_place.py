@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.datastores.backups.place import Entry, GoneError, Page
+from exporter.datastores.backups.places.place import Entry, GoneError, Page
 from exporter.errors import QueryError
 
 

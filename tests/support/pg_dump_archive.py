@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exporter.datastores.backups.formats.archive_blocks import DATA, head_of, number
+from exporter.datastores.backups.formats.pg_dump.blocks import DATA, head_of, number
 
 CHUNK = 4096
 

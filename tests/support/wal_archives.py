@@ -6,7 +6,7 @@ from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
 from exporter.datastores.backups.formats import wal
 from exporter.datastores.backups.look import Look, Memory
-from exporter.datastores.backups.wal_names import segment_name
+from exporter.datastores.backups.wal.names import segment_name
 from tests.support.memory_place import MemoryFile, MemoryPlace
 
 NOW = 1_800_000_000.0

@@ -11,7 +11,7 @@ from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Format, Look, Memory, UnfinishedError
 from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original
-from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.places.place import Place
 from exporter.datastores.backups.set_look import (
     EARLY,
     LIST_SECONDS,

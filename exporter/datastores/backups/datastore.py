@@ -9,8 +9,8 @@ import httpx
 from exporter.config.stores.backups import BackupsTarget, Original, OriginalSet
 from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backups.formats.registry import FORMATS
-from exporter.datastores.backups.opened_place import OpenedPlace, open_original, open_place
 from exporter.datastores.backups.operations import OPERATIONS
+from exporter.datastores.backups.places.opened_place import OpenedPlace, open_original, open_place
 from exporter.datastores.backups.reading import SetsReader
 from exporter.datastores.base import Lane
 from exporter.datastores.caches import PassCache

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.datastores.backups.look import Listing, Look, UnfinishedError
-from exporter.datastores.backups.place import Entry, Page
+from exporter.datastores.backups.places.place import Entry, Page
 from exporter.datastores.backups.selection import Selection, folders
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import QueryError

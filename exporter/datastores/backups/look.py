@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Copy, Problem, WalArchive
-from exporter.datastores.backups.place import Entry, Place
+from exporter.datastores.backups.places.place import Entry, Place
 
 
 class Verdict(NamedTuple):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
-from exporter.datastores.backups.place import Entry, Place
+from exporter.datastores.backups.places.place import Entry, Place
 from exporter.errors import QueryError
 from exporter.logs import visible
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.datastores.backup_sets import rows
-from exporter.datastores.backups.place import DiskUse
+from exporter.datastores.backups.places.place import DiskUse
 from exporter.queries.operation import Operation
 from exporter.queries.query import Row
 

@@ -11,7 +11,7 @@ from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.backups.copies import PACE_SECONDS, CopyLook
 from exporter.datastores.backups.look import Format, Found, Look
 from exporter.datastores.backups.mirrors import Side, mirror
-from exporter.datastores.backups.place import Place
+from exporter.datastores.backups.places.place import Place
 from exporter.datastores.backups.set_look import SHORTEST_PACE, SetLook, pace_of
 from exporter.errors import QueryError
 

@@ -13,7 +13,7 @@ from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.backups import BackupsTarget
 from exporter.datastores.backup_sets.backup import Backup, SetFacts
 from exporter.datastores.backups.look import Format, Found, Look, Memory, UnfinishedError
-from exporter.datastores.backups.place import GoneError, Place
+from exporter.datastores.backups.places.place import GoneError, Place
 from exporter.errors import QueryError, Reason, forget_frames, no_thread
 from exporter.logs import visible
 

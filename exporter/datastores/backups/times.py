@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from exporter.datastores.backup_sets.backup import Problem
-from exporter.datastores.backups.place import Entry
+from exporter.datastores.backups.places.place import Entry
 
 _HOUR = 3600.0
 _ZONES = 14 * _HOUR  # no zone is further from UTC

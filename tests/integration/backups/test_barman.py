@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
-from exporter.datastores.backups.file_place import FilePlace
-from exporter.datastores.backups.formats import barman, wal
+from exporter.datastores.backups.formats import wal
+from exporter.datastores.backups.formats.base_backups import barman
+from exporter.datastores.backups.places.file_place import FilePlace
 from testkit.barman import Barman
 from testkit.machine import CommandError
 from testkit.postgres_programs import fetch

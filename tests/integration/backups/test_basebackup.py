@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
-from exporter.datastores.backups.file_place import FilePlace
-from exporter.datastores.backups.formats import basebackup
+from exporter.datastores.backups.formats.base_backups import basebackup
 from exporter.datastores.backups.look import Memory
+from exporter.datastores.backups.places.file_place import FilePlace
 from testkit.machine import clean_environment, run, temp_folder
 from testkit.postgres import Postgres
 from testkit.postgres_programs import VERSIONS, fetch

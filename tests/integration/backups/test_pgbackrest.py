@@ -9,10 +9,11 @@ import pytest
 
 from exporter.config.stores.backups import BackupsTarget
 from exporter.datastores.backup_sets.backup import Backup, Problem, WalArchive
-from exporter.datastores.backups.file_place import FilePlace
-from exporter.datastores.backups.formats import pgbackrest, wal
+from exporter.datastores.backups.formats import wal
+from exporter.datastores.backups.formats.base_backups import pgbackrest
 from exporter.datastores.backups.look import Memory
-from exporter.datastores.backups.opened_place import open_place
+from exporter.datastores.backups.places.file_place import FilePlace
+from exporter.datastores.backups.places.opened_place import open_place
 from testkit.minio import Minio
 from testkit.pgbackrest import Pgbackrest
 from testkit.session import Servers

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from exporter.config.stores.backups import BackupsTarget
-from exporter.datastores.backups.opened_place import OpenedPlace, open_place
-from exporter.datastores.backups.place import GoneError, Page
+from exporter.datastores.backups.places.opened_place import OpenedPlace, open_place
+from exporter.datastores.backups.places.place import GoneError, Page
 from exporter.errors import QueryError
 from testkit.minio import Minio
 from testkit.session import Servers

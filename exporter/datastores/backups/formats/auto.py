@@ -5,16 +5,18 @@ from types import MappingProxyType
 
 from exporter.config.backup_policy import Format as FormatName
 from exporter.datastores.backup_sets.backup import Problem
-from exporter.datastores.backups.formats import neo4j, pg_dump, pg_dump_tar, qdrant, sql
-from exporter.datastores.backups.formats.archive_toc import MAGIC as PG_DUMP
-from exporter.datastores.backups.formats.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
+from exporter.datastores.backups.formats import neo4j, qdrant, sql
 from exporter.datastores.backups.formats.encrypted import UNENCRYPTED, encrypted_problem, is_encrypted
 from exporter.datastores.backups.formats.files import Verify, backups_of, item_of
 from exporter.datastores.backups.formats.folders import folder_items
-from exporter.datastores.backups.formats.gzip_file import MAGIC as GZIP
-from exporter.datastores.backups.formats.gzip_file import gzip_problem
+from exporter.datastores.backups.formats.packing.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
+from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
+from exporter.datastores.backups.formats.packing.gzip_file import gzip_problem
+from exporter.datastores.backups.formats.packing.tar import is_tar, tar_problem
+from exporter.datastores.backups.formats.pg_dump import custom as pg_dump
+from exporter.datastores.backups.formats.pg_dump import tar as pg_dump_tar
+from exporter.datastores.backups.formats.pg_dump.toc import MAGIC as PG_DUMP
 from exporter.datastores.backups.formats.sample import Sample
-from exporter.datastores.backups.formats.tar import is_tar, tar_problem
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Found, Look, Verdict
 from exporter.datastores.backups.selection import folders

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError, sample_of
 from exporter.datastores.backups.look import Found, Look, UnfinishedError, Verdict, VerdictKey
-from exporter.datastores.backups.place import Entry, GoneError
+from exporter.datastores.backups.places.place import Entry, GoneError
 from exporter.datastores.backups.times import made
 from exporter.errors import QueryError
 from exporter.logs import visible

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from exporter.datastores.backups.formats.encrypted import UNENCRYPTED
 from exporter.datastores.backups.formats.files import Item
-from exporter.datastores.backups.formats.pg_dump_directory import TOC, verify_folder
+from exporter.datastores.backups.formats.pg_dump.directory import TOC, verify_folder
 from exporter.datastores.backups.formats.sample import TooManyReadsError
 from exporter.datastores.backups.listing import Listed, listed
 from exporter.datastores.backups.look import Look, Verdict
-from exporter.datastores.backups.place import Entry
+from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.backups.selection import Selection
 
 _DATA = re.compile(r"(\d{1,20}\.dat|blobs?_?\d{0,20}\.(toc|dat))(\.gz|\.lz4|\.zst)?\Z")  # names that pg_dump gives

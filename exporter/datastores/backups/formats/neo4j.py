@@ -5,9 +5,9 @@ empty.
 """
 
 from exporter.datastores.backup_sets.backup import Problem
-from exporter.datastores.backups.formats.compressed import ZSTD, packed_problem
-from exporter.datastores.backups.formats.gzip_file import MAGIC as GZIP
-from exporter.datastores.backups.formats.gzip_file import gzip_problem
+from exporter.datastores.backups.formats.packing.compressed import ZSTD, packed_problem
+from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
+from exporter.datastores.backups.formats.packing.gzip_file import gzip_problem
 from exporter.datastores.backups.formats.sample import Sample
 from exporter.datastores.backups.look import Look, Verdict
 

@@ -1,8 +1,8 @@
 """Snapshots of Qdrant: archives of tar, of the files of a collection, or of several such."""
 
 from exporter.datastores.backup_sets.backup import Problem
+from exporter.datastores.backups.formats.packing.tar import is_tar, tar_problem
 from exporter.datastores.backups.formats.sample import Sample
-from exporter.datastores.backups.formats.tar import is_tar, tar_problem
 from exporter.datastores.backups.look import Look, Verdict
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.datastores.backups.formats import auto, barman, basebackup, pgbackrest, report, wal, wal_g
+from exporter.datastores.backups.formats import auto, report, wal
+from exporter.datastores.backups.formats.base_backups import barman, basebackup, pgbackrest, wal_g
 from exporter.datastores.backups.look import Format
 
 FORMATS: Mapping[str, Format] = MappingProxyType(

@@ -7,7 +7,7 @@ from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats.report_text import MOST_BYTES, Report, parse_report
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Found, Look, VerdictKey
-from exporter.datastores.backups.place import Entry, GoneError
+from exporter.datastores.backups.places.place import Entry, GoneError
 from exporter.logs import visible
 
 _MOST_REPORTS = 100  # the newest ones

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from exporter.datastores.backups.place import Entry, Place
+from exporter.datastores.backups.places.place import Entry, Place
 
 HEAD = 4096  # bytes
 TAIL = 512

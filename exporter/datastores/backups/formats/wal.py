@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
 from exporter.datastores.backups.look import Found, Look
-from exporter.datastores.backups.place import GoneError, Place
+from exporter.datastores.backups.places.place import GoneError, Place
 from exporter.datastores.backups.selection import Selection
-from exporter.datastores.backups.wal_listing import Progress, list_archive
-from exporter.datastores.backups.wal_names import Switch, switches
-from exporter.datastores.backups.wal_segments import Part, joined
-from exporter.datastores.backups.wal_window import judged, line_of, lost, starts_on
+from exporter.datastores.backups.wal.listing import Progress, list_archive
+from exporter.datastores.backups.wal.names import Switch, switches
+from exporter.datastores.backups.wal.segments import Part, joined
+from exporter.datastores.backups.wal.window import judged, line_of, lost, starts_on
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Memory, UnfinishedError
-from exporter.datastores.backups.place import Page
+from exporter.datastores.backups.places.place import Page
 from exporter.datastores.backups.selection import Selection
 from exporter.errors import QueryError
 from tests.support.counted_place import CountedPlace, look_at

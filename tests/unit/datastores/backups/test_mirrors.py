@@ -12,7 +12,7 @@ from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backups import mirrors
 from exporter.datastores.backups.look import Found, Look, Memory, UnfinishedError
 from exporter.datastores.backups.mirrors import Expected, Side, compare, mirror
-from exporter.datastores.backups.place import Page
+from exporter.datastores.backups.places.place import Page
 from exporter.errors import QueryError
 from tests.support.memory_place import MemoryFile, MemoryPlace
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from exporter.datastores.backup_sets.backup import SetFacts
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
-from exporter.datastores.backups.place import GoneError
+from exporter.datastores.backups.places.place import GoneError
 from exporter.errors import QueryError, Reason
 from tests.support.backup_sets import GOOD, Formats, facts, reader
 from tests.support.virtual_time import virtual_time

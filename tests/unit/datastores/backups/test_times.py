@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.datastores.backups.place import Entry
+from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.backups.times import made, stamp_in
 from tests.support.fuzz import examples
 

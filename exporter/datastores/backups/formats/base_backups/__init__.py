@@ -1,0 +1,1 @@
+"""Base backups of PostgreSQL, a module for each tool that makes them."""

@@ -1,0 +1,1 @@
+"""Archives of pg_dump, a module for each of its formats."""
