@@ -3,10 +3,11 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.catalogues import (
     Level,
     clock_problem,
@@ -16,10 +17,8 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     folder_of,
     level_of,
     not_finished,
-    of_chain,
-    shown,
-    with_ancestors,
 )
+from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.wal.names import segment_of
 from exporter.datastores.json_text import timestamp
@@ -64,7 +63,8 @@ async def read(look: Look) -> Found:
         if one.backup.good:
             known[name] = one
         backups[name] = one
-    return Found(_with_parents(backups))
+    needs = {name: [one.parent] if one.parent else [] for name, one in backups.items()}
+    return Found(chained((one.backup for one in backups.values()), needs))
 
 
 def _memory(look: Look, names: set[str]) -> dict[str, Known]:
@@ -131,20 +131,6 @@ def _parsed(content: bytes) -> dict[str, str]:
 
 def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def _with_parents(found: Mapping[str, Known]) -> list[Backup]:
-    needs = {name: [one.parent] if one.parent else [] for name, one in found.items()}
-    problems = {name: one.backup.problem for name, one in found.items() if one.backup.problem}
-    sizes = {name: one.backup.bytes for name, one in found.items()}
-    return [
-        replace(
-            one.backup,
-            bytes=with_ancestors(name, needs, sizes),
-            problem=one.backup.problem or of_chain(name, needs, problems),
-        )
-        for name, one in found.items()
-    ]
 
 
 def _time(look: Look, name: str) -> float:

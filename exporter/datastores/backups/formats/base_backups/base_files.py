@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 from exporter.datastores.backup_sets.backup import Problem
+from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.base_manifest import Manifest
-from exporter.datastores.backups.formats.base_backups.catalogues import shown
 from exporter.datastores.backups.places.place import Entry, GoneError, Place
 from exporter.datastores.backups.wal.names import segment_of
 

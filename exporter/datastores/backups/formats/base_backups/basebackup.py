@@ -21,11 +21,9 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     files_below,
     folders_chosen,
     level_of,
-    of_chain,
-    shown,
     size_below,
-    with_ancestors,
 )
+from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.listing import MOST_ENTRIES
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.places.place import Entry, GoneError
@@ -33,6 +31,7 @@ from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal.names import name_at
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
+from exporter.logs import visible
 
 _MANIFEST_BYTES = 32 * 2**20
 _PIECE = 4 * 2**20
@@ -89,7 +88,7 @@ async def _without_manifest(look: Look, folder: str) -> Backup:
     size, modified = await size_below(look, folder)
     running = look.now - modified < _QUIET_SECONDS
     problem = None if running else _UNFINISHED
-    return Backup(_shown(folder), min(modified, look.now), size, problem, being_written=running)
+    return Backup(_name(folder), min(modified, look.now), size, problem, being_written=running)
 
 
 async def _checked(look: Look, folder: str, level: Level, entry: Entry) -> Checked:
@@ -108,7 +107,7 @@ async def _checked(look: Look, folder: str, level: Level, entry: Entry) -> Check
             else await off_loop(len(there) * 64, compared, manifest.files, there, segment)
         )
     problem = problem or await encryption_problem(look, entry.name, encrypted=False)
-    return _result(look, entry, (manifest, label, segment), Backup(_shown(folder), 0, size, problem))
+    return _result(look, entry, (manifest, label, segment), Backup(_name(folder), 0, size, problem))
 
 
 def _result(look: Look, entry: Entry, told: tuple[Manifest | None, Label, str], backup: Backup) -> Checked:
@@ -165,21 +164,12 @@ def _with_chains(found: list[Checked]) -> list[Backup]:
         else []
         for one in found
     }
-    problems = {one.backup.name: one.backup.problem for one in found if one.backup.problem}
-    sizes = {one.backup.name: one.backup.bytes for one in found}
-    return [
-        replace(
-            backup,
-            bytes=with_ancestors(backup.name, needs, sizes),
-            problem=backup.problem or of_chain(backup.name, needs, problems),
-        )
-        for backup in (one.backup for one in found)
-    ]
+    return chained((one.backup for one in found), needs)
 
 
 def _position(start: Start) -> str:
     return f"{start.position >> 32:X}/{start.position & 0xFFFFFFFF:X}"
 
 
-def _shown(folder: str) -> str:
-    return shown(folder.removesuffix("/"))
+def _name(folder: str) -> str:
+    return visible(folder.removesuffix("/"))

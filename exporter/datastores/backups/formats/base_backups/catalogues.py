@@ -1,7 +1,7 @@
 """What tools write down of their backups, read within bounds; and what is common to sets that are folders of a tool."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from glob import escape
 from typing import NamedTuple
@@ -20,7 +20,6 @@ MOST_BACKUPS = 10_000  # of one set, that a tool manages
 FUTURE_SECONDS = 3600.0
 _QUIET_SECONDS = 3600.0
 _WITHOUT_BOUND = 2.0**63
-_SHOWN = 100  # characters of a name that a finding names
 
 
 class Level(NamedTuple):
@@ -109,7 +108,7 @@ async def not_finished(look: Look, folder: str, name: str, began: float | None, 
     size, modified = known[folder]
     begin = modified if began is None else began
     running = look.now - max(begin, modified) < _QUIET_SECONDS
-    return Backup(shown(name), min(begin, look.now), size, None if running else problem, being_written=running)
+    return Backup(visible(name), min(begin, look.now), size, None if running else problem, being_written=running)
 
 
 async def is_there(place: Place, name: str) -> bool:
@@ -128,25 +127,6 @@ async def encryption_problem(look: Look, name: str, *, encrypted: bool) -> Probl
     return None
 
 
-def of_chain(name: str, needs: Mapping[str, Iterable[str]], problems: Mapping[str, Problem]) -> Problem | None:
-    """Return what is wrong with the backups that a backup builds on, directly or not; they may form a circle.
-
-    needs: what each backup that there is builds on. problems: what is wrong with each by itself.
-    """
-    seen, waiting = {name}, [*needs[name]]
-    while waiting:
-        one = waiting.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        if one not in needs:
-            return Problem("broken_chain", f"it builds on {shown(one)}, which is not there")
-        if one in problems:
-            return Problem("broken_chain", f"it builds on {shown(one)}, which is rejected: {problems[one].reason}")
-        waiting += needs[one]
-    return None
-
-
 def finite(page: object, key: str) -> float | None:
     """Return a number of a page that others wrote; None for one that is none, negative or without bound."""
     try:
@@ -156,20 +136,5 @@ def finite(page: object, key: str) -> float | None:
     return value if value is not None and 0 <= value < _WITHOUT_BOUND else None
 
 
-def with_ancestors(name: str, needs: Mapping[str, Iterable[str]], sizes: Mapping[str, float]) -> float:
-    """Return what a restore of a backup reads: its own size, and those of all that it builds on."""
-    seen, waiting = set[str](), [name]
-    while waiting:
-        one = waiting.pop()
-        if one in needs and one not in seen:
-            seen.add(one)
-            waiting += needs[one]
-    return sum(sizes[one] for one in seen)
-
-
 def clock_problem(moment: float, now: float) -> Problem | None:
     return Problem("clock", f"it is of {moment - now:.0f} s in the future") if moment > now + FUTURE_SECONDS else None
-
-
-def shown(text: str) -> str:
-    return visible(text[:_SHOWN])

@@ -15,15 +15,14 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     is_there,
     level_of,
     not_finished,
-    of_chain,
-    shown,
-    with_ancestors,
 )
+from exporter.datastores.backups.formats.base_backups.chains import of_chain, with_ancestors
 from exporter.datastores.backups.formats.base_backups.pgbackrest_info import Info, parse_info
 from exporter.datastores.backups.look import Found, Look
 from exporter.datastores.backups.wal.names import segment_of
 from exporter.datastores.json_text import Json
 from exporter.datastores.off_loop import off_loop
+from exporter.logs import visible
 
 _INFO_BYTES = 8 * 2**20
 _LABEL = re.compile(r"\d{8}-\d{6}F(_\d{8}-\d{6}[DI])?", re.ASCII)
@@ -89,7 +88,7 @@ def _listed(look: Look, info: Info, folders: Mapping[str, Problem]) -> Iterator[
     for label, backup in info.backups.items():
         start, stop = (finite(backup, f"backup-timestamp-{end}") for end in ("start", "stop"))
         yield Backup(
-            shown(label),
+            visible(label),
             _time(look, label) if stop is None else min(stop, look.now),
             _bytes(label, info, needs, parts),
             own.get(label) or of_chain(label, needs, own),

@@ -3,9 +3,10 @@
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.catalogues import (
     clock_problem,
     content_of,
@@ -14,11 +15,9 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     folder_of,
     level_of,
     not_finished,
-    of_chain,
-    shown,
     size_below,
-    with_ancestors,
 )
+from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.formats.encrypted import is_encrypted
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.places.place import Entry
@@ -69,7 +68,8 @@ async def read(look: Look) -> Found:
             one = known[name] = await _read(look, folder, name, entry)
         found[name] = one
     unfinished = [await not_finished(look, f"{folder}{name}/", name, None, _UNFINISHED) for name in begun]
-    return Found([*_with_parents(found), *unfinished])
+    needs = {name: _parents(name, one.parent, found) for name, one in found.items()}
+    return Found([*chained((one.backup for one in found.values()), needs), *unfinished])
 
 
 def _memory(look: Look, names: Mapping[str, Entry]) -> dict[str, Known]:
@@ -132,20 +132,6 @@ async def _is_encrypted(look: Look, name: str) -> bool:
     magic = _MAGIC.get(name.rpartition(".")[2])
     head = await look.place.read(name, 0, 512)
     return is_encrypted(head) or (magic is not None and not head.startswith(magic))
-
-
-def _with_parents(found: Mapping[str, Known]) -> list[Backup]:
-    needs = {name: _parents(name, one.parent, found) for name, one in found.items()}
-    problems = {name: one.backup.problem for name, one in found.items() if one.backup.problem}
-    sizes = {name: one.backup.bytes for name, one in found.items()}
-    return [
-        replace(
-            one.backup,
-            bytes=with_ancestors(name, needs, sizes),
-            problem=one.backup.problem or of_chain(name, needs, problems),
-        )
-        for name, one in found.items()
-    ]
 
 
 def _parents(name: str, told: str, names: Iterable[str]) -> list[str]:

@@ -151,3 +151,16 @@ async def test_read_globs_list_only_folders_on_the_way() -> None:
 
     assert [backup.name for backup in found] == ["base/one"]
     assert not [name for _, name in place.asked if name.startswith("other")]
+
+
+async def test_read_backups_deep_in_a_place_keep_their_whole_names() -> None:
+    """A copy is compared by names: what is cut off of them could not be missed."""
+    folder = "x" * 150
+    place = MemoryPlace()
+    for day in ("monday", "tuesday"):
+        place.put({f"{folder}/{day}/{path}": b"abc" for path in FILES}, NOW - 7000)
+        place.put({f"{folder}/{day}/backup_manifest": manifest()}, NOW - 7000)
+
+    found = await basebackup.read(look_at(place, f"{folder}/*/", "basebackup"))
+
+    assert {backup.name for backup in found.backups} == {f"{folder}/monday", f"{folder}/tuesday"}

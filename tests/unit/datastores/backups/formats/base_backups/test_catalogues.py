@@ -1,10 +1,9 @@
-"""What the formats of tools have in common: demanded encryption, and chains."""
+"""What the formats of tools have in common: encryption that a set demands."""
 
 import pytest
 
 from exporter.config.backup_policy import BackupSet
-from exporter.datastores.backup_sets.backup import Problem
-from exporter.datastores.backups.formats.base_backups.catalogues import encryption_problem, of_chain, with_ancestors
+from exporter.datastores.backups.formats.base_backups.catalogues import encryption_problem
 from exporter.datastores.backups.look import Look, Memory
 from tests.support.memory_place import MemoryFile, MemoryPlace
 
@@ -34,24 +33,3 @@ async def test_encryption_problem_is_told_where_nobody_encrypts(
     problem = await encryption_problem(demanding(place, encrypted=demanded), "x/info", encrypted=by_tool)
 
     assert (problem and problem.reason) == reason
-
-
-def test_of_chain_finds_what_is_missing_or_bad_however_far_away() -> None:
-    needs = {"a": [], "b": ["a"], "c": ["b"], "d": ["c", "gone"], "e": ["e"]}
-    bad = {"a": Problem("checksum", "")}
-
-    chains = {name: of_chain(name, needs, bad) for name in needs}
-
-    assert chains == {
-        "a": None,
-        "b": Problem("broken_chain", "it builds on a, which is rejected: checksum"),
-        "c": Problem("broken_chain", "it builds on a, which is rejected: checksum"),
-        "d": Problem("broken_chain", "it builds on gone, which is not there"),
-        "e": None,
-    }
-
-
-def test_with_ancestors_counts_each_once() -> None:
-    needs = {"a": ["c"], "b": ["a"], "c": ["b", "a", "gone"]}
-
-    assert with_ancestors("c", needs, {"a": 1, "b": 10, "c": 100}) == 111
