@@ -1,7 +1,9 @@
 """What a user expects of backups: how often they are made, how long they are kept, what each must be like."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
@@ -15,7 +17,10 @@ Format = Literal[
     "auto", "pg_dump", "sql", "basebackup", "pgbackrest", "wal-g", "barman", "wal", "neo4j", "qdrant", "report"
 ]
 Tier = Literal["daily", "weekly", "monthly", "yearly"]
-TIERS: tuple[Tier, ...] = ("daily", "weekly", "monthly", "yearly")
+_DAY_SECONDS = 86400.0
+TIERS: Mapping[Tier, float] = MappingProxyType(
+    {"daily": _DAY_SECONDS, "weekly": 7 * _DAY_SECONDS, "monthly": 31 * _DAY_SECONDS, "yearly": 366 * _DAY_SECONDS}
+)  # with the longest a period can be, in seconds
 
 _HOUR = 3600.0
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -72,6 +77,11 @@ class Keep(StrictModel):
     def tiers(self) -> dict[Tier, int]:
         """Return how many periods of each tier must have a backup."""
         return {tier: count for tier in TIERS if (count := getattr(self, tier)) is not None}
+
+    @property
+    def oldest_seconds(self) -> float:
+        """Return how old the oldest backup becomes that is kept."""
+        return max([*(count * TIERS[tier] for tier, count in self.tiers.items()), self.reach or 0.0])
 
 
 class Size(StrictModel):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from exporter.config.backup_files import has_wildcards, is_folder
-from exporter.config.backup_policy import BackupPolicy, BackupSet, Format, Tier
+from exporter.config.backup_policy import TIERS, BackupPolicy, BackupSet, Format
 from exporter.config.documents import KeyPath
 from exporter.units import span
 
@@ -14,15 +14,12 @@ _REPOSITORIES: tuple[Format, ...] = ("pgbackrest", "wal-g", "barman")  # folders
 _NO_BACKUPS: tuple[Format, ...] = ("wal", "report")  # sets whose files are no backups
 _TIMED: tuple[Format, ...] = ("report", *BASES)  # that tell how long a backup took
 
-_DAY = 86400.0
-_LONGEST: dict[Tier, float] = {"daily": _DAY, "weekly": 7 * _DAY, "monthly": 31 * _DAY, "yearly": 366 * _DAY}
-
 
 def policy_problems(policy: BackupPolicy) -> Iterator[Problem]:
     """Yield what in a policy can never be met."""
     for tier in policy.keep.tiers if policy.keep else ():
-        if policy.every > _LONGEST[tier]:
-            made, kept = span(policy.every), span(_LONGEST[tier])
+        if policy.every > TIERS[tier]:
+            made, kept = span(policy.every), span(TIERS[tier])
             yield ("keep", tier), f"a backup every {made} leaves some of them without one; every: {kept} or less"
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from exporter.config.backup_policy import Size
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import AHEAD_SECONDS, clock_problem
 
-_AHEAD_SECONDS = 3600.0
 _EARLIEST = 946_684_800.0  # 2000: what is older comes from a clock that was never set
 _RECENT = 14  # backups that a size is compared with
 
@@ -62,7 +62,7 @@ def inventory(backups: Sequence[Backup], size: Size, now: float) -> Inventory:
         problem = backup.problem or _problem(backup, size, now)
         if problem is None:
             good.append(backup)
-        elif backup.time <= now + _AHEAD_SECONDS:
+        elif backup.time <= now + AHEAD_SECONDS:
             rejected.append(Rejected(backup, problem))
         else:  # its time says nothing, also not whether it is the newest: somebody has to look
             rejected.append(Rejected(replace(backup, time=now), problem))
@@ -73,8 +73,8 @@ def inventory(backups: Sequence[Backup], size: Size, now: float) -> Inventory:
 
 
 def _problem(backup: Backup, size: Size, now: float) -> Problem | None:
-    if not backup.time <= now + _AHEAD_SECONDS:
-        return Problem("clock", "its time lies in the future")
+    if (problem := clock_problem(backup.time, now)) is not None:
+        return problem
     if backup.time < _EARLIEST:
         return Problem("clock", "its time lies before 2000")
     if size.min is not None and backup.bytes < size.min:

@@ -5,13 +5,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from exporter.config.backup_policy import BackupSet, Keep, Tier
+from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.backups import OriginalSet
 from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Format, Look, Memory, UnfinishedError
 from exporter.datastores.backups.mirrors import MOST_FINDINGS, Expected, Side, compare, of_original
 from exporter.datastores.backups.places.place import Place
+from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.set_look import (
     EARLY,
     LIST_SECONDS,
@@ -25,8 +26,6 @@ from exporter.errors import QueryError
 
 PACE_SECONDS = 900.0
 _MOST_BACKUPS = 100
-_DAY = 86400.0
-_DAYS: Mapping[Tier, float] = {"daily": _DAY, "weekly": 7 * _DAY, "monthly": 31 * _DAY, "yearly": 366 * _DAY}
 _ENCRYPTED = (".age", ".gpg", ".pgp", ".asc", ".enc")  # what tools that encrypt put at the end of a name
 
 
@@ -69,9 +68,9 @@ class CopyLook:
         if chosen.format == "wal":
             with of_original(name):
                 await demand(self._marker, self._place)
-            originals = Side(self._place, folder_of(original.files), name)
-            copies = Side(self._copied.place, folder_of(chosen.files), chosen.files)
-            expected = Expected(chosen.warn_seconds, reach_of(chosen.keep or original.keep))
+            originals = Side(self._place, Selection(original.files).folder, name)
+            copies = Side(self._copied.place, Selection(chosen.files).folder, chosen.files)
+            expected = Expected(chosen.warn_seconds, _reach(chosen, original))
             return (await compare(look, originals, copies, expected)).copy
         with of_original(name):
             await demand(self._marker, self._place)
@@ -89,7 +88,7 @@ def compared(
     goes, or else the original's, and old enough that it is time for them to be copied.
     """
     newest_first = sorted(filter(_counts, originals), key=lambda one: -one.time)
-    reach = reach_of(chosen.keep or original.keep)
+    reach = _reach(chosen, original)
     if not newest_first:
         return Copy(None, None, findings=("not compared: the original has no good backup",))
     there = _by_name(chosen, copies)
@@ -134,18 +133,10 @@ def _by_name(chosen: BackupSet, backups: Sequence[Backup]) -> Mapping[str, Backu
 
 
 def _name(chosen: BackupSet, backup: Backup) -> str:
-    return backup.name.removeprefix(folder_of(chosen.files)).rstrip("/")
+    return backup.name.removeprefix(Selection(chosen.files).folder).rstrip("/")
 
 
-def folder_of(files: str) -> str:
-    """Return the folder that all names which a glob matches begin with, with its slash; empty for the place itself."""
-    literal = files[: min((files.find(sign) for sign in "*?[" if sign in files), default=len(files))]
-    return literal[: literal.rfind("/") + 1]
-
-
-def reach_of(keep: Keep | None) -> float | None:
-    """Return how old the oldest backup is that is kept, in seconds; None where nothing says so."""
-    if keep is None:
-        return None
-    tiers = [count * _DAYS[tier] for tier, count in keep.tiers.items()]
-    return max([*tiers, keep.reach or 0.0])
+def _reach(chosen: BackupSet, original: BackupSet) -> float | None:
+    """Return how old backups become that must have a copy, in seconds; None where neither set says so."""
+    keep = chosen.keep or original.keep
+    return None if keep is None else keep.oldest_seconds

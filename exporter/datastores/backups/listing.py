@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.datastores.backups.look import Listing, Look, UnfinishedError
-from exporter.datastores.backups.places.place import Entry, Page
+from exporter.datastores.backups.places.place import MOST_ENTRIES, Entry, Page, too_many
 from exporter.datastores.backups.selection import Selection, folders
 from exporter.datastores.off_loop import in_thread
 from exporter.errors import QueryError
 
-MOST_ENTRIES = 200_000  # of one listing
 _SMALL = 1_000  # entries that are picked over on the event loop
 
 
@@ -47,7 +46,7 @@ async def _go_on(look: Look, selection: Selection, progress: Listing, most: int)
         progress.entries += found.entries
         progress.folders |= dict.fromkeys(found.folders)
         if progress.seen > most:
-            raise QueryError("limit", f"more than {most:,} files: narrow `files`, or give the set a folder of its own")
+            raise too_many(most)
         if not page.more:
             return
         progress.after = _last(page, progress.after)

@@ -10,11 +10,10 @@ from typing import NamedTuple
 from exporter.datastores.backup_sets.backup import Backup, Copy
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
-from exporter.datastores.backups.places.place import Entry, Place
+from exporter.datastores.backups.places.place import MOST_ENTRIES, Entry, Place
 from exporter.errors import QueryError
 from exporter.logs import visible
 
-MOST_ENTRIES = 200_000
 _PAGE = 2_000
 _STEPS = 500  # compared before other tasks get their turn
 _SKEW_SECONDS = 900.0  # by which clocks of servers may differ before we believe that a copy is older than its original

@@ -30,9 +30,14 @@ class Selection:
         return self.files
 
     @property
+    def folder(self) -> str:
+        """Return the folder that every name lies in, with its slash; empty for the place itself."""
+        return self.prefix[: self.prefix.rfind("/") + 1]
+
+    @property
     def deep(self) -> bool:
         """Return whether files may lie in folders below the prefix's last slash."""
-        rest = self.files[self.prefix.rfind("/") + 1 :]
+        rest = self.files[len(self.folder) :]
         return self.of_folders or "/" in rest or _ANY_FOLDERS in rest
 
     @property

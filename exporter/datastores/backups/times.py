@@ -8,6 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from exporter.datastores.backup_sets.backup import Problem
+from exporter.datastores.backup_sets.clock import AHEAD_SECONDS, clock_problem
 from exporter.datastores.backups.places.place import Entry
 
 _HOUR = 3600.0
@@ -52,12 +53,10 @@ def made(entry: Entry, now: float, zone: ZoneInfo | None, header: float | None =
         claimed = modified
     else:
         claimed = stamp.time if stamp is not None else modified if header is None else header
-    if _HOUR < claimed - modified <= _ZONES + _HOUR:
+    if AHEAD_SECONDS < claimed - modified <= _ZONES + AHEAD_SECONDS:
         claimed = modified
-    if claimed > now + _HOUR:
-        ahead = timedelta(seconds=round(claimed - now))
-        return Made(min(modified, now), Problem("clock", f"dated {ahead} in the future"))
-    return Made(claimed)
+    problem = clock_problem(claimed, now)
+    return Made(claimed if problem is None else min(modified, now), problem)
 
 
 def stamp_in(name: str, zone: ZoneInfo | None) -> Stamp | None:

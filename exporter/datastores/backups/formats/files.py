@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import AHEAD_SECONDS
 from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError, sample_of
 from exporter.datastores.backups.look import Found, Look, UnfinishedError, Verdict, VerdictKey
 from exporter.datastores.backups.places.place import Entry, GoneError
@@ -13,7 +14,6 @@ from exporter.logs import visible
 
 NEW_FILES = 20  # that are read at a look
 QUIET_SECONDS = 120.0  # after the last modification, until which a file is being written
-_SKEW_SECONDS = 3600.0  # by which a file server's clock may be ahead
 
 Verify = Callable[[Look, Sample], Awaitable[Verdict]]
 
@@ -107,7 +107,7 @@ def _young(look: Look, items: Sequence[Item]) -> set[VerdictKey]:
     if look.place.shows_whole:
         return set()
     before = look.memory.progress if isinstance(look.memory.progress, dict) else {}
-    young = {item.key for item in items if -_SKEW_SECONDS < look.now - item.entry.modified < QUIET_SECONDS}
+    young = {item.key for item in items if -AHEAD_SECONDS < look.now - item.entry.modified < QUIET_SECONDS}
     grew = {item.key for item in items if before.get(item.entry.name, item.entry.bytes) < item.entry.bytes}
     look.memory.progress = {item.entry.name: item.entry.bytes for item in items}
     return young | grew

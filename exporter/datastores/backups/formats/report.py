@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from heapq import nlargest
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backups.formats.report_text import MOST_BYTES, Report, parse_report
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Found, Look, VerdictKey
@@ -12,7 +13,6 @@ from exporter.logs import visible
 
 _MOST_REPORTS = 100  # the newest ones
 _WRITING_SECONDS = 120.0
-_AHEAD_SECONDS = 3600.0
 
 
 async def read(look: Look) -> Found:
@@ -50,14 +50,14 @@ async def _report(look: Look, entry: Entry) -> Report:
 
 def _backup(look: Look, entry: Entry, said: Report) -> Backup:
     """Judge a report by itself: its age and its duration are the policy's."""
-    ahead = said.finished - look.now > _AHEAD_SECONDS
+    clock = clock_problem(said.finished, look.now)
     problem: Problem | None = None
     if said.fault:
         problem = Problem("format" if entry.bytes else "empty", said.fault)
     elif not said.ok:
         problem = Problem("failed", said.message or "the job says no more")
-    elif ahead:
-        problem = Problem("clock", "finished lies in the future")
-    time = min(entry.modified, look.now) if said.fault or ahead else said.finished
+    else:
+        problem = clock
+    time = min(entry.modified, look.now) if said.fault or clock else said.finished
     half = _half_written(look, entry, said)
     return Backup(visible(entry.name), time, entry.bytes, None if half else problem, said.seconds, being_written=half)

@@ -12,7 +12,7 @@ from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal.listing import Progress, list_archive
 from exporter.datastores.backups.wal.names import Switch, switches
 from exporter.datastores.backups.wal.segments import Part, joined
-from exporter.datastores.backups.wal.window import judged, line_of, lost, starts_on
+from exporter.datastores.backups.wal.window import judged, lineage_of, lost, starts_on
 from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 
@@ -59,17 +59,17 @@ def _bases(look: Look, archive: str) -> Sequence[Backup] | None:
 def _facts(
     part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup] | None, look: Look, progress: Progress
 ) -> WalArchive:
-    line = line_of(part, ancestors, bases or (), look.now)
+    lineage = lineage_of(part, ancestors, bases or (), look.now)
     reach = look.chosen.keep.reach if look.chosen.keep else None
     wanted = None if reach is None else look.now - reach
     if bases is None:
-        return judged(part, line, None, wanted)
-    starts = starts_on(line, bases)
-    names = {start.name for start in lost(line, starts)}
+        return judged(part, lineage, None, wanted)
+    starts = starts_on(lineage, bases)
+    names = {start.name for start in lost(lineage, starts)}
     progress.lost = {name: progress.lost.get(name, look.now) for name in names}
     leaving = {name for name, since in progress.lost.items() if look.now - since < _EXPIRY_SECONDS}
     staying = [start for start in starts if start.name not in leaving]
-    return judged(part, line, staying or starts, wanted)
+    return judged(part, lineage, staying or starts, wanted)
 
 
 async def _ancestors(place: Place, part: Part, progress: Progress) -> list[Switch]:

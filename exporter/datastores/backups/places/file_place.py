@@ -7,7 +7,7 @@ from pathlib import Path
 from exporter.datastores.backups.places.denials import Denials
 from exporter.datastores.backups.places.file_threads import Call, FileThreads
 from exporter.datastores.backups.places.folder_walk import FolderWalk
-from exporter.datastores.backups.places.folders import folder_of, open_root, read_part
+from exporter.datastores.backups.places.folders import open_root, opened_folder, read_part
 from exporter.datastores.backups.places.place import DiskUse, GoneError, Page
 from exporter.errors import QueryError
 from exporter.logs import visible
@@ -108,7 +108,7 @@ class FilePlace:
             raise QueryError("connect", f"the marker {visible(marker)} is not there: is the place mounted?") from None
 
     def _disk(self, _: Call) -> DiskUse | None:
-        with folder_of(self._root, "") as descriptor:
+        with opened_folder(self._root, "") as descriptor:
             found = os.fstatvfs(descriptor)
         used = found.f_blocks - found.f_bfree
         return DiskUse(used / (used + found.f_bavail)) if used + found.f_bavail > 0 else None

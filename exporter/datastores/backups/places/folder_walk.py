@@ -11,11 +11,10 @@ from pathlib import Path
 
 from exporter.datastores.backups.places.file_threads import Call
 from exporter.datastores.backups.places.folders import failure, is_gone, open_folder
-from exporter.datastores.backups.places.place import Entry, Page
+from exporter.datastores.backups.places.place import MOST_ENTRIES, Entry, Page, too_many
 from exporter.errors import QueryError
 from exporter.logs import visible
 
-MOST_NAMES = 200_000  # of one listing
 MOST_DEEP = 32
 _SORTED_AT_ONCE = 10_000  # names: to sort more would stop all other threads for longer than a few milliseconds
 _CHECK_EVERY = 1_000  # names
@@ -116,12 +115,9 @@ class FolderWalk:
 
     def _counted(self, name: str) -> str:
         self._kept += 1
-        if self._kept > MOST_NAMES:
+        if self._kept > MOST_ENTRIES:
             where = f" below {visible(self._prefix)}" if self._prefix else ""
-            raise QueryError(
-                "limit",
-                f"more than {MOST_NAMES:,} files{where}: narrow `files`, or give the set a folder of its own",
-            )
+            raise too_many(MOST_ENTRIES, where)
         return name
 
     def _entry(self, name: str) -> Entry | None:

@@ -54,7 +54,7 @@ def read_part(root: Path, name: str, start: int, length: int) -> bytes:
     """Return a part of a regular file below the root; raise GoneError where there is none, and QueryError."""
     folder, _, last = name.rpartition("/")
     try:
-        with folder_of(root, f"{folder}/" if folder else "") as descriptor:
+        with opened_folder(root, f"{folder}/" if folder else "") as descriptor:
             _check_part(last)
             # First: to open a device may already do something.
             _check_regular(os.stat(last, dir_fd=descriptor, follow_symlinks=False))
@@ -71,7 +71,7 @@ def read_part(root: Path, name: str, start: int, length: int) -> bytes:
 
 
 @contextmanager
-def folder_of(root: Path, folder: str) -> Iterator[int]:
+def opened_folder(root: Path, folder: str) -> Iterator[int]:
     """Yield a descriptor of a folder."""
     descriptor = open_folder(root, folder)
     try:

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from exporter.errors import QueryError
+
+MOST_ENTRIES = 200_000  # of one listing, whether they belong to a set or not
+
 
 class Entry(NamedTuple):
     """A file or an object: its name below the place, its size, and when it was modified, as Unix time."""
@@ -31,6 +35,11 @@ class DiskUse(NamedTuple):
 
 class GoneError(Exception):
     """What was listed is no longer there: a rotation may have removed it."""
+
+
+def too_many(most: int = MOST_ENTRIES, where: str = "") -> QueryError:
+    """Return the error of a listing with more entries, and what its user can do."""
+    return QueryError("limit", f"more than {most:,} files{where}: narrow `files`, or give the set a folder of its own")
 
 
 class Place(Protocol):

@@ -3,14 +3,12 @@
 import time
 from dataclasses import dataclass, field
 
-from exporter.datastores.backups.listing import MOST_ENTRIES
 from exporter.datastores.backups.look import Look, UnfinishedError
-from exporter.datastores.backups.places.place import Entry
+from exporter.datastores.backups.places.place import MOST_ENTRIES, Entry, too_many
 from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal.names import Switch
 from exporter.datastores.backups.wal.segments import Stretch, stretch
 from exporter.datastores.off_loop import off_loop
-from exporter.errors import QueryError
 
 SMALL = 5_000  # files: so many are listed at every look
 _STRETCH = 1_000  # files: what a bucket lists at once
@@ -52,7 +50,7 @@ async def list_archive(look: Look, progress: Progress, selection: Selection) -> 
             progress.stretches, progress.listed = [], False
         await _list_rest(look, progress, selection)
     if progress.count > MOST_ENTRIES:
-        raise _too_many()
+        raise too_many()
 
 
 async def _list_rest(look: Look, progress: Progress, selection: Selection) -> None:
@@ -66,7 +64,7 @@ async def _list_rest(look: Look, progress: Progress, selection: Selection) -> No
             return
         if progress.count > MOST_ENTRIES:
             progress.stretches, progress.turn = [], ""
-            raise _too_many()
+            raise too_many()
 
 
 async def _list_parts(look: Look, progress: Progress, selection: Selection) -> None:
@@ -103,7 +101,7 @@ async def _between(look: Look, selection: Selection, after: str, last: str | Non
         if not more or not entries or (last is not None and entries[-1].name >= last):
             return found
         after = entries[-1].name
-    raise _too_many()
+    raise too_many()
 
 
 async def _page(look: Look, selection: Selection, after: str, most: int) -> tuple[list[Entry], bool]:
@@ -121,7 +119,3 @@ def _stretches(entries: list[Entry], selection: Selection) -> list[Stretch]:
     whole = selection.prefix == selection.files
     parts = (entries[begin : begin + _STRETCH] for begin in range(0, len(entries), _STRETCH))
     return [stretch(part, part[-1].name, selection.matches if not whole else bool) for part in parts]
-
-
-def _too_many() -> QueryError:
-    return QueryError("limit", f"more than {MOST_ENTRIES:,} files: narrow `files`, or give the set a folder of its own")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 BELOW = 12  # bits: so many segments of the smallest size lie below one high half
 SMALLEST, USUAL, LARGEST = 2**20, 16 * 2**20, 2**30  # bytes of a segment
-_HALF = 2**32  # bytes below one high half
+HALF = 2**32  # bytes below one high half
 
 # After the digits: pgBackRest's checksum, then endings such as .gz or .lz4.gpg; wal-g's `_delta` is no segment.
 _SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(-[0-9a-f]{40})?((?:\.[a-z0-9]{1,8}){0,3})")
@@ -66,7 +66,7 @@ def number_of(code: int, per_half: int) -> int:
 
 def name_at(timeline: int, position: int, size: int = USUAL) -> str:
     """Return the name of the segment of so many bytes that holds a position."""
-    return segment_name(timeline, position // size, _HALF // size)
+    return segment_name(timeline, position // size, HALF // size)
 
 
 def position_of(lsn: object) -> int | None:

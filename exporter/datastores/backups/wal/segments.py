@@ -9,6 +9,7 @@ from typing import NamedTuple
 from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.backups.wal.names import (
     BELOW,
+    HALF,
     LARGEST,
     SMALLEST,
     USUAL,
@@ -18,7 +19,6 @@ from exporter.datastores.backups.wal.names import (
     segment_of,
 )
 
-_PER_HALF = 2**32  # bytes that the segments below one high half take
 _LOW = (1 << BELOW) - 1
 _COUNTS = tuple(1 << power for power in range(2, BELOW + 1))  # of segments below a half, from 1 GiB ones to 1 MiB ones
 _MOST_HISTORIES = 100
@@ -144,10 +144,10 @@ def per_half(part: Part, others: Iterable[int] = ()) -> int:
     lows = [code & _LOW for run in runs for code in (run.first, run.last)] + [code & _LOW for code in others]
     possible = [count for count in _COUNTS if count > max(lows, default=0)]
     size, files = max(part.sizes.items(), key=lambda item: item[1], default=(USUAL, 0))
-    told = _PER_HALF // size
+    told = HALF // size
     if told in possible and 2 * files > sum(run.last - run.first + 1 for run in runs):
         return told
-    return min(possible, key=lambda count: (_holes(part, count), count != _PER_HALF // USUAL, count))
+    return min(possible, key=lambda count: (_holes(part, count), count != HALF // USUAL, count))
 
 
 def _holes(part: Part, count: int) -> int:

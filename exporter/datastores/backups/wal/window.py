@@ -5,12 +5,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
-from exporter.datastores.backups.wal.names import Switch, number_of, segment_name, segment_of
+from exporter.datastores.backups.wal.names import HALF, Switch, number_of, segment_name, segment_of
 from exporter.datastores.backups.wal.segments import Part, Run, merged, per_half
 
 SETTLED_SECONDS = 60.0  # archiving in parallel may finish a segment before the one that precedes it
 _CLOCKS_APART = 300.0  # seconds between the clocks of who makes backups and who stores segments
-_HALF = 2**32
 _NAMED = 10
 
 
@@ -30,7 +29,7 @@ class Start(NamedTuple):
     name: str
 
 
-class Line(NamedTuple):
+class Lineage(NamedTuple):
     """The segments on the way to the newest timeline. runs: by number, in order."""
 
     runs: Sequence[Run]
@@ -38,7 +37,7 @@ class Line(NamedTuple):
     per_half: int
 
 
-def line_of(part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup], now: float) -> Line:
+def lineage_of(part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup], now: float) -> Lineage:
     """Follow the newest timeline back to its first ancestor; others are abandoned.
 
     ancestors: of the newest timeline, as its history tells them. Without a history, lower timelines are taken for
@@ -55,11 +54,11 @@ def line_of(part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup], no
     runs = merged(sorted(clipped for branch in branches for clipped in _clipped(numbered, branch)))
     while len(runs) > 1 and now - runs[-1].began < SETTLED_SECONDS:
         runs.pop()
-    return Line(runs, branches, count)
+    return Lineage(runs, branches, count)
 
 
 def _told(ancestors: Sequence[Switch], newest: int, count: int) -> list[Branch]:
-    size = _HALF // count
+    size = HALF // count
     branches, begin = [], 0
     for ancestor in ancestors:
         end = ancestor.position // size
@@ -87,31 +86,31 @@ def _clipped(numbered: dict[int, list[Run]], branch: Branch) -> list[Run]:
     ]
 
 
-def starts_on(line: Line, bases: Sequence[Backup]) -> list[Start]:
+def starts_on(lineage: Lineage, bases: Sequence[Backup]) -> list[Start]:
     """Return where the restores of base backups begin; those on abandoned timelines are left out."""
     found = []
     for base in bases:
         segment = segment_of(base.start_segment)
         if segment is None:
             continue
-        number = number_of(segment.code, line.per_half)
-        if any(branch.timeline == segment.timeline and number <= branch.end for branch in line.branches):
+        number = number_of(segment.code, lineage.per_half)
+        if any(branch.timeline == segment.timeline and number <= branch.end for branch in lineage.branches):
             found.append(Start(number, base.time, base.name))
     return found
 
 
-def lost(line: Line, starts: Sequence[Start]) -> list[Start]:
+def lost(lineage: Lineage, starts: Sequence[Start]) -> list[Start]:
     """Return the base backups whose first segment is not there, while later ones are."""
     return [
         start
         for start in starts
-        if line.runs
-        and start.number <= line.runs[-1].last
-        and not any(run.first <= start.number <= run.last for run in line.runs)
+        if lineage.runs
+        and start.number <= lineage.runs[-1].last
+        and not any(run.first <= start.number <= run.last for run in lineage.runs)
     ]
 
 
-def judged(part: Part, line: Line, starts: Sequence[Start] | None, wanted: float | None) -> WalArchive:
+def judged(part: Part, lineage: Lineage, starts: Sequence[Start] | None, wanted: float | None) -> WalArchive:
     """Judge an archive.
 
     starts: None where nothing is known of base backups; then the window is the last unbroken run, and gaps count from
@@ -121,40 +120,40 @@ def judged(part: Part, line: Line, starts: Sequence[Start] | None, wanted: float
     backups until the last segment was archived.
     """
     segments = sum(
-        number_of(run.last, line.per_half) - number_of(run.first, line.per_half) + 1
+        number_of(run.last, lineage.per_half) - number_of(run.first, lineage.per_half) + 1
         for runs in part.runs.values()
         for run in runs
     )
-    gaps, missing = _missing(line, _needed_from(line, starts, wanted))
-    begin, until = _window(line.runs, starts)
+    gaps, missing = _missing(lineage, _needed_from(lineage, starts, wanted))
+    begin, until = _window(lineage.runs, starts)
     return WalArchive(segments, part.bytes, gaps, missing, begin, until)
 
 
-def _needed_from(line: Line, starts: Sequence[Start] | None, wanted: float | None) -> int | None:
+def _needed_from(lineage: Lineage, starts: Sequence[Start] | None, wanted: float | None) -> int | None:
     if starts is None:
-        return line.runs[0].first if line.runs else None
+        return lineage.runs[0].first if lineage.runs else None
     enough = [start.number for start in starts if wanted is not None and start.time <= wanted]
     return max(enough) if enough else min((start.number for start in starts), default=None)
 
 
-def _missing(line: Line, begin: int | None) -> tuple[int, tuple[str, ...]]:
+def _missing(lineage: Lineage, begin: int | None) -> tuple[int, tuple[str, ...]]:
     gaps, names = 0, list[str]()
     if begin is None:
         return gaps, ()
     expected = begin
-    for run in line.runs:
+    for run in lineage.runs:
         if run.last < begin:
             continue
         if run.first > expected:
             gaps += run.first - expected
-            names += [_name(line, number) for number in islice(range(expected, run.first), _NAMED - len(names))]
+            names += [_name(lineage, number) for number in islice(range(expected, run.first), _NAMED - len(names))]
         expected = max(expected, run.last + 1)
     return gaps, tuple(names)
 
 
-def _name(line: Line, number: int) -> str:
-    later = (branch.timeline for branch in line.branches if number < branch.end)
-    return segment_name(next(later), number, line.per_half)
+def _name(lineage: Lineage, number: int) -> str:
+    later = (branch.timeline for branch in lineage.branches if number < branch.end)
+    return segment_name(next(later), number, lineage.per_half)
 
 
 def _window(runs: Sequence[Run], starts: Sequence[Start] | None) -> tuple[float | None, float | None]:

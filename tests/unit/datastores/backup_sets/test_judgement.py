@@ -96,12 +96,19 @@ def test_time_of_a_clock_that_was_never_set_is_rejected() -> None:
     )
 
 
-@pytest.mark.parametrize("time", [NOW + 3601, float("nan"), float("inf")])
-def test_time_in_the_future_is_rejected(time: float) -> None:
+@pytest.mark.parametrize(
+    ("time", "why"),
+    [
+        (NOW + 3601, "dated 1 h in the future"),
+        (float("nan"), "its time is no number"),
+        (float("inf"), "its time is no number"),
+    ],
+)
+def test_time_in_the_future_is_rejected(time: float, why: str) -> None:
     """Whatever it came from; else the newest backup would be that one for years."""
     stray = Backup("x", time, 1000.0)
 
-    assert verdict([*daily(), stray]) == ("warn", ("x: wrong time, its time lies in the future",))
+    assert verdict([*daily(), stray]) == ("warn", (f"x: wrong time, {why}",))
     assert judge(observed([*daily(), stray])).inventory.newest.time == NOW - 10 * HOUR  # type: ignore[union-attr]
 
 

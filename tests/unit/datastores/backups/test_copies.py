@@ -8,7 +8,7 @@ import pytest
 from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.backups import BackupsTarget, OriginalSet
 from exporter.datastores.backup_sets.backup import Backup, Copy, Problem
-from exporter.datastores.backups.copies import CopyLook, compared, folder_of
+from exporter.datastores.backups.copies import CopyLook, compared
 from exporter.datastores.backups.look import Found, Look
 from exporter.datastores.backups.set_look import SetLook
 from exporter.errors import QueryError
@@ -127,14 +127,6 @@ def test_compared_folders_of_backups_are_told_apart() -> None:
     assert compared(original, originals, copied, [backup(2, name="daily/mon/db.dump")], NOW).findings == (
         "missing: tue/db.dump",
     )
-
-
-@pytest.mark.parametrize(
-    ("files", "folder"),
-    [("*.dump", ""), ("daily/*.dump", "daily/"), ("a/b[0-9]/x", "a/"), ("a/b/", "a/b/"), ("a/b", "a/"), ("**/x", "")],
-)
-def test_folder_of_glob_is_what_all_its_names_begin_with(files: str, folder: str) -> None:
-    assert folder_of(files) == folder
 
 
 def of_nas(chosen: BackupSet) -> OriginalSet:

@@ -63,6 +63,14 @@ def test_what_is_listed(files: str, prefix: str, *, deep: bool) -> None:
     assert (selection.prefix, selection.deep) == (prefix, deep)
 
 
+@pytest.mark.parametrize(
+    ("files", "folder"),
+    [("*.dump", ""), ("daily/*.dump", "daily/"), ("a/b[0-9]/x", "a/"), ("a/b/", "a/b/"), ("a/b", "a/"), ("**/x", "")],
+)
+def test_folder_is_what_all_names_lie_in(files: str, folder: str) -> None:
+    assert Selection(files).folder == folder
+
+
 def test_folders_of_a_name() -> None:
     assert folders("a/b/c") == ("a/", "a/b/")
     assert folders("c") == ()

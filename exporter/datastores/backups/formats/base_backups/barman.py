@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.catalogues import (
     Level,
-    clock_problem,
     content_of,
     encryption_problem,
     finite,
-    folder_of,
     level_of,
     not_finished,
+    tool_folder,
 )
 from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
@@ -45,7 +45,7 @@ async def read(look: Look) -> Found:
     Source: https://docs.pgbarman.org, and what Barman 3.19 writes. Newer versions keep the files in `meta`. The size of
     an incremental backup is what its restore reads: with those of its parents.
     """
-    folder = folder_of(look.chosen)
+    folder = tool_folder(look.chosen)
     level = await level_of(look, folder)
     top = folder if "base" in level.folders else folder.removesuffix("base/")
     base = await level_of(look, f"{top}base/") if top != folder or "base" in level.folders else level

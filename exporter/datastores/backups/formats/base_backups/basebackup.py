@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backups.formats.base_backups.base_files import compared, tars_problem
 from exporter.datastores.backups.formats.base_backups.base_label import Label, label_of
 from exporter.datastores.backups.formats.base_backups.base_manifest import (
@@ -16,7 +17,6 @@ from exporter.datastores.backups.formats.base_backups.base_manifest import (
 )
 from exporter.datastores.backups.formats.base_backups.catalogues import (
     Level,
-    clock_problem,
     encryption_problem,
     files_below,
     folders_chosen,
@@ -24,9 +24,8 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     size_below,
 )
 from exporter.datastores.backups.formats.base_backups.chains import chained
-from exporter.datastores.backups.listing import MOST_ENTRIES
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
-from exporter.datastores.backups.places.place import Entry, GoneError
+from exporter.datastores.backups.places.place import MOST_ENTRIES, Entry, GoneError
 from exporter.datastores.backups.selection import Selection
 from exporter.datastores.backups.wal.names import name_at
 from exporter.datastores.off_loop import off_loop

@@ -17,7 +17,6 @@ from exporter.errors import QueryError
 from exporter.logs import visible
 
 MOST_BACKUPS = 10_000  # of one set, that a tool manages
-FUTURE_SECONDS = 3600.0
 _QUIET_SECONDS = 3600.0
 _WITHOUT_BOUND = 2.0**63
 
@@ -29,7 +28,7 @@ class Level(NamedTuple):
     files: Mapping[str, Entry]
 
 
-def folder_of(chosen: BackupSet) -> str:
+def tool_folder(chosen: BackupSet) -> str:
     """Return the folder of a tool's set, with a slash at its end."""
     if Selection(chosen.files).prefix != chosen.files:
         raise QueryError(
@@ -134,7 +133,3 @@ def finite(page: object, key: str) -> float | None:
     except OverflowError:
         return None
     return value if value is not None and 0 <= value < _WITHOUT_BOUND else None
-
-
-def clock_problem(moment: float, now: float) -> Problem | None:
-    return Problem("clock", f"it is of {moment - now:.0f} s in the future") if moment > now + FUTURE_SECONDS else None

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backups.formats.base_backups.catalogues import (
     Level,
-    clock_problem,
     content_of,
     encryption_problem,
     finite,
-    folder_of,
     is_there,
     level_of,
     not_finished,
+    tool_folder,
 )
 from exporter.datastores.backups.formats.base_backups.chains import of_chain, with_ancestors
 from exporter.datastores.backups.formats.base_backups.pgbackrest_info import Info, parse_info
@@ -40,7 +40,7 @@ async def read(look: Look) -> Found:
     Sizes are what a restore needs of the repository, with what a backup builds on: so the ones of incremental backups
     can be compared. Of an encrypted repository the labels are known alone: no segments, no durations, no chains.
     """
-    folder = folder_of(look.chosen)
+    folder = tool_folder(look.chosen)
     level = await level_of(look, folder)
     contents = [
         content

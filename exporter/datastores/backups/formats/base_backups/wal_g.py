@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.catalogues import (
-    clock_problem,
     content_of,
     encryption_problem,
     finite,
-    folder_of,
     level_of,
     not_finished,
     size_below,
+    tool_folder,
 )
 from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.formats.encrypted import is_encrypted
@@ -50,7 +50,7 @@ async def read(look: Look) -> Found:
     Source: `internal/databases/postgres/backup_sentinel_dto.go` of WAL-G. Times are in the sentinel, in older versions
     in `metadata.json`, else the sentinel's modification counts. The size of a delta is what its restore reads.
     """
-    folder = folder_of(look.chosen)
+    folder = tool_folder(look.chosen)
     level = await level_of(look, folder)
     if _FOLDER in level.folders:
         folder += f"{_FOLDER}/"

@@ -12,7 +12,7 @@ from exporter.datastores.backups.times import local_time
 
 MAGIC = b"PGDMP"
 OLDEST, NEWEST = (1, 12), (1, 16)  # versions of the archive: 9.x to 18
-CUSTOM, TAR = 1, 3  # a folder's toc.dat says tar, too
+CUSTOM = 1  # of archives in one file; a folder's toc.dat says 3, as a tar's
 NOT_SET, SET = 1, 2  # states of an entry's data; without data it has another
 _MOST_DEPENDENCIES = 10_000
 

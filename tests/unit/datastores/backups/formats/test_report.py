@@ -60,7 +60,7 @@ async def test_read_report_of_the_future_is_a_clock_that_is_wrong() -> None:
 
     backup = await scene.one()
 
-    assert backup.problem == Problem("clock", "finished lies in the future")
+    assert backup.problem == Problem("clock", "dated 2 h in the future")
     assert backup.time == FINISHED
     assert (await scene.one(NOW + 7200)).problem is None
 

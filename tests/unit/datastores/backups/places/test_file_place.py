@@ -176,7 +176,7 @@ async def test_lost_and_found_of_a_file_system_is_no_part_of_a_place(root: Path)
 
 async def test_more_names_than_a_listing_may_have_are_a_limit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what begins with the prefix counts; the message says what to do."""
-    monkeypatch.setattr(folder_walk, "MOST_NAMES", 10)
+    monkeypatch.setattr(folder_walk, "MOST_ENTRIES", 10)
     for number in range(11):
         (root / "b" / f"{number:03}").touch()
     place = FilePlace(root)

@@ -7,7 +7,7 @@ from exporter.datastores.backup_sets.backup import WalArchive
 from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.backups.wal.names import segment_name
 from exporter.datastores.backups.wal.segments import joined, stretch
-from exporter.datastores.backups.wal.window import judged, line_of, starts_on
+from exporter.datastores.backups.wal.window import judged, lineage_of, starts_on
 from tests.support.wal_archives import NOW, archived, base
 
 MOST = 600
@@ -20,7 +20,7 @@ def found_of(present: set[int], bases: list[int], pieces: int) -> WalArchive:
     stretches = [stretch(entries[at : at + size], "", bool) for at in range(0, len(entries), size)]
     part = joined(one.parts[""] for one in stretches)
     backups = [base(number) for number in bases]
-    line = line_of(part, [], backups, NOW)
+    line = lineage_of(part, [], backups, NOW)
     return judged(part, line, starts_on(line, backups), None)
 
 
