@@ -25,6 +25,7 @@ class CountedPlace:
     page: int = 1000
     lists: int = 0
     shows_whole: bool = False
+    reads_all_or_none: bool = False
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         self.lists += 1

@@ -31,6 +31,7 @@ class MemoryPlace:
     hanging: set[str] = field(default_factory=set)
     asked: list[tuple[str, str]] = field(default_factory=list)
     shows_whole: bool = False
+    reads_all_or_none: bool = False
 
     def put(self, files: Mapping[str, bytes], modified: float = 0.0) -> None:
         self.files |= {name: MemoryFile(content, modified) for name, content in files.items()}

@@ -18,6 +18,7 @@ QUIET_SECONDS = 120.0  # after the last modification, until which a file is bein
 Verify = Callable[[Look, Sample], Awaitable[Verdict]]
 
 UNREADABLE = Problem("unreadable", "the exporter may not read it")
+UNVERIFIED = Verdict()  # by policy: it counts by name, time and size
 GONE = Verdict(Problem("unreadable", "gone since it was listed"))
 
 
@@ -61,17 +62,17 @@ async def backups_of(look: Look, items: Sequence[Item]) -> Found:
 async def _judge_new(look: Look, ready: Sequence[Item]) -> None:
     verdicts = look.memory.verdicts
     pending = [item for item in ready if item.key not in verdicts]
-    again = [item for item in ready if item.key in verdicts and verdicts[item.key].problem == UNREADABLE]
+    again = [item for item in ready if item.key in verdicts and _was_refused(verdicts[item.key])]
     for number, item in enumerate([*pending, *again][:NEW_FILES]):
         if number and time.monotonic() >= look.until:
             break
-        verdicts[item.key] = await _judged(item)
+        verdicts[item.key] = await _judged(look, item)
     first_unread = next((item for item in ready if item.key not in verdicts), None)
     if first_unread is not None and not _has_good(look, ready[: ready.index(first_unread)]):
         raise UnfinishedError
 
 
-async def _judged(item: Item) -> Verdict:
+async def _judged(look: Look, item: Item) -> Verdict:
     try:
         return await item.verify()
     except GoneError:
@@ -81,7 +82,12 @@ async def _judged(item: Item) -> Verdict:
     except QueryError as error:
         if error.reason != "privilege":
             raise
-        return Verdict(UNREADABLE)
+        counts = look.place.reads_all_or_none and not look.chosen.encrypted
+        return UNVERIFIED if counts else Verdict(UNREADABLE)
+
+
+def _was_refused(verdict: Verdict) -> bool:
+    return verdict is UNVERIFIED or verdict.problem == UNREADABLE
 
 
 def _has_good(look: Look, items: Iterable[Item]) -> bool:
@@ -96,7 +102,7 @@ async def _unfinished(look: Look, newest_first: Sequence[Item]) -> set[VerdictKe
     """Return those that may be being written: young ones whose end does not prove the contrary."""
     young, verdicts = _young(look, newest_first), look.memory.verdicts
     for item in [item for item in newest_first if item.key in young and item.key not in verdicts][:NEW_FILES]:
-        verdict = await _judged(item)
+        verdict = await _judged(look, item)
         if verdict.whole and verdict.problem is None:
             verdicts[item.key] = verdict
     return young - verdicts.keys()

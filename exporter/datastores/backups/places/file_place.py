@@ -25,6 +25,7 @@ class FilePlace:
     """
 
     shows_whole = False
+    reads_all_or_none = False
     clock_skew: float | None = None  # an NFS server's clock is not asked: that would mean to write
 
     def __init__(self, root: Path, marker: str | None = None) -> None:

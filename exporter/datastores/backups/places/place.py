@@ -48,10 +48,14 @@ class Place(Protocol):
     All raise QueryError: `connect`, `timeout`, `privilege`, `limit`, `decode`.
 
     shows_whole: what is being written cannot be seen yet.
+    reads_all_or_none: a refusal to read is that of a policy, which the ping names, and tells nothing of the one file.
     """
 
     @property
     def shows_whole(self) -> bool: ...
+
+    @property
+    def reads_all_or_none(self) -> bool: ...
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         """List what begins with the prefix, `most` at most, from the name after `after` on.

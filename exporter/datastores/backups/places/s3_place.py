@@ -43,6 +43,7 @@ class S3Place:
     """
 
     shows_whole = True
+    reads_all_or_none = True
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exporter.datastores.backup_sets.backup import Backup
+from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats import auto
 from exporter.datastores.backups.look import Memory, UnfinishedError
 from tests.support.counted_place import NOW, CountedPlace, look_at
@@ -153,6 +153,25 @@ async def test_read_file_that_may_not_be_read_is_unreadable_until_it_may() -> No
     assert problem is not None
     assert problem.reason == "unreadable"
     assert (await look(place, memory))["a"].good
+
+
+async def test_read_objects_that_a_policy_closes_count_by_name_and_size_until_they_may_be_read() -> None:
+    place, memory = CountedPlace({"a": GOOD, "b": b""}, closed={"a", "b"}, reads_all_or_none=True), Memory()
+    found = await look(place, memory)
+    place.closed.clear()
+    place.files["a"] = b"cut".ljust(len(GOOD), b"\0")
+
+    assert (found["a"].good, found["b"].problem) == (True, Problem("empty", "0 bytes"))
+    assert not (await look(place, memory, format="pg_dump"))["a"].good
+
+
+async def test_read_objects_that_a_policy_closes_are_not_taken_for_encrypted() -> None:
+    place = CountedPlace({"a": GOOD}, closed={"a"}, reads_all_or_none=True)
+
+    problem = (await look(place, Memory(), encrypted=True))["a"].problem
+
+    assert problem is not None
+    assert problem.reason == "unreadable"
 
 
 async def test_read_future_date_is_a_clock() -> None:
