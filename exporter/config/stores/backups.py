@@ -26,7 +26,7 @@ _OF_SERVER = (
 
 
 _LOGIN = ("access_key", "secret_key")
-_MOST_SETS = 100  # each is a check, and a query has a hundred at most
+_MOST_SETS = 100  # each is a check, and a query has 200 at most
 
 
 class OriginalSet(NamedTuple):

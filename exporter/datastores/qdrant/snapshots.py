@@ -30,7 +30,7 @@ from exporter.units import span
 STORAGE = "storage_snapshot"
 
 _TIME_IN_NAME = re.compile(r"-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$")
-_MOST = 200  # collections under a policy
+_MOST = 200  # collections under a policy, and the storage: a check each, and a query has no more
 _PAGE_SECONDS = 5.0
 _PASS_SECONDS = 45.0
 _NOT_REACHED: tuple[Reason, ...] = ("connect", "timeout", "auth")
@@ -72,10 +72,10 @@ class SnapshotSets:
 
     def _paths(self, names: Sequence[str]) -> dict[str, str]:
         wanted = [name for name in names if is_covered(self._policy, name)]
-        if len(wanted) > _MOST:
-            raise QueryError("limit", f"more than {_MOST} collections are to have snapshots: name fewer")
-        paths = {_check(name): collection_path(name, "snapshots") for name in sorted(wanted)}
-        return paths | ({STORAGE: "/snapshots"} if expects_storage(self._policy) else {})
+        storage = {STORAGE: "/snapshots"} if expects_storage(self._policy) else {}
+        if len(wanted) + len(storage) > _MOST:
+            raise QueryError("limit", f"`snapshots` names more than {_MOST} collections, a check each: name fewer")
+        return {_check(name): collection_path(name, "snapshots") for name in sorted(wanted)} | storage
 
     async def _look(self, check: str, path: str, read: Read, until: float) -> SetFacts:
         before = self._facts.get(check, SetFacts())

@@ -9,13 +9,16 @@ from typing import Any
 import httpx
 import pytest
 
+from exporter.config.stores import STORES
 from exporter.config.stores.qdrant import QdrantTarget, SnapshotPolicy
 from exporter.datastores.qdrant import snapshots
 from exporter.datastores.qdrant.collections import Collection, Shard
+from exporter.datastores.qdrant.operations import OPERATIONS
 from exporter.datastores.qdrant.session import collection_path
 from exporter.datastores.qdrant.snapshots import ObservedSnapshots, SnapshotSets
 from exporter.errors import QueryError
 from exporter.queries.query import Row
+from exporter.settings import read_queries
 
 DAY = 86400.0
 
@@ -209,6 +212,22 @@ async def test_more_collections_than_have_checks_are_refused() -> None:
         await rows_of({}, [f"c{number}" for number in range(201)])
 
     assert caught.value.reason == "limit"
+    with pytest.raises(QueryError, match="more than 200 collections"):
+        await rows_of({}, [f"c{number}" for number in range(200)], collections=["c*", "storage_snapshot"])
+
+
+@pytest.mark.parametrize("name", ["snapshot_sets", "snapshot_rejected", "snapshot_retention", "snapshot_formats"])
+async def test_as_many_collections_as_there_can_be_fit_into_each_query(name: str) -> None:
+    """A query with more series than it may have serves none."""
+    [query] = [query for query in read_queries(STORES) if (query.store, query.name) == ("qdrant", name)]
+    names = [f"c{number}" for number in range(200)]
+    listing = Listed({f"/collections/{name}/snapshots": [snapshot(60)] for name in names})
+    keep = {"daily": 7, "weekly": 4, "monthly": 12, "yearly": 7}
+    page = await observed(listing, names, SnapshotSets("search", policy(keep=keep)))
+
+    families = query.samples(OPERATIONS[name].rows(page))
+
+    assert sum(len(family.values) for family in families) >= len(names)
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "line\nbreak", "\u202eright"])
