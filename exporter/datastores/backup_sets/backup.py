@@ -1,10 +1,12 @@
 """The types of what was found of a set of backups."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from exporter.errors import QueryError
+from exporter.errors import QueryError, Reason
+
+_NOT_REACHED: tuple[Reason, ...] = ("connect", "timeout", "auth")
 
 Rejection = Literal[
     "empty", "too_small", "too_large", "truncated", "format", "unencrypted", "checksum", "broken_chain", "unreadable",
@@ -88,3 +90,9 @@ class SetFacts:
     copy: Copy | None = None
     error: QueryError | None = None
     known: bool = True
+
+    def after(self, error: QueryError) -> "SetFacts":
+        """Return what is known after a look that failed: as before if the place was not reached, else nothing."""
+        if error.reason in _NOT_REACHED:
+            return replace(self, error=error)
+        return SetFacts(self.observed_at, error=error, known=False)

@@ -7,7 +7,10 @@ from zoneinfo import ZoneInfo
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Copy, Problem, WalArchive
+from exporter.datastores.backup_sets.clock import AHEAD_SECONDS
 from exporter.datastores.backups.places.place import Entry, Place
+
+QUIET_SECONDS = 120.0  # after its last modification a file is no longer being written
 
 
 class Verdict(NamedTuple):
@@ -67,6 +70,10 @@ class Look:
     until: float
     zone: ZoneInfo | None = None
     bases: Sequence[Backup] | None = None
+
+    def may_grow(self, modified: float) -> bool:
+        """Return whether a file is so young that it may still be being written; none is where only whole ones show."""
+        return not self.place.shows_whole and -AHEAD_SECONDS < self.now - modified < QUIET_SECONDS
 
 
 class Found(NamedTuple):

@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -21,8 +20,6 @@ LOOK_SECONDS = 20.0
 LIST_SECONDS = 15.0  # of these; then a listing stops, to go on at the next look
 SHORTEST_PACE, LONGEST_PACE = 60.0, 300.0
 EARLY = 6.0  # passes come at ticks: one that begins a little early must not wait for the next
-# The place was not reached, so what is known of it is as right as before; after other failures it may be wrong.
-_NOT_REACHED: tuple[Reason, ...] = ("connect", "timeout", "auth")
 _MESSAGE = 500  # characters of an error that nobody foresaw
 
 _T = TypeVar("_T")
@@ -72,10 +69,7 @@ class SetLook:
         self._log_failure(error)
         if error.__cause__ is not None:  # nobody foresaw it: what the format remembers may be the reason
             self._memory = Memory()
-        kept = error.reason in _NOT_REACHED
-        self.facts = (
-            replace(self.facts, error=error) if kept else SetFacts(self.facts.observed_at, error=error, known=False)
-        )
+        self.facts = self.facts.after(error)
 
     async def _look(self, look: Look) -> Found:
         """Read the set between two looks at the marker: it may be mounted, or no longer be, in the meantime."""

@@ -6,7 +6,6 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from operator import itemgetter
 from typing import NamedTuple
@@ -22,7 +21,7 @@ from exporter.datastores.qdrant.collections import Collection, collections_of
 from exporter.datastores.qdrant.errors import reason_of
 from exporter.datastores.qdrant.expensive_rows import each
 from exporter.datastores.qdrant.session import OperationSession, collection_path
-from exporter.errors import QueryError, Reason
+from exporter.errors import QueryError
 from exporter.logs import visible
 from exporter.queries.query import Row
 from exporter.units import span
@@ -33,7 +32,6 @@ _TIME_IN_NAME = re.compile(r"-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$"
 _MOST = 200  # collections under a policy, and the storage: a check each, and a query has no more
 _PAGE_SECONDS = 5.0
 _PASS_SECONDS = 45.0
-_NOT_REACHED: tuple[Reason, ...] = ("connect", "timeout", "auth")
 _LONGEST = 180  # characters of a name
 
 Read = Callable[[str], Awaitable[object]]
@@ -83,14 +81,12 @@ class SnapshotSets:
             async with asyncio.timeout(max(0.0, min(_PAGE_SECONDS, until - time.monotonic()))):
                 page = await read(path)
         except TimeoutError:
-            return replace(before, error=QueryError("timeout", "the list of snapshots was not answered in time"))
+            return before.after(QueryError("timeout", "the list of snapshots was not answered in time"))
         except (QueryError, httpx.HTTPError) as failure:
             error = (
                 failure if isinstance(failure, QueryError) else QueryError(reason_of(failure), type(failure).__name__)
             )
-            if error.reason in _NOT_REACHED:
-                return replace(before, error=error)
-            return SetFacts(before.observed_at, error=error, known=False)
+            return before.after(error)
         return SetFacts(time.time(), tuple(map(_backup, objects(page))))
 
 

@@ -7,8 +7,8 @@ from exporter.config.backup_policy import Format as FormatName
 from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backups.formats import neo4j, qdrant, sql
 from exporter.datastores.backups.formats.encrypted import UNENCRYPTED, encrypted_problem, is_encrypted
-from exporter.datastores.backups.formats.files import Verify, backups_of, item_of
-from exporter.datastores.backups.formats.folders import folder_items
+from exporter.datastores.backups.formats.files import Verify, backups_of, candidate_of
+from exporter.datastores.backups.formats.folders import folder_candidates
 from exporter.datastores.backups.formats.packing.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
 from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
 from exporter.datastores.backups.formats.packing.gzip_file import gzip_problem
@@ -96,10 +96,10 @@ async def verify(look: Look, sample: Sample) -> Verdict:
 async def read(look: Look) -> Found:
     """Read a set whose files, and folders of pg_dump -Fd, are each a backup."""
     found = await listed(look)
-    dumps = await folder_items(look, found)
+    dumps = await folder_candidates(look, found)
     known = {dump.entry.name for dump in dumps}
-    items = [
+    candidates = [
         *dumps,
-        *(item_of(look, entry, verify) for entry in found.entries if known.isdisjoint(folders(entry.name))),
+        *(candidate_of(look, entry, verify) for entry in found.entries if known.isdisjoint(folders(entry.name))),
     ]
-    return await backups_of(look, items)
+    return await backups_of(look, candidates)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from exporter.datastores.backups.formats.encrypted import UNENCRYPTED
-from exporter.datastores.backups.formats.files import Item
+from exporter.datastores.backups.formats.files import Candidate
 from exporter.datastores.backups.formats.pg_dump.directory import TOC, verify_folder
 from exporter.datastores.backups.formats.sample import TooManyReadsError
 from exporter.datastores.backups.listing import Listed, listed
@@ -16,7 +16,7 @@ _DATA = re.compile(r"(\d{1,20}\.dat|blobs?_?\d{0,20}\.(toc|dat))(\.gz|\.lz4|\.zs
 _FORMATS = ("auto", "pg_dump")
 
 
-async def folder_items(look: Look, found: Listed) -> Sequence[Item]:
+async def folder_candidates(look: Look, found: Listed) -> Sequence[Candidate]:
     """Return the folders that the glob itself chooses and that pg_dump wrote.
 
     So `apex_*` chooses files and folders, `apex_*/` folders only: then each must be a dump, if there is a file in it.
@@ -25,7 +25,7 @@ async def folder_items(look: Look, found: Listed) -> Sequence[Item]:
         return ()
     demanded = look.chosen.files.endswith("/")
     return [
-        _item(look, folder, entries)
+        _candidate(look, folder, entries)
         for folder, entries in await _inside(look, found)
         if entries and (demanded or any(map(_written, entries)))
     ]
@@ -53,7 +53,7 @@ def _files_of(folder: str) -> Selection:
     return Selection(literal + "*")
 
 
-def _item(look: Look, folder: str, entries: Sequence[Entry]) -> Item:
+def _candidate(look: Look, folder: str, entries: Sequence[Entry]) -> Candidate:
     """Return a folder as one backup: its size is that of all its files, its modification that of the newest."""
     whole = Entry(folder, sum(entry.bytes for entry in entries), max((e.modified for e in entries), default=0.0))
 
@@ -65,4 +65,4 @@ def _item(look: Look, folder: str, entries: Sequence[Entry]) -> Item:
         encrypted = not look.chosen.encrypted or await look.place.encrypted_at_rest(folder + TOC)
         return verdict._replace(whole=True) if encrypted or verdict.problem else Verdict(UNENCRYPTED)
 
-    return Item(whole, judge)
+    return Candidate(whole, judge)

@@ -12,7 +12,6 @@ from exporter.datastores.backups.places.place import Entry, GoneError
 from exporter.logs import visible
 
 _MOST_REPORTS = 100  # the newest ones
-_WRITING_SECONDS = 120.0
 
 
 async def read(look: Look) -> Found:
@@ -39,7 +38,7 @@ async def read(look: Look) -> Found:
 
 
 def _half_written(look: Look, entry: Entry, said: Report) -> bool:
-    return not said.whole and not look.place.shows_whole and look.now - entry.modified < _WRITING_SECONDS
+    return not said.whole and look.may_grow(entry.modified)
 
 
 async def _report(look: Look, entry: Entry) -> Report:

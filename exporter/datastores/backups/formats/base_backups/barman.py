@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backup_sets.clock import clock_problem
@@ -15,7 +14,9 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     encryption_problem,
     finite,
     level_of,
+    named_time,
     not_finished,
+    remembered,
     tool_folder,
 )
 from exporter.datastores.backups.formats.base_backups.chains import chained
@@ -53,7 +54,7 @@ async def read(look: Look) -> Found:
     told = {name.removesuffix(_META) for name in meta.files if name.endswith(_META)}
     names = {name for name in base.folders | told if _ID.fullmatch(name)}
     backups: dict[str, Known] = {}
-    known = _memory(look, names)
+    known: dict[str, Known] = remembered(look, _ID, names)
     for name in sorted(names, reverse=True):
         one = known.get(name)
         if one is None or look.now - one.at > _KNOWN_SECONDS or name not in base.folders:
@@ -67,22 +68,12 @@ async def read(look: Look) -> Found:
     return Found(chained((one.backup for one in backups.values()), needs))
 
 
-def _memory(look: Look, names: set[str]) -> dict[str, Known]:
-    """Return the complete backups that are known; the memory is shared with what is measured of the others."""
-    if not isinstance(look.memory.progress, dict):
-        look.memory.progress = {}
-    for name in [key for key in look.memory.progress if _ID.fullmatch(key) and key not in names]:
-        del look.memory.progress[name]
-    known: dict[str, Known] = look.memory.progress
-    return known
-
-
 async def _read(look: Look, top: str, name: str, meta: Level, base: Level) -> Known:
     below = f"{top}base/{name}/"
     file = f"{top}meta/{name}{_META}" if f"{name}{_META}" in meta.files else f"{below}backup.info"
     content = await content_of(look.place, file, _INFO_BYTES)
     info = _parsed(content or b"")
-    begun = timestamp(info.get("begin_time")) or _time(look, name)
+    begun = timestamp(info.get("begin_time")) or named_time(name, "%Y%m%dT%H%M%S", look)
     ended = timestamp(info.get("end_time"))
     status, parent = info.get("status", ""), info.get("parent_backup_id", "None")
     if not content or status in _RUNNING:
@@ -131,10 +122,3 @@ def _parsed(content: bytes) -> dict[str, str]:
 
 def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def _time(look: Look, name: str) -> float:
-    try:
-        return datetime.strptime(name, "%Y%m%dT%H%M%S").replace(tzinfo=look.zone).timestamp()
-    except (ValueError, OverflowError):
-        return look.now

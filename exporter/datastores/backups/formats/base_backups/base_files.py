@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.base_manifest import Manifest
+from exporter.datastores.backups.formats.packing.compressed import LZ4, ZSTD
+from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
 from exporter.datastores.backups.places.place import Entry, GoneError, Place
 from exporter.datastores.backups.wal.names import segment_of
 
 _BLOCK = 512
 _TABLESPACE = re.compile(r"pg_tblspc/(\d{1,10})/", re.ASCII)
 _ENDINGS = ("", ".gz", ".lz4", ".zst")
-_MAGIC = {".gz": b"\x1f\x8b", ".lz4": b"\x04\x22\x4d\x18", ".zst": b"\x28\xb5\x2f\xfd"}
+_MAGIC = {".gz": GZIP, ".lz4": LZ4, ".zst": ZSTD}
 _LEAST = 2**32  # bytes: gzip counts modulo this
 
 

@@ -1,10 +1,12 @@
 """What tools write down of their backups, read within bounds; and what is common to sets that are folders of a tool."""
 
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from glob import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exporter.config.backup_policy import BackupSet
 from exporter.datastores.backup_sets.backup import Backup, Problem
@@ -133,3 +135,23 @@ def finite(page: object, key: str) -> float | None:
     except OverflowError:
         return None
     return value if value is not None and 0 <= value < _WITHOUT_BOUND else None
+
+
+def named_time(text: str, layout: str, look: Look) -> float:
+    """Return the time in a name that a tool gave, in the place's zone; now where it is none."""
+    try:
+        return datetime.strptime(text, layout).replace(tzinfo=look.zone).timestamp()
+    except (ValueError, OverflowError):
+        return look.now
+
+
+def remembered(look: Look, pattern: re.Pattern[str], names: Collection[str]) -> dict[str, Any]:
+    """Return what a format remembers of its backups, by name, without those that are gone.
+
+    The memory also has what `not_finished` measured, by folder.
+    """
+    known: dict[str, Any] = look.memory.progress if isinstance(look.memory.progress, dict) else {}
+    look.memory.progress = known
+    for name in [key for key in known if pattern.fullmatch(key) and key not in names]:
+        del known[name]
+    return known

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backup_sets.clock import clock_problem
@@ -13,6 +12,7 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     finite,
     is_there,
     level_of,
+    named_time,
     not_finished,
     tool_folder,
 )
@@ -133,7 +133,4 @@ async def _of_label(look: Look, folder: str, label: str) -> Backup:
 
 def _time(look: Look, label: str) -> float:
     """Return when a backup began, in the zone of the server that made it, as its label says."""
-    try:
-        return datetime.strptime(label[-16:-1], "%Y%m%d-%H%M%S").replace(tzinfo=look.zone).timestamp()
-    except (ValueError, OverflowError):
-        return look.now
+    return named_time(label[-16:-1], "%Y%m%d-%H%M%S", look)

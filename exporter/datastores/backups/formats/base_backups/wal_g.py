@@ -14,11 +14,14 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     finite,
     level_of,
     not_finished,
+    remembered,
     size_below,
     tool_folder,
 )
 from exporter.datastores.backups.formats.base_backups.chains import chained
 from exporter.datastores.backups.formats.encrypted import is_encrypted
+from exporter.datastores.backups.formats.packing.compressed import LZ4, ZSTD
+from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
 from exporter.datastores.backups.look import Found, Look, UnfinishedError
 from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.json_text import at, parse_json, timestamp
@@ -28,7 +31,7 @@ _FOLDER = "basebackups_005"
 _SENTINEL = "_backup_stop_sentinel.json"
 _NAME = re.compile(r"base_([0-9A-F]{24})(_D_[0-9A-F]{24})?")
 _SENTINEL_BYTES = 4 * 2**20  # old versions list all files in it
-_MAGIC = {"lz4": b"\x04\x22\x4d\x18", "zst": b"\x28\xb5\x2f\xfd", "lzma": b"\x5d", "gz": b"\x1f\x8b"}
+_MAGIC = {"lz4": LZ4, "zst": ZSTD, "lzma": b"\x5d", "gz": GZIP}
 _METADATA_BYTES = 2**20
 _KNOWN_SECONDS = 3600.0  # until a complete backup's files are looked at again
 _UNFINISHED = Problem("truncated", "it was never finished: it has no sentinel")
@@ -58,7 +61,7 @@ async def read(look: Look) -> Found:
     sentinels = {name.removesuffix(_SENTINEL): entry for name, entry in level.files.items() if name.endswith(_SENTINEL)}
     sentinels = {name: entry for name, entry in sentinels.items() if _NAME.fullmatch(name)}
     begun = sorted(name for name in level.folders - set(sentinels) if _NAME.fullmatch(name))
-    known = _memory(look, sentinels)
+    known: dict[str, Known] = remembered(look, _NAME, sentinels)
     found: dict[str, Known] = {}
     for name, entry in sorted(sentinels.items(), reverse=True):
         one = known.get(name)
@@ -70,16 +73,6 @@ async def read(look: Look) -> Found:
     unfinished = [await not_finished(look, f"{folder}{name}/", name, None, _UNFINISHED) for name in begun]
     needs = {name: _parents(name, one.parent, found) for name, one in found.items()}
     return Found([*chained((one.backup for one in found.values()), needs), *unfinished])
-
-
-def _memory(look: Look, names: Mapping[str, Entry]) -> dict[str, Known]:
-    """Return the backups that are known; the memory is shared with what is measured of unfinished ones."""
-    if not isinstance(look.memory.progress, dict):
-        look.memory.progress = {}
-    for name in [key for key in look.memory.progress if _NAME.fullmatch(key) and key not in names]:
-        del look.memory.progress[name]
-    known: dict[str, Known] = look.memory.progress
-    return known
 
 
 async def _read(look: Look, folder: str, name: str, entry: Entry) -> Known:

@@ -27,7 +27,7 @@ async def packed_problem(sample: Sample, begin: int = 0) -> Problem | None:
         whole = await _lz4_ends(sample, begin)
     else:
         whole = _zip_ends(sample)
-    return None if whole else Problem("truncated", f"no end of its text at {sample.size} bytes")
+    return None if whole else Problem("truncated", f"its packed data do not end at {sample.size} bytes")
 
 
 def _xz_ends(tail: bytes) -> bool:

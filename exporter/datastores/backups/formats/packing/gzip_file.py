@@ -19,7 +19,7 @@ async def gzip_problem(sample: Sample, begin: int = 0) -> Problem | None:
     has to be one that so many bytes can be of.
     """
     size = sample.size - begin
-    truncated = Problem("truncated", f"its text does not end within {sample.size} bytes")
+    truncated = Problem("truncated", f"its packed data do not end at {sample.size} bytes")
     if sample.head[begin + 2 : begin + 3] not in {b"\x08", b""}:
         return Problem("format", "not of gzip's only method")
     if size < _HEADER:

@@ -34,7 +34,7 @@ async def verify(look: Look, sample: Sample) -> Verdict:
     except CutError:
         return Verdict(Problem("truncated", f"its header ends at {sample.size} bytes"))
     if archive.kind != CUSTOM:
-        return Verdict(Problem("format", "a table of contents alone: where are its data?"))
+        return Verdict(Problem("format", "it is the table of contents of a folder of pg_dump -Fd, without the folder"))
     return Verdict(await _problem(sample, archive), archive.time(look.zone))
 
 
