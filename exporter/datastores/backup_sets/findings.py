@@ -26,7 +26,7 @@ _WORDS: dict[Rejection, str] = {
 
 
 class Finding(NamedTuple):
-    """What there is to say, and how bad it is; `pass` is worth knowing, and nothing else."""
+    """What is wrong, in words, and how bad that is; `pass` is for what is worth knowing and harms nothing."""
 
     status: Status
     text: str

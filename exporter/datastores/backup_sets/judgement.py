@@ -74,7 +74,7 @@ def inventory_of(observed: ObservedSet) -> Inventory | None:
 
 
 def kept_of(observed: ObservedSet) -> Sequence[Kept]:
-    """Return what is kept of a set, by tier; nothing where nothing is known, or is to be kept."""
+    """Return what is kept of a set, by tier; nothing where nothing is known, or without `keep`."""
     there = None if observed.policy.keep is None else inventory_of(observed)
     return [] if there is None else _kept(observed, there)
 

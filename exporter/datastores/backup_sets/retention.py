@@ -23,9 +23,9 @@ _UNITS: dict[Tier, str] = {"daily": "days", "weekly": "weeks", "monthly": "month
 
 
 class Kept(NamedTuple):
-    """How many periods of a tier have a backup, of how many that are to; `reach`, of a duration, is a single one.
+    """How many periods of a tier must have a backup, and how many have one; `reach`, of a duration, is one period.
 
-    missing: what is to be said of those without, the newest first.
+    missing: a finding for each of the others, the newest first, and one for those that are too many to name.
     """
 
     tier: Tier | Literal["reach"]
@@ -65,7 +65,7 @@ class History:
 
 
 def kept(history: History) -> list[Kept]:
-    """Return what is kept of each tier; nothing where nothing is to be kept."""
+    """Return what is kept of each tier; nothing without `keep`."""
     keep = history.policy.keep
     if keep is None:
         return []
@@ -84,8 +84,10 @@ def _reach(history: History, reach: float) -> Kept:
         return Kept("reach", int(reached), int(reached))
     if reached:
         return Kept("reach", 1, 1)
-    missing = "nothing" if oldest is None else f"the oldest is {span(history.now - oldest)} old"
-    return Kept("reach", 1, 0, (f"{missing}, kept are to be {span(history.now - wanted)}",))
+    expected = span(history.now - wanted)
+    if oldest is None:
+        return Kept("reach", 1, 0, (f"none is there, expected one {expected} old",))
+    return Kept("reach", 1, 0, (f"the oldest is {span(history.now - oldest)} old, expected {expected} at least",))
 
 
 def _of_tier(history: History, tier: Tier, count: int) -> Kept:

@@ -10,7 +10,7 @@ MOST_READS = 8  # of one file, with head and tail
 
 
 class TooManyReadsError(Exception):
-    """A format wants to read more of a file than it may; what it knows by then has to do."""
+    """A format wants to read more of a file than it may, and must judge by what it has read."""
 
 
 @dataclass(slots=True)

@@ -84,18 +84,13 @@ def _first_bits(data: bytes, bit: int) -> bytes:
 
 def _decoded(data: bytes, trailer: int) -> End | None:
     """Decode from a block's begin to the end; None where it is none."""
-    decoder = zlib.decompressobj(-15, _DICTIONARY)
-    rest, size = data, 0
     try:
-        while rest and not decoder.eof:
-            size += len(decoder.decompress(rest, _PIECE))
-            rest = decoder.unconsumed_tail
+        rest = _rest_behind(data, -15, _DICTIONARY)
     except zlib.error:
         return None
-    proven = len(data) - len(decoder.unused_data) >= _PROOF
-    if decoder.eof:
-        return _behind(decoder.unused_data, trailer, proven=proven)
-    return "cut" if proven else None
+    if rest is None:
+        return "cut" if len(data) >= _PROOF else None
+    return _behind(rest, trailer, proven=len(data) - len(rest) >= _PROOF)
 
 
 def _behind(rest: bytes, trailer: int, *, proven: bool) -> End | None:
@@ -109,22 +104,27 @@ def _behind(rest: bytes, trailer: int, *, proven: bool) -> End | None:
 
 
 def members_end(rest: bytes) -> End:
-    """Unpack whole files of gzip, one after the other, as far as they are there; sums of their texts are compared."""
+    """Unpack whole files of gzip, one after the other, as far as they are there; zlib compares their checksums."""
     while rest:
         if not rest.startswith(b"\x1f\x8b"[: len(rest)]):
             return "more"
-        decoder = zlib.decompressobj(31)
-        piece, size = rest, 0
         try:
-            while piece and not decoder.eof:
-                size += len(decoder.decompress(piece, _PIECE))
-                piece = decoder.unconsumed_tail
+            behind = _rest_behind(rest, 31)
         except zlib.error:
             return "cut"
-        if not decoder.eof:
+        if behind is None:
             return "cut"
-        rest = decoder.unused_data
+        rest = behind
     return "whole"
+
+
+def _rest_behind(data: bytes, wbits: int, dictionary: bytes = b"") -> bytes | None:
+    """Decode a stream piece by piece; return what follows its end, None where it has none. Raises zlib.error."""
+    decoder = zlib.decompressobj(wbits, dictionary)
+    while data and not decoder.eof:
+        decoder.decompress(data, _PIECE)
+        data = decoder.unconsumed_tail
+    return decoder.unused_data if decoder.eof else None
 
 
 def _stored_end(window: bytes, trailer: int) -> End:

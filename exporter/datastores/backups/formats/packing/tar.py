@@ -44,7 +44,7 @@ async def _walk(sample: Sample) -> Problem | None:
             return None
         size = member_size(header)
         if size is None:
-            return Problem("format", f"no file of the archive at {at}, where one has to be")
+            return Problem("format", f"no header of a file at byte {at}")
         at += BLOCK + -(-size // BLOCK) * BLOCK
     return Problem("truncated", f"data up to {at} of {sample.size} bytes")
 
