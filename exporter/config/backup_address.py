@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from exporter.config.address import NO_URL, unread_part
+from exporter.config.backup_files import is_plain
 from exporter.config.names import is_name
 
 ADVICE = "write a folder as file:///backups, a bucket as s3://TARGET/bucket/prefix or https://host/bucket/prefix"
@@ -92,6 +93,5 @@ def _bucket(scheme: str, parts: SplitResult) -> PlaceAddress:
 
 
 def _check_path(path: str) -> None:
-    """Raise ValueError where a path is not written as plainly as it can be: other names would mean the same."""
-    if path and any(part in ("", ".", "..") for part in path.removesuffix("/").split("/")):
+    if path and not is_plain(path):
         raise ValueError("the path has '.', '..' or two slashes in a row: write it without")

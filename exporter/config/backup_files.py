@@ -1,6 +1,9 @@
 """Names of files below a place of backups, and the globs that stand for them."""
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CLASS = re.compile(r"\[!?+\]?+[^\]]*\]")  # of characters
@@ -9,7 +12,7 @@ _MOST = 1024  # bytes: the longest name of an object
 _EXAMPLE = "a glob such as daily/*.dump, or a folder with a slash at its end, such as daily/"
 
 
-def check_path(path: str) -> None:
+def _check_path(path: str) -> None:
     """Raise ValueError where a path does not lie below its place, or is not written as plainly as it can be."""
     if not path or path == "/":
         raise ValueError(f"expected {_EXAMPLE}")
@@ -19,24 +22,31 @@ def check_path(path: str) -> None:
         raise ValueError("it has a control character, such as NUL or the end of a line")
     if len(path.encode(errors="surrogatepass")) > _MOST:
         raise ValueError(f"it has more than {_MOST} bytes")
-    if any(part in ("", ".", "..") for part in path.removesuffix("/").split("/")):
+    if not is_plain(path):
         raise ValueError("it lies below the place: write it without '.', '..' and two slashes in a row")
 
 
-def check_file(path: str) -> None:
-    """Raise ValueError where it is no path of a file below its place."""
-    check_path(path)
+def is_plain(path: str) -> bool:
+    """Return whether a path has no '.', '..' and empty parts: other ways to write it would mean the same."""
+    return not any(part in ("", ".", "..") for part in path.removesuffix("/").split("/"))
+
+
+def valid_file(path: str) -> str:
+    """Return the path of a file below its place; raise ValueError where it is none."""
+    _check_path(path)
     if path.endswith("/"):
         raise ValueError("it is a file: no slash at its end")
+    return path
 
 
-def check_glob(glob: str) -> None:
-    """Raise ValueError where a glob is none, or reaches out of its place."""
-    check_path(glob)
+def valid_glob(glob: str) -> str:
+    """Return a glob of files below its place; raise ValueError where it is none, or leaves the place."""
+    _check_path(glob)
     if "\\" in glob:
         raise ValueError("a backslash separates and escapes nothing: write / between folders, and [*] for a '*'")
     for part in glob.split("/"):
         _check_part(part)
+    return glob
 
 
 def is_folder(glob: str) -> bool:
@@ -57,3 +67,7 @@ def _check_part(part: str) -> None:
             raise ValueError(f"{found[:20]} has a range that ends before it begins")
     if "**" in outside and outside != "**":
         raise ValueError("'**' stands alone between slashes: **/*.dump")
+
+
+File = Annotated[str, AfterValidator(valid_file)]
+FileGlob = Annotated[str, AfterValidator(valid_glob)]

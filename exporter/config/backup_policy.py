@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
-from exporter.config.backup_files import check_file, check_glob
+from exporter.config.backup_files import File, FileGlob
 from exporter.config.names import valid_name
 from exporter.config.secret_files import StrictModel
 from exporter.units import Bytes, Duration, parse_duration
@@ -142,27 +142,14 @@ class BackupSet(BackupPolicy):
 
     name: str
     of: _Text
-    files: str
+    files: FileGlob
     format: Format = "auto"
     encrypted: bool = False
     copy_of: _Text | None = None
     base: _Text | None = None
-    marker: str | None = None
+    marker: File | None = None
 
     @field_validator("name")
     @classmethod
     def _valid_name(cls, value: str) -> str:
         return valid_name(value)
-
-    @field_validator("files")
-    @classmethod
-    def _valid_glob(cls, value: str) -> str:
-        check_glob(value)
-        return value
-
-    @field_validator("marker")
-    @classmethod
-    def _valid_marker(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_file(value)
-        return value

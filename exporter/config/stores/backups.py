@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from exporter.config.backup_address import ADVICE, PlaceAddress, place_address
-from exporter.config.backup_files import check_file
+from exporter.config.backup_files import File
 from exporter.config.backup_links import Known, listed, sets_problems
 from exporter.config.backup_policy import BackupSet
 from exporter.config.backup_rules import Problem
@@ -60,7 +60,7 @@ class BackupsTarget(TargetBase):
     secret_key_file: Path | None = None
     region: str = Field(default="us-east-1", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
     timezone: str | None = None
-    marker: str | None = None
+    marker: File | None = None
     sets: tuple[BackupSet, ...]
     _server: MinioTarget | None = PrivateAttr(default=None)
     _originals: Mapping[str, Original] = PrivateAttr(default_factory=dict)
@@ -94,13 +94,6 @@ class BackupsTarget(TargetBase):
             raise ValueError("expected at least one set: what lies there")
         if len(value) > _MOST_SETS:
             raise ValueError(f"expected {_MOST_SETS} sets at most: describe the others as a second place")
-        return value
-
-    @field_validator("marker")
-    @classmethod
-    def _valid_marker(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_file(value)
         return value
 
     @cached_property

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.backups import OriginalSet
@@ -20,7 +19,7 @@ from exporter.datastores.backups.set_look import (
     LOOK_SECONDS,
     SetLook,
     bounded,
-    demand,
+    demand_marker,
 )
 from exporter.errors import QueryError
 
@@ -59,23 +58,22 @@ class CopyLook:
             return
         except QueryError as error:
             copy = Copy(None, None, findings=(f"not compared: {error.reason}: {error.shown}",))
-        if self._copied.facts.error is None:
-            self._copied.facts = replace(self._copied.facts, copy=copy)
+        self._copied.take_copy(copy)
 
     async def _compare(self, look: Look) -> Copy:
         chosen, original = self._copied.chosen, self._original
         name = chosen.copy_of or ""
         if chosen.format == "wal":
             with of_original(name):
-                await demand(self._marker, self._place)
+                await demand_marker(self._marker, self._place)
             originals = Side(self._place, Selection(original.files).folder, name)
             copies = Side(self._copied.place, Selection(chosen.files).folder, chosen.files)
             expected = Expected(chosen.warn_seconds, _reach(chosen, original))
             return (await compare(look, originals, copies, expected)).copy
         with of_original(name):
-            await demand(self._marker, self._place)
+            await demand_marker(self._marker, self._place)
             found = await self._read(look)
-            await demand(self._marker, self._place)
+            await demand_marker(self._marker, self._place)
         return compared(original, found.backups, chosen, self._copied.facts.backups, look.now)
 
 

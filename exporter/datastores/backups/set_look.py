@@ -4,13 +4,14 @@ import asyncio
 import math
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 
 from exporter.config.backup_policy import BackupSet
 from exporter.config.stores.backups import BackupsTarget
-from exporter.datastores.backup_sets.backup import Backup, SetFacts
+from exporter.datastores.backup_sets.backup import Backup, Copy, SetFacts
 from exporter.datastores.backups.look import Format, Found, Look, Memory, UnfinishedError
 from exporter.datastores.backups.places.place import GoneError, Place
 from exporter.errors import QueryError, Reason, forget_frames, no_thread
@@ -64,6 +65,11 @@ class SetLook:
         self._log_failure(None)
         self.facts = SetFacts(now, tuple(found.backups), found.wal, found.copy or self.facts.copy)
 
+    def take_copy(self, copy: Copy) -> None:
+        """Take what the comparison with the original found; where the set cannot be read by now, it says nothing."""
+        if self.facts.error is None:
+            self.facts = replace(self.facts, copy=copy)
+
     def fail(self, error: QueryError) -> None:
         """Keep the facts where the place was not reached; drop them where they may be wrong by now."""
         self._log_failure(error)
@@ -73,9 +79,9 @@ class SetLook:
 
     async def _look(self, look: Look) -> Found:
         """Read the set between two looks at the marker: it may be mounted, or no longer be, in the meantime."""
-        await demand(self._marker, self.place)
+        await demand_marker(self._marker, self.place)
         found = await self._read(look)
-        await demand(self._marker, self.place)
+        await demand_marker(self._marker, self.place)
         return found
 
     def _log_failure(self, error: QueryError | None) -> None:
@@ -88,7 +94,7 @@ class SetLook:
             _log.info("set of backups can be read again", **self._named)
 
 
-async def demand(marker: str | None, place: Place) -> None:
+async def demand_marker(marker: str | None, place: Place) -> None:
     """Raise QueryError where a place does not have the file that shows that it is mounted."""
     if marker is None:
         return

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.config.backup_files import check_file, check_glob, is_folder
+from exporter.config.backup_files import is_folder, valid_file, valid_glob
 
 
 @pytest.mark.parametrize(
@@ -17,8 +17,8 @@ from exporter.config.backup_files import check_file, check_glob, is_folder
         "apex_[0-9][0-9].dump", "a[!x]b", "a[]]b", "a[!]]b", "a[[]b", "a b/é.dump", "..a/b..", "a]b", "{a}", "-x", "*",
     ],
 )  # fmt: skip
-def test_check_glob_of_what_matches_files_passes(glob: str) -> None:
-    check_glob(glob)
+def test_valid_glob_of_what_matches_files_passes(glob: str) -> None:
+    valid_glob(glob)
 
 
 BELOW = "it lies below the place: "
@@ -54,17 +54,17 @@ BRACKET = "a bracket is opened and not closed before the next slash"
         ("a/***/b", "'**' stands alone"),
     ],
 )
-def test_check_glob_of_a_wrong_one_says_what_is_right(glob: str, problem: str) -> None:
+def test_valid_glob_of_a_wrong_one_says_what_is_right(glob: str, problem: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
-        check_glob(glob)
+        valid_glob(glob)
 
     assert str(caught.value).startswith(problem)
 
 
-def test_check_file_of_a_folder_is_refused() -> None:
-    check_file(".datatier")
+def test_valid_file_of_a_folder_is_refused() -> None:
+    valid_file(".datatier")
     with pytest.raises(ValueError, match="it is a file: no slash at its end"):
-        check_file("mounted/")
+        valid_file("mounted/")
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_is_folder_of_a_glob_is_false(glob: str, *, expected: bool) -> None:
 @given(glob=st.text("ab/.*?[]!-^\\", max_size=12))
 @example(glob="[!]]")
 @example(glob="[]-a]")
-def test_check_glob_of_any_text_compiles_or_is_refused(glob: str) -> None:
+def test_valid_glob_of_any_text_compiles_or_is_refused(glob: str) -> None:
     """What passes can be matched, and lies below the place."""
     try:
-        check_glob(glob)
+        valid_glob(glob)
     except ValueError:
         return
 
