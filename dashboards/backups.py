@@ -44,7 +44,7 @@ BACKUPS = Page(
                    "short", f"max({SHARE})", above(1, 2), legend="times", every="1m"),
             single("Sets not readable", "Sets whose last look failed: what is shown of them is old, or nothing. Who lacks a right, what is not mounted?",
                    "short", f"sum({sets('datatier_backup_readable')} == bool 0)", above(warn=1), legend="not readable", every="1m"),
-            single("Uncovered", "Targets that hold data and of which no set is a backup. Nobody would notice if theirs ended.",
+            single("Uncovered", "Targets that hold data and whose backups nobody watches: if they ended, nobody would notice.",
                    "short", f"sum(datatier_backup_covered{{SEL}} == bool 0) or 0 * count({EXPECTED})", above(warn=1), legend="targets", every="1m"),
             single("Oldest test", "Time since the job that has not succeeded for longest reported success: a restore test, an integrity check.",
                    "s", f"max({AGE} and {_SAME_SET} {REPORTS})", legend="age", every="1m"),
@@ -78,7 +78,7 @@ BACKUPS = Page(
                 Column("Newest is", f"max by (target, check, of, reason) ({sets('datatier_backup_newest_rejected')} > 0)",
                        words={1: ("one of them", "orange")}, width=110),
             ], by="target, check, of, reason", every="1m").wide(12),
-            grid("Retention", "Days, weeks, months and years that have a good backup, and how many are to have one. How far back could you go?", [
+            grid("Retention", "Days, weeks, months and years that have a good backup, and how many must have one. How far back could you go?", [
                 Column("Of", label="of", width=130), Column("Set", label="check"), Column("Place", label="target", width=130),
                 Column("Tier", label="tier", width=90),
                 Column("Kept", f"max by (target, check, of, tier) ({sets('datatier_backup_retained')})", width=80),

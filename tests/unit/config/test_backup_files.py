@@ -18,7 +18,7 @@ from exporter.config.backup_files import is_folder, valid_file, valid_glob
     ],
 )  # fmt: skip
 def test_valid_glob_of_what_matches_files_passes(glob: str) -> None:
-    valid_glob(glob)
+    assert valid_glob(glob) == glob
 
 
 BELOW = "it lies below the place: "
@@ -62,7 +62,7 @@ def test_valid_glob_of_a_wrong_one_says_what_is_right(glob: str, problem: str) -
 
 
 def test_valid_file_of_a_folder_is_refused() -> None:
-    valid_file(".datatier")
+    assert valid_file(".datatier") == ".datatier"
     with pytest.raises(ValueError, match="it is a file: no slash at its end"):
         valid_file("mounted/")
 
