@@ -119,7 +119,10 @@ async def test_read_changed_manifest_does_not_match_its_checksum(copy: Path) -> 
     assert reasons == {"plain": "checksum", "tar": "checksum", "gzip": "format"}
 
 
-@pytest.mark.parametrize(("kind", "file"), [("tar", "base.tar"), ("gzip", "base.tar.gz"), ("lz4", "base.tar.lz4")])
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("tar", "base.tar"), ("gzip", "base.tar.gz"), ("lz4", "base.tar.lz4"), ("zstd", "base.tar.zst")],
+)
 async def test_read_archive_cut_anywhere_is_truncated(copy: Path, kind: str, file: str) -> None:
     archive = copy / kind / file
     whole = archive.read_bytes()

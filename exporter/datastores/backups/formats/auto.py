@@ -1,13 +1,13 @@
 """Files of any format: the first bytes tell which. What is known of none counts by its name, time and size alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.config.backup_policy import Format as FormatName
 from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backups.formats import neo4j, qdrant, sql
 from exporter.datastores.backups.formats.encrypted import UNENCRYPTED, encrypted_problem, is_encrypted
-from exporter.datastores.backups.formats.files import Verify, backups_of, candidate_of
+from exporter.datastores.backups.formats.files import CANDIDATE_BYTES, Candidate, Verify, backups_of, candidate_of
 from exporter.datastores.backups.formats.folders import folder_candidates
 from exporter.datastores.backups.formats.packing.compressed import BZIP2, LZ4, XZ, ZIP, ZSTD, packed_problem
 from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
@@ -19,7 +19,9 @@ from exporter.datastores.backups.formats.pg_dump.toc import MAGIC as PG_DUMP
 from exporter.datastores.backups.formats.sample import Sample
 from exporter.datastores.backups.listing import listed
 from exporter.datastores.backups.look import Found, Look, Verdict
+from exporter.datastores.backups.places.place import Entry
 from exporter.datastores.backups.selection import folders
+from exporter.datastores.off_loop import off_loop
 
 Kind = str
 _PACKED: Iterable[tuple[bytes, Kind]] = (
@@ -81,6 +83,8 @@ def kind_of(head: bytes) -> Kind | None:
 
 async def verify(look: Look, sample: Sample) -> Verdict:
     """Judge a file; one that is encrypted by its head alone, which the set may demand."""
+    if not any(sample.head) and not any(sample.tail):
+        return Verdict(Problem("format", "its first and last bytes are zeros: nothing was written there"))
     if is_encrypted(sample.head):
         return Verdict(encrypted_problem(sample))
     if look.chosen.encrypted and not await look.place.encrypted_at_rest(sample.entry.name):
@@ -97,9 +101,12 @@ async def read(look: Look) -> Found:
     """Read a set whose files, and folders of pg_dump -Fd, are each a backup."""
     found = await listed(look)
     dumps = await folder_candidates(look, found)
-    known = {dump.entry.name for dump in dumps}
-    candidates = [
-        *dumps,
-        *(candidate_of(look, entry, verify) for entry in found.entries if known.isdisjoint(folders(entry.name))),
-    ]
+    candidates = await off_loop(len(found.entries) * CANDIDATE_BYTES, _candidates, look, found.entries, dumps)
     return await backups_of(look, candidates)
+
+
+def _candidates(look: Look, entries: Sequence[Entry], dumps: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Return the folders, and the files that lie in none of them."""
+    known = {dump.entry.name for dump in dumps}
+    files = entries if not known else [entry for entry in entries if known.isdisjoint(folders(entry.name))]
+    return [*dumps, *(candidate_of(look, entry, verify) for entry in files)]

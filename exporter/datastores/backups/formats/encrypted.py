@@ -6,6 +6,7 @@ from exporter.datastores.backups.formats.sample import Sample
 _AGE, _AGE_ARMOR = b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----"
 _PGP_ARMOR = b"-----BEGIN PGP MESSAGE-----"
 _SALTED = b"Salted__"
+_ZEROS = 32  # bytes, which an encryption does not yield
 _ENDS = {_AGE_ARMOR: b"-----END AGE ENCRYPTED FILE-----", _PGP_ARMOR: b"-----END PGP MESSAGE-----"}
 _VERSIONS = {1: (2, 3, 6), 3: (4, 5, 6)}  # of a session key, for a public key and for a password
 _ENCRYPTED_DATA = (9, 18, 20)
@@ -18,7 +19,9 @@ def is_encrypted(head: bytes) -> bool:
 
 
 def encrypted_problem(sample: Sample) -> Problem | None:
-    """Judge what can be judged: a text has its last line."""
+    """Judge what can be judged: a text has its last line, and nothing encrypted ends in zeros."""
+    if not any(sample.tail[-_ZEROS:]):
+        return Problem("truncated", f"only zeros before its end at {sample.size} bytes")
     for begin, end in _ENDS.items():
         if sample.head.startswith(begin) and not sample.tail.rstrip().endswith(end):
             return Problem("truncated", f"no last line at {sample.size} bytes")

@@ -1,17 +1,20 @@
 """Sets in which each file is one backup: which of them are read, and what is believed until then."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError, sample_of
 from exporter.datastores.backups.look import Found, Look, UnfinishedError, Verdict, VerdictKey
 from exporter.datastores.backups.places.place import Entry, GoneError
 from exporter.datastores.backups.times import made
+from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 from exporter.logs import visible
 
 NEW_FILES = 20  # that are read at a look
+CANDIDATE_BYTES = 500  # of a response, which would take as long as one of them
 
 Verify = Callable[[Look, Sample], Awaitable[Verdict]]
 
@@ -48,26 +51,48 @@ async def backups_of(look: Look, candidates: Sequence[Candidate]) -> Found:
     Until it is read, a file counts by its name, time and size, but only behind a newer one that was read and found
     good: where there is none yet, the look is unfinished. So the newest good backup was always read.
     """
+    cost = len(candidates) * CANDIDATE_BYTES
+    newest_first, young = await off_loop(cost, _ordered, look, candidates)
+    written = await _unfinished(look, newest_first, young)
+    await _judge_new(look, newest_first, written)
+    return Found(await off_loop(cost, _backups, look, candidates, written))
+
+
+def _ordered(look: Look, candidates: Sequence[Candidate]) -> tuple[Sequence[Candidate], set[VerdictKey]]:
+    """Return the newest first, and which are young; forget what is known of others."""
     verdicts = look.memory.verdicts
     for key in verdicts.keys() - {one.key for one in candidates}:
         del verdicts[key]
-    newest_first = sorted(candidates, key=lambda one: _time(look, one), reverse=True)
-    written = await _unfinished(look, newest_first)
-    await _judge_new(look, [one for one in newest_first if one.key not in written])
-    return Found([_backup(look, one, being_written=one.key in written) for one in candidates if not _gone(look, one)])
+    return sorted(candidates, key=lambda one: _time(look, one), reverse=True), _young(look, candidates)
 
 
-async def _judge_new(look: Look, ready: Sequence[Candidate]) -> None:
+def _backups(look: Look, candidates: Sequence[Candidate], written: AbstractSet[VerdictKey]) -> Sequence[Backup]:
+    return [_backup(look, one, being_written=one.key in written) for one in candidates if not _gone(look, one)]
+
+
+async def _judge_new(look: Look, newest_first: Sequence[Candidate], written: AbstractSet[VerdictKey]) -> None:
     verdicts = look.memory.verdicts
-    pending = [one for one in ready if one.key not in verdicts]
-    again = [one for one in ready if one.key in verdicts and _was_refused(verdicts[one.key])]
-    for number, one in enumerate([*pending, *again][:NEW_FILES]):
+    new = await off_loop(len(newest_first) * CANDIDATE_BYTES, _new, look, newest_first, written)
+    for number, one in enumerate(new):
         if number and time.monotonic() >= look.until:
             break
         verdicts[one.key] = await _judged(look, one)
-    first_unread = next((one for one in ready if one.key not in verdicts), None)
-    if first_unread is not None and not _has_good(look, ready[: ready.index(first_unread)]):
-        raise UnfinishedError
+    for one in newest_first:
+        if one.key in written:
+            continue
+        if one.key not in verdicts:
+            raise UnfinishedError
+        if verdicts[one.key].problem is None:
+            return
+
+
+def _new(look: Look, newest_first: Sequence[Candidate], written: AbstractSet[VerdictKey]) -> Sequence[Candidate]:
+    """Return what is to be read at this look."""
+    verdicts = look.memory.verdicts
+    ready = [one for one in newest_first if one.key not in written]
+    pending = [one for one in ready if one.key not in verdicts]
+    again = [one for one in ready if one.key in verdicts and _was_refused(verdicts[one.key])]
+    return [*pending, *again][:NEW_FILES]
 
 
 async def _judged(look: Look, one: Candidate) -> Verdict:
@@ -88,17 +113,17 @@ def _was_refused(verdict: Verdict) -> bool:
     return verdict is UNVERIFIED or verdict.problem == UNREADABLE
 
 
-def _has_good(look: Look, candidates: Iterable[Candidate]) -> bool:
-    return any(look.memory.verdicts[one.key].problem is None for one in candidates)
-
-
 def _gone(look: Look, one: Candidate) -> bool:
     return look.memory.verdicts.get(one.key) == GONE
 
 
-async def _unfinished(look: Look, newest_first: Sequence[Candidate]) -> set[VerdictKey]:
+async def _unfinished(
+    look: Look, newest_first: Sequence[Candidate], young: AbstractSet[VerdictKey]
+) -> AbstractSet[VerdictKey]:
     """Return those that may be being written: young ones whose end does not prove the contrary."""
-    young, verdicts = _young(look, newest_first), look.memory.verdicts
+    verdicts = look.memory.verdicts
+    if not young:
+        return young
     for one in [one for one in newest_first if one.key in young and one.key not in verdicts][:NEW_FILES]:
         verdict = await _judged(look, one)
         if verdict.whole and verdict.problem is None:

@@ -28,6 +28,8 @@ async def verify(_look: Look, sample: Sample) -> Verdict:
     ends = [end for end in END.finditer(sample.tail) if end[1] == begin[1]]
     if not ends:
         return truncated
+    if b"\0" in sample.tail[ends[-1].end() :]:
+        return Verdict(Problem("format", "zeros after its end"))
     key = _KEY.search(sample.head)
     if key is not None and not begin[1]:
         line = rb"\unrestrict " + key[1]

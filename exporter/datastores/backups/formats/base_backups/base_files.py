@@ -1,13 +1,17 @@
 """Whether the files of a base backup are those of its manifest."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from exporter.datastores.backup_sets.backup import Problem
 from exporter.datastores.backup_sets.findings import shown
 from exporter.datastores.backups.formats.base_backups.base_manifest import Manifest
-from exporter.datastores.backups.formats.packing.compressed import LZ4, ZSTD
+from exporter.datastores.backups.formats.packing.compressed import LZ4, ZSTD, packed_problem
 from exporter.datastores.backups.formats.packing.gzip_file import MAGIC as GZIP
+from exporter.datastores.backups.formats.packing.gzip_file import gzip_problem
+from exporter.datastores.backups.formats.packing.tar import tar_problem
+from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError, sample_of
 from exporter.datastores.backups.places.place import Entry, GoneError, Place
 from exporter.datastores.backups.wal.names import segment_of
 
@@ -49,6 +53,8 @@ async def tars_problem(place: Place, folder: str, level: Mapping[str, Entry], ma
         found = _TABLESPACE.match(path)
         name = found[1] if found else "base"
         sizes[name] = sizes.get(name, 0) + _BLOCK + -(-size // _BLOCK) * _BLOCK
+    if any(f"pg_wal.tar{one}" in level for one in _ENDINGS):  # it was copied along: then a restore reads it
+        sizes["pg_wal"] = _BLOCK
     for name, least in sizes.items():
         ending = next((one for one in _ENDINGS if f"{name}.tar{one}" in level), None)
         if ending is None:
@@ -63,20 +69,24 @@ async def tars_problem(place: Place, folder: str, level: Mapping[str, Entry], ma
 
 
 async def _tar_problem(place: Place, folder: str, entry: Entry, ending: str, least: int) -> Problem | None:
-    """Return how an archive differs from one that holds so many bytes. Of zstd nothing at its end tells."""
+    """Return how an archive differs from one that holds so many bytes."""
     name = entry.name.removeprefix(folder)
     if not ending and entry.bytes < least:
         return Problem("truncated", f"{name} has {entry.bytes} bytes instead of {least} or more")
-    head = await place.read(entry.name, 0, 8)
-    tail = await place.read(entry.name, max(0, entry.bytes - _BLOCK), _BLOCK)
-    if not head.startswith(_MAGIC.get(ending, b"")):
+    sample = await sample_of(place, entry)
+    if not sample.head.startswith(_MAGIC.get(ending, b"")):
         return Problem("format", f"{name} does not begin as such a file does")
-    whole = {
-        "": not any(tail),
-        ".gz": _gzip_whole(int.from_bytes(tail[-4:], "little"), least),
-        ".lz4": tail.endswith(bytes(4)),
-    }.get(ending, True)
-    return None if whole else Problem("truncated", f"{name} has no end: {entry.bytes} bytes are not all")
+    if ending == ".gz" and not _gzip_whole(int.from_bytes(sample.tail[-4:], "little"), least):
+        return Problem("truncated", f"{name} has no end: {entry.bytes} bytes are not all")
+    with suppress(TooManyReadsError):
+        problem = await _ENDS[ending](sample)
+        return Problem(problem.reason, f"{name}: {problem.detail}") if problem else None
+    return None
+
+
+_ENDS: Mapping[str, Callable[[Sample], Awaitable[Problem | None]]] = {
+    "": tar_problem, ".gz": gzip_problem, ".lz4": packed_problem, ".zst": packed_problem
+}  # fmt: skip
 
 
 def _gzip_whole(told: int, least: int) -> bool:

@@ -11,6 +11,7 @@ XZ, BZIP2, ZSTD, LZ4, ZIP = b"\xfd7zXZ\0", b"BZh", zstd_end.MAGIC, b"\x04\x22\x4
 _BZIP2_END = 0x177245385090  # 48 bits, then 32 of a checksum, then up to 7 to fill the last byte
 _ZIP_END, _ZIP_END_LENGTH = b"PK\x05\x06", 22
 _LZ4_WINDOW = 264 * 1024
+_LZ4_ZEROS = 64  # bytes: no frame ends in so many zeros, a file that was never filled does
 _LZ4_BLOCKS = {4: 64 * 1024, 5: 256 * 1024, 6: 1024 * 1024, 7: 4096 * 1024}
 
 
@@ -59,6 +60,8 @@ async def _lz4_ends(sample: Sample, begin: int) -> bool:
 
     Of blocks of 1 and 4 MiB, as the program lz4 writes them, only the mark is looked at: four bytes of 0.
     """
+    if not any(sample.tail[-_LZ4_ZEROS:]):
+        return False
     flags, block = (*sample.head[begin + 4 : begin + 6], 0, 0)[:2]
     behind, checked = 4 * bool(flags & 4), 4 * bool(flags & 16)
     start = max(begin, sample.size - _LZ4_WINDOW)

@@ -8,6 +8,7 @@ to the end: only of a whole stream does it see the last block end, exactly befor
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 _DICTIONARY = bytes(32_768)  # stands for the text before, which a block may refer to
@@ -24,6 +25,7 @@ _BLOCK = re.compile(b"(?=[" + re.escape(_FIRST) + b"][" + re.escape(_SECOND) + b
 # Blocks of fixed codes, and how many bits they are: one of nothing, and one of a single literal of nine bits.
 _EMPTY = (0b0000000_01_0, 10)
 _ONE_LITERAL = (0b0000000_000010011_01_0, 19)
+_MOST_STORED = 1_000  # places that look like the begin of a block that is not packed
 _SHARES = bytes(0 if length == 0 else 128 >> length for length in range(8))  # of the space of codes, in 128ths
 
 End = Literal["whole", "cut", "more", "unknown"]
@@ -34,14 +36,20 @@ def deflate_end(window: bytes, trailer: int) -> End:
 
     more: there are further bytes behind it. unknown: no block begins within the window.
     """
+    stored, proven = _stored_end(window, trailer)
+    if proven:  # first: the text of such a stream may be packed itself, and its blocks are not those of the stream
+        return stored
+    found: End | None = None
     for bit in range(8):
         shifted = window if bit == 0 else (int.from_bytes(window, "little") >> bit).to_bytes(len(window), "little")
         for at in _blocks(shifted):
-            if _decodes(_first_bits(window[at : at + _TRIED], bit)):
-                end = _decoded(_first_bits(window[at:], bit), trailer)
-                if end is not None:
-                    return end
-    return _stored_end(window, trailer)
+            if not _decodes(_first_bits(window[at : at + _TRIED], bit)):
+                continue
+            end = _decoded(_first_bits(window[at:], bit), trailer)
+            if end in {"whole", "cut"}:
+                return end
+            found = found or end
+    return found or stored
 
 
 def _blocks(data: bytes) -> Iterator[int]:
@@ -127,14 +135,36 @@ def _rest_behind(data: bytes, wbits: int, dictionary: bytes = b"") -> bytes | No
     return decoder.unused_data if decoder.eof else None
 
 
-def _stored_end(window: bytes, trailer: int) -> End:
-    """Find the last block where blocks are not packed, as where the text is random: a length, and its complement."""
-    end = len(window) - trailer
-    for at in range(max(0, end - 65_540), end - 3):
-        length = window[at] | window[at + 1] << 8
-        if length ^ 0xFFFF == window[at + 2] | window[at + 3] << 8:
-            if at + 4 + length == end:
-                return "whole"
-            if at + 4 + length < end and _decoded(b"\0" + window[at:], trailer) == "whole":
-                return "whole"
-    return "unknown"
+def _stored_end(window: bytes, trailer: int) -> tuple[End, bool]:
+    """Find the last blocks where they are not packed, as where the text is random: a length, and its complement.
+
+    Returns also whether that is proven: by chance, one of 2^16 places looks like such a length.
+    """
+    end, guess = len(window) - trailer, False
+    for at, length in islice(_stored(window[:end]), _MOST_STORED):
+        behind = at + 4 + length
+        guess = guess or behind == end
+        if behind < end:
+            found = _decoded(window[behind:], trailer)
+            if found is None and window[behind] <= 1 and _stored_at(window, behind + 1) is not None:
+                found = "cut"  # the next one is a block that is not packed either, and does not end
+            if found is not None:
+                return found, True
+    return "whole" if guess else "unknown", False
+
+
+def _stored(data: bytes) -> Iterator[tuple[int, int]]:
+    """Return where blocks may be that are not packed, and their lengths."""
+    size = max(0, len(data) - 2)
+    sums = (int.from_bytes(data[:-2]) ^ int.from_bytes(data[2:])).to_bytes(size)  # of each byte and the next but one
+    at = sums.find(b"\xff\xff")
+    while at >= 0:
+        if length := _stored_at(data, at):
+            yield at, length
+        at = sums.find(b"\xff\xff", at + 1)
+
+
+def _stored_at(data: bytes, at: int) -> int | None:
+    """Return the length of a block that is not packed, of which the complement follows; None where there is none."""
+    length = data[at] | data[at + 1] << 8 if at + 4 <= len(data) else 0
+    return length if length and length ^ 0xFFFF == data[at + 2] | data[at + 3] << 8 else None

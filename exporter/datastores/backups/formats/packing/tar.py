@@ -7,6 +7,7 @@ BLOCK = 512
 MOST_HEADERS = 128  # reads of headers
 _PIECE = 4096  # bytes of one: short files one after the other are passed at once
 _MAGIC = 257  # where `ustar` is in a header
+_MOST_ZEROS = 64 * 1024  # bytes at the end: programs fill up to 10 KiB, some more; what was never filled has more
 _END_BYTES = 16 * 1024  # at the end in which the last header has to be, if it can be found
 
 
@@ -41,7 +42,8 @@ async def _walk(sample: Sample) -> Problem | None:
             piece, begin = await sample.read(at, _PIECE), at
         header = piece[at - begin : at - begin + BLOCK]
         if not header.strip(b"\0"):
-            return None
+            zeros = sample.size - at
+            return None if zeros <= _MOST_ZEROS else Problem("truncated", f"only zeros in its last {zeros} bytes")
         size = member_size(header)
         if size is None:
             return Problem("format", f"no header of a file at byte {at}")

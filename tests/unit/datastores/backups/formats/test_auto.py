@@ -1,12 +1,14 @@
 """Files of any format: what each is taken for, and which are believed."""
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
 from exporter.datastores.backups.formats import auto
-from exporter.datastores.backups.look import Memory, UnfinishedError
+from exporter.datastores.backups.look import Memory, UnfinishedError, Verdict, VerdictKey
 from tests.support.counted_place import NOW, CountedPlace, look_at
 from tests.support.cuts import passing, told
 from tests.support.pg_dump_archive import archive
@@ -30,6 +32,7 @@ async def look(place: CountedPlace, memory: Memory, **chosen: Any) -> dict[str, 
         (PLAIN + END + b"\\unrestrict KeyOfThis", False),
         (PLAIN + END, False),
         (PLAIN.replace(KEY, b"") + END, True),
+        (PLAIN.replace(KEY, b"") + END + bytes(300), False),
         (PLAIN.replace(KEY, b"") + END.replace(b"complete", b"comple"), False),
         (CLUSTER, False),
         (CLUSTER + END.replace(b"database", b"database cluster"), True),
@@ -38,6 +41,33 @@ async def look(place: CountedPlace, memory: Memory, **chosen: Any) -> dict[str, 
 async def test_verify_sql_needs_its_last_comment(data: bytes, *, good: bool) -> None:
     assert (await told(data, "sql")).good is good
     assert (await told(data)).good is good
+
+
+@pytest.mark.parametrize("chosen", ["auto", "pg_dump", "sql", "neo4j", "qdrant"])
+@pytest.mark.parametrize("size", [1, 600, 100_000])
+async def test_verify_file_of_zeros_is_no_backup(chosen: str, size: int) -> None:
+    assert not (await told(bytes(size), chosen, "x.backup")).good
+
+
+async def test_read_many_files_leaves_the_event_loop_its_time() -> None:
+    place = CountedPlace({f"apex_{10_000_000 + number}.dump": b"x" for number in range(30_000)}, page=10_000)
+    memory = Memory(verdicts={VerdictKey(*place.entry(name)): Verdict() for name in place.files})
+    longest, done = 0.0, False
+
+    async def measure() -> None:
+        nonlocal longest
+        while not done:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            longest = max(longest, time.thread_time() - began)
+
+    measuring = asyncio.create_task(measure())
+    backups = await look(place, memory)
+    done = True
+    await measuring
+
+    assert len(backups) == 30_000
+    assert longest < 0.3
 
 
 @pytest.mark.parametrize("chosen", ["pg_dump", "sql", "neo4j", "qdrant"])

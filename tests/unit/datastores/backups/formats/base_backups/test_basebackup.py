@@ -1,7 +1,11 @@
 """Base backups whose manifests are hostile or of the corner; other tests try pg_basebackup itself."""
 
+import gzip
 import hashlib
+import io
 import json
+import random
+import tarfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +19,17 @@ from tests.support.memory_place import MemoryFile, MemoryPlace
 
 FILES = {"backup_label": 3, "PG_VERSION": 3, "global/pg_control": 3}
 MODIFIED = "2026-11-30 02:00:00 GMT"
+
+
+def tarred(*texts: str | bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for number, text in enumerate(texts):
+            content = text.encode() if isinstance(text, str) else text
+            member = tarfile.TarInfo(f"file{number}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return file.getvalue()
 
 
 def manifest(files: Mapping[str, object] = FILES, ranges: str = "", lines: tuple[str, ...] = ()) -> bytes:
@@ -120,13 +135,31 @@ async def test_read_manifest_too_large_is_judged_by_its_ends() -> None:
 
 
 async def test_read_archives_of_tablespaces_must_be_there() -> None:
-    content = manifest(FILES | {"pg_tblspc/16385/PG_18/5/1": 1000})
-    place = place_with(content, "pg_wal.tar")
-    place.put({"base/one/base.tar": bytes(3 * 1024 + 1024)}, NOW - 7000)
+    place = place_with(manifest(FILES | {"pg_tblspc/16385/PG_18/5/1": 1000}), "x.tar")
+    place.put({"base/one/base.tar": tarred(*(["abc"] * 3))}, NOW - 7000)
 
     assert (await backup_in(place)).problem == Problem("truncated", "16385.tar is not there")
-    place.put({"base/one/16385.tar": bytes(1536)}, NOW - 7000)
+    place.put({"base/one/16385.tar": tarred("a" * 1000)}, NOW - 7000)
     assert (await backup_in(place)).problem is None
+
+
+@pytest.mark.parametrize("kind", [".tar", ".tar.gz", ".tar.lz4", ".tar.zst"])
+async def test_read_archive_without_its_end_is_truncated(kind: str) -> None:
+    """Cut, or with zeros where its end was to be written."""
+    noise = random.Random(3).randbytes(900_000)
+    whole = tarred(*(noise[begin : begin + 30_000] for begin in range(0, 900_000, 30_000)))
+    head = {".tar.lz4": b"\x04\x22\x4d\x18\x64\x70\x00", ".tar.zst": b"\x28\xb5\x2f\xfd\x04\x58"}.get(kind, b"")
+    data = gzip.compress(whole) if kind == ".tar.gz" else head + whole
+    for name in ("base", "pg_wal"):
+        place = place_with(manifest(), "x.tar")
+        place.put({"base/one/base.tar": tarred(*(["abc"] * 3))}, NOW - 7000)
+        for percent in range(1, 90, 11):
+            filled = len(data) * percent // 100
+            for end in (b"", bytes(len(data) - filled)):
+                place.files.pop("base/one/base.tar" if name == "base" else "", None)
+                place.put({f"base/one/{name}{kind}": data[:filled] + end}, NOW - 7000)
+
+                assert ((await backup_in(place)).problem or ("", ""))[0] in {"truncated", "format"}, (percent, end[:1])
 
 
 async def test_read_folder_without_anything_is_no_backup() -> None:

@@ -45,12 +45,15 @@ def flushed(text: bytes) -> bytes:
     return packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH) + packer.flush()
 
 
+# What is packed already, such as an archive of pg_dump: the text of the file has blocks and ends of its own.
+PACKED = b"".join(zlib.compress(CHANCE.randbytes(20_000).hex().encode()) for _ in range(20))
 FILES = {
     "gzip": gzip.compress(TEXT),
     "gzip, fastest": gzip.compress(TEXT, 1),
     "gzip, short": gzip.compress(TEXT[:9000]),
     "gzip, random": gzip.compress(NOISE),
     "gzip, flushed": flushed(TEXT),
+    "gzip, packed": gzip.compress(PACKED),
     "gzip, two": gzip.compress(TEXT) + gzip.compress(b"short"),
     "gzip, the same": gzip.compress(bytes(60_000_000), 1),
     "xz": lzma.compress(TEXT, preset=1),
@@ -62,7 +65,12 @@ FILES = {
 }
 
 
-_SLOW = {"gzip, random": 25, "gzip, flushed": 9, "gzip, two": 9}  # the whole window is searched for a block
+_SLOW = {
+    "gzip, random": 25,
+    "gzip, flushed": 9,
+    "gzip, packed": 9,
+    "gzip, two": 9,
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -86,6 +94,26 @@ async def test_gzip_with_more_behind_is_told() -> None:
         problem = (await told(gzip.compress(text) + b"garbage")).problem
 
         assert problem == ("format", "other bytes after its end")
+
+
+async def test_large_gzip_of_what_does_not_pack_is_truncated_where_it_was_cut() -> None:
+    """From 4 MiB on the length at its end tells nothing any more."""
+    data = gzip.compress(CHANCE.randbytes(5_000_000), 1)
+
+    assert (await told(data)).problem is None
+    assert await passing(data, every=25) == []
+
+
+@pytest.mark.parametrize("name", [*(name for name in FILES if "tar" not in name), "lz4", "age", "of four"])
+async def test_file_whose_end_was_never_filled_is_no_backup(name: str) -> None:
+    """As a copy leaves it that was to be as large from the begin on, or a disk that lost its power."""
+    lz4 = b"\x04\x22\x4d\x18\x64\x70\x00\x00\x00\x3f\x00" + NOISE  # with blocks of 4 MiB, as the program writes it
+    more = {"lz4": lz4, "age": b"age-encryption.org/v1\n" + NOISE, "of four": tarred(*[NOISE[:100_000]] * 4)}
+    data = more.get(name) or FILES[name]
+    for percent in (1, 40, 70):
+        filled = len(data) * percent // 100
+
+        assert not (await told(data[:filled] + bytes(max(len(data), 200_000) - filled))).good, percent
 
 
 MAGIC = (
