@@ -77,6 +77,13 @@ class _Bytes:
         value = int.from_bytes(self.take(self.int_size), "little")
         return -value if sign else value
 
+    def identifier(self) -> int:
+        """Take the number of an entry, by which its data are found."""
+        value = self.number()
+        if value < 0:
+            raise ArchiveFormatError("its table of contents has an entry with a number below 0")
+        return value
+
     def text(self) -> bytes | None:
         length = self.number()
         return None if length < 0 else self.take(length)
@@ -120,7 +127,7 @@ def _entries(
 
 def _entry(reader: _Bytes, version: tuple[int, int], kind: int, offset_size: int) -> Iterator[DataEntry]:
     """Read an entry, yield it if it has data."""
-    dump_id = reader.number()
+    dump_id = reader.identifier()
     reader.number()  # whether it had a dumper
     for _ in range(4):  # the object's tableoid, oid, tag and description
         reader.text()

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.datastores.backups.formats.pg_dump.custom import WINDOW
@@ -83,6 +83,7 @@ async def test_verify_another_kind_of_file_is_no_good_one(data: bytes) -> None:
 
 
 @given(st.binary(max_size=400), st.integers(0, 400), st.binary(max_size=12))
+@example(b"", 79, b"\x01")  # an entry whose number is below 0
 @examples(300)
 async def test_verify_hostile_header_is_a_verdict(tail: bytes, at: int, put: bytes) -> None:
     """Bytes of a real archive are replaced; nothing is raised, and little is read."""
