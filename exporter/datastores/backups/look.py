@@ -16,12 +16,14 @@ QUIET_SECONDS = 120.0  # after its last modification a file is no longer being w
 class Verdict(NamedTuple):
     """What the head and tail of a file told: its problem, or None, and the time in its header, where it has one.
 
-    whole: its end is certain, so nothing more is being written, however young it is.
+    whole: its end is certain, so nothing more is being written, however young it is. refused: the exporter may not read
+    it, so it is tried again at each look.
     """
 
     problem: Problem | None = None
     time: float | None = None
     whole: bool = False
+    refused: bool = False
 
 
 class VerdictKey(NamedTuple):

@@ -18,8 +18,8 @@ CANDIDATE_BYTES = 500  # of a response, which would take as long as one of them
 
 Verify = Callable[[Look, Sample], Awaitable[Verdict]]
 
-UNREADABLE = Problem("unreadable", "the exporter may not read it")
-UNVERIFIED = Verdict()  # by policy: it counts by name, time and size
+UNREADABLE = Verdict(Problem("unreadable", "the exporter may not read it"), refused=True)
+UNVERIFIED = Verdict(refused=True)  # by policy: it counts by name, time and size
 GONE = Verdict(Problem("unreadable", "gone since it was listed"))
 
 
@@ -91,7 +91,7 @@ def _new(look: Look, newest_first: Sequence[Candidate], written: AbstractSet[Ver
     verdicts = look.memory.verdicts
     ready = [one for one in newest_first if one.key not in written]
     pending = [one for one in ready if one.key not in verdicts]
-    again = [one for one in ready if one.key in verdicts and _was_refused(verdicts[one.key])]
+    again = [one for one in ready if one.key in verdicts and verdicts[one.key].refused]
     return [*pending, *again][:NEW_FILES]
 
 
@@ -106,11 +106,7 @@ async def _judged(look: Look, one: Candidate) -> Verdict:
         if error.reason != "privilege":
             raise
         counts = look.place.reads_all_or_none and not look.chosen.encrypted
-        return UNVERIFIED if counts else Verdict(UNREADABLE)
-
-
-def _was_refused(verdict: Verdict) -> bool:
-    return verdict is UNVERIFIED or verdict.problem == UNREADABLE
+        return UNVERIFIED if counts else UNREADABLE
 
 
 def _gone(look: Look, one: Candidate) -> bool:
