@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
+from exporter.datastores.backup_sets.clock import clock_problem
 from exporter.datastores.backups.look import Found, Look
 from exporter.datastores.backups.places.place import GoneError, Place
 from exporter.datastores.backups.selection import Selection
@@ -44,7 +45,16 @@ async def read(look: Look) -> Found:
         return Found(wal=WalArchive(0, part.bytes, 0))
     ancestors = await _ancestors(look.place, part, progress)
     bases = _bases(look, newest)
-    return Found(wal=await off_loop(runs * _RUN_BYTES, _facts, part, ancestors, bases, look, progress))
+    facts = await off_loop(runs * _RUN_BYTES, _facts, part, ancestors, bases, look, progress)
+    _demand_past(facts, look.now)
+    return Found(wal=facts)
+
+
+def _demand_past(facts: WalArchive, now: float) -> None:
+    """Raise QueryError where the last segment was archived in the future: then nobody knows how old it is."""
+    problem = None if facts.recoverable_until is None else clock_problem(facts.recoverable_until, now)
+    if problem is not None:
+        raise QueryError("decode", f"the newest segment's time of modification is wrong: {problem.detail}")
 
 
 def _bases(look: Look, archive: str) -> Sequence[Backup] | None:

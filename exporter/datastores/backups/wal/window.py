@@ -5,6 +5,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from exporter.datastores.backup_sets.backup import Backup, WalArchive
+from exporter.datastores.backup_sets.clock import AHEAD_SECONDS
 from exporter.datastores.backups.wal.names import HALF, Switch, number_of, segment_name, segment_of
 from exporter.datastores.backups.wal.segments import Part, Run, merged, per_half
 
@@ -52,7 +53,7 @@ def lineage_of(part: Part, ancestors: Sequence[Switch], bases: Sequence[Backup],
     }
     branches = _told(ancestors, max(numbered), count) if ancestors else _guessed(numbered)
     runs = merged(sorted(clipped for branch in branches for clipped in _clipped(numbered, branch)))
-    while len(runs) > 1 and now - runs[-1].began < SETTLED_SECONDS:
+    while len(runs) > 1 and -AHEAD_SECONDS < now - runs[-1].began < SETTLED_SECONDS:
         runs.pop()
     return Lineage(runs, branches, count)
 

@@ -16,7 +16,7 @@ from exporter.datastores.backups.formats.base_backups.catalogues import (
     not_finished,
     tool_folder,
 )
-from exporter.datastores.backups.formats.base_backups.chains import of_chain, with_ancestors
+from exporter.datastores.backups.formats.base_backups.chains import broken_chains
 from exporter.datastores.backups.formats.base_backups.pgbackrest_info import Info, parse_info
 from exporter.datastores.backups.look import Found, Look
 from exporter.datastores.backups.wal.names import segment_of
@@ -85,13 +85,14 @@ def _listed(look: Look, info: Info, folders: Mapping[str, Problem]) -> Iterator[
     }
     needs = {label: _needs(backup) for label, backup in info.backups.items()}
     parts = {label: finite(backup, "backup-info-repo-size-delta") or 0 for label, backup in info.backups.items()}
+    broken = broken_chains(needs, own)
     for label, backup in info.backups.items():
         start, stop = (finite(backup, f"backup-timestamp-{end}") for end in ("start", "stop"))
         yield Backup(
             visible(label),
             _time(look, label) if stop is None else min(stop, look.now),
             _bytes(label, info, needs, parts),
-            own.get(label) or of_chain(label, needs, own),
+            own.get(label) or broken.get(label),
             seconds=None if start is None or stop is None or stop < start else stop - start,
             start_segment=_start_segment(backup, info),
         )
@@ -111,9 +112,9 @@ def _needs(backup: Json) -> set[str]:
 
 
 def _bytes(label: str, info: Info, needs: Mapping[str, set[str]], parts: Mapping[str, float]) -> float:
-    """Return what a restore reads; of incremental blocks the tool tells the own part alone."""
+    """Return what a restore reads; of incremental blocks the tool tells the own part, and to which others it refers."""
     whole = finite(info.backups[label], "backup-info-repo-size")
-    return with_ancestors(label, needs, parts) if whole is None else whole
+    return sum(parts.get(one, 0) for one in {label, *needs[label]}) if whole is None else whole
 
 
 def _start_segment(backup: Json, info: Info) -> str:

@@ -238,3 +238,22 @@ async def test_read_wal_glob_chooses_its_files(files: str, count: int) -> None:
     place.files = {name: replace(file, modified=NOW - 1000) for name, file in place.files.items()}
 
     assert (await archive(wal_look(place, files=files))).segments == count
+
+
+@pytest.mark.parametrize("ahead", [7200.0, 365 * 86400.0])
+async def test_read_wal_newest_segment_of_the_future_is_no_time_that_can_be_recovered(ahead: float) -> None:
+    place = place_of(segments(range(2, 600)))
+    [(name, file)] = segments([599]).items()
+    place.files[name] = replace(file, modified=NOW + ahead)
+
+    for bases in (None, [base(5)]):
+        with pytest.raises(QueryError, match="in the future"):
+            await archive(wal_look(place, bases))
+
+
+async def test_read_wal_gap_before_segments_of_the_future_counts() -> None:
+    place = place_of(without(segments(range(2, 600)), 500))
+    [(name, file)] = segments([501]).items()
+    place.files[name] = replace(file, modified=NOW + 365 * 86400.0)
+
+    assert (await archive(wal_look(place, [base(5)]))).gaps == 1

@@ -65,10 +65,12 @@ async def test_read_children_need_their_parents() -> None:
     assert problems([found[NEW], found[CHILD]]) == {NEW: None, CHILD: None}
 
 
-async def test_read_parents_in_a_circle_end() -> None:
+async def test_read_parents_in_a_circle_are_broken() -> None:
     infos = {NEW: info(parent_backup_id=CHILD), CHILD: info(parent_backup_id=NEW)}
 
-    assert problems((await backups_in(place_with(infos))).values()) == {NEW: None, CHILD: None}
+    found = problems((await backups_in(place_with(infos))).values())
+
+    assert {problem and problem.reason for problem in found.values()} == {"broken_chain"}
 
 
 @pytest.mark.parametrize("status", ["EMPTY", "STARTED", "SYNCING", "WAITING_FOR_WALS"])

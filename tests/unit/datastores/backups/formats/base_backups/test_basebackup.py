@@ -153,7 +153,7 @@ async def test_read_archive_without_its_end_is_truncated(kind: str) -> None:
     for name in ("base", "pg_wal"):
         place = place_with(manifest(), "x.tar")
         place.put({"base/one/base.tar": tarred(*(["abc"] * 3))}, NOW - 7000)
-        for percent in range(1, 90, 11):
+        for percent in (1, 40, 89):
             filled = len(data) * percent // 100
             for end in (b"", bytes(len(data) - filled)):
                 place.files.pop("base/one/base.tar" if name == "base" else "", None)

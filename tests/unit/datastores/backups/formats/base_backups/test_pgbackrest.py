@@ -98,10 +98,12 @@ async def test_read_missing_reference_breaks_the_chain_through_what_is_there() -
     assert problems(found.values()) == {DIFF: broken, INCR: broken}
 
 
-async def test_read_priors_in_a_circle_end() -> None:
+async def test_read_priors_in_a_circle_are_broken() -> None:
     chain = {DIFF: described(**{"backup-prior": INCR}), INCR: described(**{"backup-prior": DIFF})}
 
-    assert set(problems((await backups_in(place_with(info(chain), *chain))).values()).values()) == {None}
+    found = problems((await backups_in(place_with(info(chain), *chain))).values())
+
+    assert {problem and problem.reason for problem in found.values()} == {"broken_chain"}
 
 
 @pytest.mark.parametrize(
