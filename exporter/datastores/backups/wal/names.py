@@ -64,9 +64,9 @@ def number_of(code: int, per_half: int) -> int:
     return (code >> BELOW) * per_half + (code & (1 << BELOW) - 1)
 
 
-def name_at(timeline: int, position: int, size: int = USUAL) -> str:
-    """Return the name of the segment of so many bytes that holds a position."""
-    return segment_name(timeline, position // size, HALF // size)
+def name_at(timeline: int, position: int) -> str:
+    """Return the name of the segment, of the usual size, that holds a position."""
+    return segment_name(timeline, position // USUAL, HALF // USUAL)
 
 
 def position_of(lsn: object) -> int | None:

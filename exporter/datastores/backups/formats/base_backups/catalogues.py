@@ -39,15 +39,15 @@ def tool_folder(chosen: BackupSet) -> str:
     return chosen.files.removesuffix("/") + "/"
 
 
-async def level_of(look: Look, folder: str, most: int = MOST_BACKUPS) -> Level:
-    """List what lies directly in a folder; raise QueryError `limit` for more than `most`."""
+async def level_of(look: Look, folder: str) -> Level:
+    """List what lies directly in a folder; raise QueryError `limit` for more than 10,000."""
     folders, files, after = set[str](), dict[str, Entry](), ""
     while True:
         page = await look.place.list(folder, deep=False, after=after)
         folders.update(name.removeprefix(folder).removesuffix("/") for name in page.folders)
         files.update((entry.name.removeprefix(folder), entry) for entry in page.entries)
-        if len(folders) + len(files) > most:
-            raise QueryError("limit", f"more than {most:,} files and folders in {visible(folder)}")
+        if len(folders) + len(files) > MOST_BACKUPS:
+            raise QueryError("limit", f"more than {MOST_BACKUPS:,} files and folders in {visible(folder)}")
         names = [*page.folders[-1:], *(entry.name for entry in page.entries[-1:])]
         if not page.more or not names:
             return Level(frozenset(folders), files)

@@ -23,7 +23,6 @@ class Info:
     whole: bool
     backups: Mapping[str, Json]
     archives: Mapping[int, str]  # their names, as 15-1, by number of the database
-    current: int | None
 
 
 def parse_info(content: bytes) -> Info:
@@ -44,7 +43,6 @@ def parse_info(content: bytes) -> Info:
         read and told == [_checksum(lines)],
         {label: value for label, value in backups.items() if isinstance(value, Mapping)},
         dict(_archives(sections.get("db:history", {}))),
-        _number(sections.get("db", {}).get("db-id")),
     )
 
 
@@ -80,10 +78,6 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
 
 
 def _archives(history: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

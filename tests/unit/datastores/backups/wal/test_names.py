@@ -82,7 +82,7 @@ def test_number_of_segments_has_no_holes(per_half: int, numbers: list[int]) -> N
 
 def test_name_at_position_is_the_segment_that_holds_it() -> None:
     assert name_at(1, position_of("0/A000028") or 0) == "00000001000000000000000A"
-    assert name_at(2, position_of("1/FFFFFFFF") or 0, 2**30) == "000000020000000100000003"
+    assert name_at(2, position_of("1/FFFFFFFF") or 0) == "0000000200000001000000FF"
 
 
 @pytest.mark.parametrize("text", ["", "0/", "/0", "0/123456789", "x/1", 7, None, "0/1\n"])
