@@ -67,6 +67,8 @@ class YamlDocument:
                     for problem in error.errors(include_url=False, include_input=False)
                 ]
             ) from None
+        except UnicodeEncodeError:  # of a variable: a file's own texts were looked through
+            raise ConfigError([self.error_at((), "a variable's value is no UTF-8 text")]) from None
 
 
 def read_document(path: Path) -> YamlDocument:

@@ -1,5 +1,6 @@
 """Parse YAML strictly and within bounds: no duplicate keys, no bottomless nesting, no aliases that multiply."""
 
+import re
 from collections.abc import Hashable, Iterator
 from itertools import islice
 from typing import Any
@@ -25,6 +26,7 @@ _TOO_MANY = f"{_MOST} keys and entries are too many; each alias (*) counts as al
 _LONGEST_NUMBER = 1000  # characters; in base 60, as YAML has it, the time grows with their square
 _WORTH_EXPLAINING = 2**18  # characters, which the parser in Python takes a few seconds for
 _MERGE = "tag:yaml.org,2002:merge"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # no text that is written or sent can hold one
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 
@@ -64,6 +66,10 @@ class _StrictConstructor(yaml.constructor.SafeConstructor):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's signature
         if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
             raise yaml.MarkedYAMLError(problem="not a number that anybody needs", problem_mark=node.start_mark)
+        if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
+            raise yaml.MarkedYAMLError(
+                problem="an escape such as \\ud800 is no character", problem_mark=node.start_mark
+            )
         try:
             return super().construct_object(node, deep)
         except ValueError as error:  # what looks like a date or a number, and is none

@@ -44,6 +44,7 @@ def problem(tmp_path: Path, text: str) -> str:
         ("a: !!set [b]", ":1: expected a mapping node, but found sequence"),
         (f"a: {'1:' * 400}1.5", ":1: not a valid float"),
         (f"a: {'1:' * 1000}1", ":1: not a number that anybody needs"),
+        ('a: 1\nb: "\\ud800"', r":2: an escape such as \ud800 is no character"),
         ("a: 1\nb: {<<: 1}", ":2: << takes keys and values, or a list of such"),
         ("a: {x: 1}\nb: &b {? [y]\n: 1}\nc: {<<: *b}", ":2: a key is plain text"),
     ],

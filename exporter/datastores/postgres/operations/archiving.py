@@ -99,6 +99,8 @@ class Unarchived:
     def update(self, look: Look) -> float | None:
         """Return for how many seconds at most the oldest commit has waited, 0 where none does; None if unknown."""
         last = self._last
+        if last is not None and look.position < last.position:  # another server, or an older state of this one
+            last, self._spans = None, []
         archived = look.archived if look.archived is not None or last is None else last.archived
         if archived is None:
             return None

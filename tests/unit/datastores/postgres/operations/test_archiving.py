@@ -68,6 +68,17 @@ def test_unarchived_is_unknown_until_the_archive_is_known() -> None:
     assert unarchived.update(look(30, 1400, archived=None, snapshot="2:2:")) == 10
 
 
+def test_unarchived_of_a_server_that_was_replaced_begins_anew() -> None:
+    """By one that was restored, or made new: what the old one had archived says nothing of it."""
+    waiting, done = Unarchived(), Unarchived()
+    waiting.update(look(10, 9e9, archived=1e9))
+    done.update(look(10, 9e9, archived=9e9))
+
+    assert waiting.update(look(25, 2000, archived=2000, snapshot="2:2:")) == 0
+    assert done.update(look(25, 2000, archived=None, snapshot="2:2:")) is None
+    assert done.update(look(40, 600_000, archived=1000, snapshot="3:3:", archived_at=30)) == 10
+
+
 def test_unarchived_with_a_clock_set_back_is_never_negative() -> None:
     unarchived = Unarchived()
     unarchived.update(look(1000, 1000, archived=1000))
