@@ -21,10 +21,12 @@ from exporter.datastores.backups.set_look import (
     bounded,
     demand_marker,
 )
+from exporter.datastores.off_loop import off_loop
 from exporter.errors import QueryError
 
 PACE_SECONDS = 900.0
 _MOST_BACKUPS = 100
+_BACKUP_BYTES = 200  # of a response, which would take as long as one backup
 _ENCRYPTED = (".age", ".gpg", ".pgp", ".asc", ".enc")  # what tools that encrypt put at the end of a name
 
 
@@ -74,7 +76,9 @@ class CopyLook:
             await demand_marker(self._marker, self._place)
             found = await self._read(look)
             await demand_marker(self._marker, self._place)
-        return compared(original, found.backups, chosen, self._copied.facts.backups, look.now)
+        here = self._copied.facts.backups
+        cost = (len(found.backups) + len(here)) * _BACKUP_BYTES
+        return await off_loop(cost, compared, original, found.backups, chosen, here, look.now)
 
 
 def compared(

@@ -132,7 +132,7 @@ async def test_ping_tells_what_the_place_is(server: Minio, bucket: str) -> None:
     ("path", "marker", "keys", "reason", "words"),
     [
         ("nowhere", None, {}, "connect", "no bucket of this name"),
-        ("backups/apex", ".datatier", {}, "connect", "the marker .datatier is not there"),
+        ("backups/apex", ".datatier", {}, "connect", "its marker is not there"),
         ("backups", None, {"secret_key": "wrong-secret"}, "auth", "SignatureDoesNotMatch"),
         ("backups", None, {"access_key": "nobody"}, "auth", "InvalidAccessKeyId"),
     ],

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from exporter.datastores.backup_sets.backup import Backup, Problem
-from exporter.datastores.backups.formats.sample import Sample, TooManyReadsError, sample_of
+from exporter.datastores.backups.formats.sample import HEAD, Sample, TooManyReadsError, sample_of
 from exporter.datastores.backups.look import Found, Look, UnfinishedError, Verdict, VerdictKey
 from exporter.datastores.backups.places.place import Entry, GoneError
 from exporter.datastores.backups.times import made
@@ -40,7 +40,10 @@ def candidate_of(look: Look, entry: Entry, verify: Verify) -> Candidate:
     async def judge() -> Verdict:
         if entry.bytes == 0:
             return Verdict(Problem("empty", "0 bytes"))
-        return await verify(look, await sample_of(look.place, entry))
+        sample = await sample_of(look.place, entry)
+        if len(sample.head) < min(HEAD, entry.bytes):  # it was cut since, or what answered is not the file
+            return Verdict(Problem("truncated", f"only {len(sample.head)} of {entry.bytes} bytes can be read"))
+        return await verify(look, sample)
 
     return Candidate(entry, judge)
 

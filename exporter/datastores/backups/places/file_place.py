@@ -10,7 +10,6 @@ from exporter.datastores.backups.places.folder_walk import FolderWalk
 from exporter.datastores.backups.places.folders import open_root, opened_folder, read_part
 from exporter.datastores.backups.places.place import DiskUse, GoneError, Page
 from exporter.errors import QueryError
-from exporter.logs import visible
 from exporter.queries.conditions import ServerInfo
 
 _LIST_SECONDS, _READ_SECONDS, _PING_SECONDS = 10.0, 5.0, 4.0
@@ -106,7 +105,7 @@ class FilePlace:
         try:
             read_part(self._root, marker, 0, 1)
         except GoneError:
-            raise QueryError("connect", f"the marker {visible(marker)} is not there: is the place mounted?") from None
+            raise QueryError("connect", "its marker is not there: is the place mounted?") from None
 
     def _disk(self, _: Call) -> DiskUse | None:
         with opened_folder(self._root, "") as descriptor:

@@ -97,7 +97,7 @@ class S3Place:
                 raise
             return
         if marker and not any(one.key == self._prefix + marker for one in listing.objects):
-            raise QueryError("connect", f"the marker {visible(marker)} is not there: is this the right bucket?")
+            raise QueryError("connect", "its marker is not there: is this the right bucket?")
 
     async def list(self, prefix: str, *, deep: bool, after: str = "", most: int = 10_000) -> Page:
         walk = self._walks.pop((prefix, deep, after), None)

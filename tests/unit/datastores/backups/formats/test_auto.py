@@ -213,3 +213,15 @@ async def test_read_future_date_is_a_clock() -> None:
 
 async def test_read_odd_name_is_shown() -> None:
     assert (await told(GOOD, name="two\nlines\udcff")).name == "two\\nlines\\udcff"
+
+
+async def test_read_file_that_is_shorter_than_it_was_listed_is_truncated() -> None:
+    """It was cut since, or a login page came in its place."""
+
+    class Shortened(CountedPlace):
+        async def read(self, name: str, start: int, length: int) -> bytes:
+            return (await super().read(name, start, length))[: max(0, 600 - start)]
+
+    [backup] = (await look(Shortened({"a.dump": b"anything" * 1000}), Memory())).values()
+
+    assert backup.problem == ("truncated", "only 600 of 8000 bytes can be read")

@@ -71,7 +71,7 @@ async def test_ping_demands_the_marker(tmp_path: Path) -> None:
     place = FilePlace(tmp_path, ".datatier")
 
     error = await failure(place)
-    assert (error.reason, str(error)) == ("connect", "the marker .datatier is not there: is the place mounted?")
+    assert (error.reason, str(error)) == ("connect", "its marker is not there: is the place mounted?")
     (tmp_path / ".datatier").touch()
     assert (await place.ping()).identity
 
