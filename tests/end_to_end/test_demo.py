@@ -92,10 +92,12 @@ def test_live_data_of_both_servers_until_ctrl_c(demo: Demo) -> None:
     demo.read_until("nothing is left behind")
 
     assert health["status"] == "pass"
-    assert {name: target["role"] for name, target in health["targets"].items()} == {
+    assert {name: target.get("role") for name, target in health["targets"].items()} == {
         "shop-1": "primary",
         "shop-2": "replica",
+        "nas": None,
     }
+    assert 'datatier_backups{store="backups",target="nas",check="shop-dump",of="shop-1"} ' in metrics
     for target in ("shop-1", "shop-2"):
         assert f'pg_up{{target="{target}"}} 1' in metrics
         counted = [line for line in metrics.splitlines() if line.startswith("pg_stat_database_xact_commit{")]

@@ -160,9 +160,13 @@ def target(model: type[TargetBase], mark: str, place: str, port: int, folder: Pa
         database = "pgbouncer" if store == "pgbouncer" else "db"
         word = f"user:{mark}-url@127.0.0.1:{port}/{database}"
         url = f"user@127.0.0.1:{port}/{database}?password={mark}-query" if place == "echo" else word
+    elif store == "backups":  # of its addresses only those of servers have keys
+        scheme, url = "http", f"127.0.0.1:{port}/bucket"
     else:
         url = f"127.0.0.1:{port}"
-    made = {"name": name, "store": store, "url": f"{scheme}://{url}"}
+    made: dict[str, Any] = {"name": name, "store": store, "url": f"{scheme}://{url}"}
+    if store == "backups":
+        made["sets"] = [{"name": "dumps", "of": "pg", "files": "*.dump", "every": "1d"}]
     for field in secret_fields(model) - {"url"}:
         secret = f"{mark}-{field}"
         made |= {field: secret} if folder is None else {f"{field}_file": in_file(folder, secret)}

@@ -188,6 +188,10 @@ class Stage:
     def places(self) -> list[Target]:
         return [target for target in documented() if target["store"] == "backups"]
 
+    def archive_all(self) -> None:
+        """Let the server archive what its own work has written since."""
+        self._archive.switch()
+
     def cut_newest_dump(self) -> str:
         """Cut the newest dump in half; return its name."""
         newest = max(self.nas.glob("apex_full_*.dump"))

@@ -197,11 +197,18 @@ class QdrantSession:
             case "readyz":
                 return await self._once("/readyz", self._status)
             case "snapshot_sets":
-                return await self._pages.get(page, partial(observe, self, self._datastore.snapshots))
+                return await self._pages.get(page, partial(observe, self, self._datastore.snapshots, self._typed_json))
         return await self.json(_PATHS[page])
 
     async def json(self, path: str, body: object = None) -> object:
         return await (self._once(path, self._json) if body is None else self._json(path, body))
+
+    async def _typed_json(self, path: str) -> object:
+        """Return a page; raise QueryError, and nothing else, when that fails: one page is not the whole query."""
+        try:
+            return await self.json(path)
+        except httpx.HTTPError as error:
+            raise QueryError(reason_of(error), type(error).__name__) from None
 
     async def make_rows(self, make: Callable[..., _T], *arguments: Any) -> _T:
         return await off_loop(self._bytes, make, *arguments)

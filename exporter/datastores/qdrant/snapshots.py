@@ -10,15 +10,12 @@ from fnmatch import fnmatchcase
 from operator import itemgetter
 from typing import NamedTuple
 
-import httpx
-
 from exporter.config.stores.qdrant import SnapshotPolicy
 from exporter.datastores.backup_sets import rows
 from exporter.datastores.backup_sets.backup import Backup, Problem, SetFacts
 from exporter.datastores.backup_sets.observed import ObservedSet
 from exporter.datastores.json_text import Json, number, objects, timestamp
 from exporter.datastores.qdrant.collections import Collection, collections_of
-from exporter.datastores.qdrant.errors import reason_of
 from exporter.datastores.qdrant.expensive_rows import each
 from exporter.datastores.qdrant.session import OperationSession, collection_path
 from exporter.errors import QueryError
@@ -82,19 +79,19 @@ class SnapshotSets:
                 page = await read(path)
         except TimeoutError:
             return before.after(QueryError("timeout", "the list of snapshots was not answered in time"))
-        except (QueryError, httpx.HTTPError) as failure:
-            error = (
-                failure if isinstance(failure, QueryError) else QueryError(reason_of(failure), type(failure).__name__)
-            )
+        except QueryError as error:
             return before.after(error)
         return SetFacts(time.time(), tuple(map(_backup, objects(page))))
 
 
-async def observe(session: OperationSession, sets: SnapshotSets | None) -> ObservedSnapshots:
-    """Return the page of the sets under the target's policy; without one there are none."""
+async def observe(session: OperationSession, sets: SnapshotSets | None, read: Read) -> ObservedSnapshots:
+    """Return the page of the sets under the target's policy; without one there are none.
+
+    read: returns the page of a path; raises QueryError, and nothing else, when that fails.
+    """
     if sets is None:
         return ObservedSnapshots((), {})
-    return await sets.observe(session.json, await session.make_rows(collections_of, await session.read("telemetry")))
+    return await sets.observe(read, await session.make_rows(collections_of, await session.read("telemetry")))
 
 
 def is_covered(policy: SnapshotPolicy | None, name: str) -> bool:

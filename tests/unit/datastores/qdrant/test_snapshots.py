@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
 from exporter.config.stores import STORES
@@ -163,7 +162,6 @@ async def test_a_collection_that_is_new_has_the_time_of_one_snapshot() -> None:
     ("failure", "readable", "backups"),
     [
         (QueryError("connect", "gone"), 0.0, 1.0),
-        (httpx.ConnectError("gone"), 0.0, 1.0),
         (TimeoutError(), 0.0, 1.0),
         (QueryError("privilege", "no"), 0.0, None),
         (QueryError("query", "500"), 0.0, None),

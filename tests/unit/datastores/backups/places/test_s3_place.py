@@ -127,7 +127,7 @@ async def test_server_that_sends_the_same_page_for_ever_is_an_error() -> None:
         (
             error(403, "RequestTimeTooSkewed", date=formatdate(time.time() - 3600, usegmt=True)),
             "limit",
-            "1 h behind the exporter's",
+            "behind the exporter's",
         ),
     ],
 )
