@@ -125,7 +125,7 @@ class Collection:
     @property
     def optimizing(self) -> bool:
         """Tell whether the optimizer is at work or about to; the server shows it as yellow."""
-        return not self.optimizer.settled and self._backlog() > 0
+        return self.optimizer.running is not None or (not self.optimizer.settled and self._backlog() > 0)
 
     @property
     def waiting(self) -> bool:
