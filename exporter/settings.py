@@ -158,7 +158,7 @@ def _of_target(config: Config, index: int, queries: Sequence[Query]) -> Iterator
 
 def _names_its_checks(query: Query, target: Target) -> bool:
     """Return whether a query's rows name checks that the target's keys do not: any name may be one."""
-    named = query.health is not None and query.health.check_column is not None
+    named = query.health is not None and query.health.check_column is not None and query.when.wanted(target)
     return named and (query.untrusted or not target.own_checks)
 
 

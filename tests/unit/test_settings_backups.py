@@ -134,3 +134,18 @@ def test_archiver_of_a_target_with_an_archive_is_judged_by_the_interval_of_the_s
     }
     assert "archiver_expected" in asked["set", "orders"]
     assert "archiver_expected" not in asked["set", "invoices"]
+
+
+@pytest.mark.parametrize(("snapshots", "refused"), [("", True), ("snapshots: {every: 1d}", False)])
+def test_check_of_qdrant_may_have_any_name_only_where_its_snapshots_are_checks(
+    snapshots: str, *, refused: bool, tmp_path: Path
+) -> None:
+    """Which collections there are is not known at the start; without a policy no row names a check."""
+    text = "targets:\n  - name: search\n    store: qdrant\n    url: http://h:6333\n    checks: {'snapshot:docs': off}\n"
+    problems: list[str] = []
+    try:
+        loader(tmp_path, f"{text}    {snapshots}\n").load()
+    except ConfigError as error:
+        problems = error.problems
+
+    assert ["a target of qdrant has no such check" in problem for problem in problems] == [True] * refused
